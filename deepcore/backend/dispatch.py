@@ -1,0 +1,221 @@
+"""Which implementation serves a call, and why.
+
+Every hot operation has a short list of named implementations. Each is a record: the device it runs on, whether this
+machine has it, a predicate ``supports(call) -> (ok, reason)`` and an estimate of its cost in seconds. Dispatch takes
+the cheapest that supports the call. A call is described by dtype and geometry alone, so the choice can be explained
+and tested without arrays, and for a GPU on a machine that has none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Hashable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from deepcore.errors import UnsupportedCallError, unknown_name
+
+Answer = tuple[bool, str]
+
+
+@dataclass(frozen=True)
+class Call:
+    """What is asked of a hot operation, without the arrays.
+
+    Attributes:
+        op: name of the hot operation, such as ``"conv2d_fprop"``.
+        dtype: NumPy name of the dtype of the arrays, such as ``"float32"``.
+        geometry: the sizes, one of the classes of ``deepcore.backend.geometry``.
+    """
+
+    op: str
+    dtype: str
+    geometry: Any
+
+
+def supports_everything(call: Call) -> Answer:
+    return True, "any shape, any floating dtype"
+
+
+def always_available() -> Answer:
+    return True, "part of deepcore"
+
+
+@dataclass(frozen=True)
+class Implementation:
+    """One way to run one hot operation.
+
+    Attributes:
+        op: the hot operation.
+        name: ``"numpy"``, ``"numba"``, ``"cuda-simt"`` and the like; unique within ``op``.
+        device: ``"cpu"`` or ``"cuda"`` (which the emulator runs, too).
+        function: takes what the operation takes; None where only the record is known, not the code.
+        supports: whether this call can be served, with the reason.
+        cost: estimated seconds on the reference machine. Only the order among implementations of one device counts.
+        available: whether this machine has what the implementation needs, with the reason or the install line.
+    """
+
+    op: str
+    name: str
+    device: str
+    function: Callable[..., Any] | None
+    supports: Callable[[Call], Answer]
+    cost: Callable[[Call], float]
+    available: Callable[[], Answer]
+
+    def verdict(self, call: Call) -> Answer:
+        """Whether it can run ``call`` here and now, and the first reason why not."""
+        ok, reason = self.available()
+        return self.supports(call) if ok else (ok, reason)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One line of an explanation: an implementation, whether it was taken, and why or why not."""
+
+    implementation: Implementation
+    chosen: bool
+    ok: bool
+    reason: str
+    seconds: float | None
+
+
+_implementations: dict[str, dict[str, Implementation]] = {}
+_families: dict[str, list[str]] = {}
+_choices: dict[Hashable, Implementation] = {}
+_forced: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("deepcore_forced_implementations", default=())
+
+
+def implementation(
+    op: str,
+    name: str,
+    *,
+    device: str = "cpu",
+    supports: Callable[[Call], Answer] = supports_everything,
+    cost: Callable[[Call], float],
+    available: Callable[[], Answer] = always_available,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorator: lists a function as the implementation ``name`` of the hot operation ``op``."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        records = _implementations.setdefault(op, {})
+        if name in records:
+            raise ValueError(f"{op} already has an implementation named {name!r}.")
+        records[name] = Implementation(op, name, device, function, supports, cost, available)
+        _families.setdefault(family(op), [])
+        if op not in _families[family(op)]:
+            _families[family(op)].append(op)
+        _choices.clear()
+        return function
+
+    return register
+
+
+def family(op: str) -> str:
+    """The operation without its direction.
+
+    >>> family("conv2d_dgrad"), family("matmul")
+    ('conv2d', 'matmul')
+    """
+    for direction in ("_fprop", "_dgrad", "_wgrad"):
+        if op.endswith(direction):
+            return op.removesuffix(direction)
+    return op
+
+
+def operations(name: str | None = None) -> tuple[str, ...]:
+    """The hot operations called ``name``: one direction, or every direction of a family; all of them by default."""
+    if name is None:
+        return tuple(_implementations)
+    if name in _implementations:
+        return (name,)
+    if name in _families:
+        return tuple(_families[name])
+    raise unknown_name("operation", name, {*_implementations, *_families})
+
+
+def implementations(op: str, device: str | None = None) -> tuple[Implementation, ...]:
+    """Every implementation of ``op`` in order of registration, on one device (``"cpu"``, ``"cuda"``) or on all."""
+    (name,) = operations(op) if op in _implementations else (op,)
+    if name not in _implementations:
+        raise unknown_name("operation", op, _implementations)
+    return tuple(record for record in _implementations[name].values() if device in (None, record.device))
+
+
+@contextlib.contextmanager
+def use_implementation(op: str, name: str) -> Iterator[None]:
+    """Within the block, ``op`` runs as the implementation ``name`` or raises; nothing falls back.
+
+    ``op`` is one direction (``"conv2d_dgrad"``) or a family (``"conv2d"``), where it holds for every direction that
+    has an implementation of that name. Per thread and per asynchronous task. Raises ``ValueError`` for an unknown
+    operation or name; the call itself raises ``UnsupportedCallError`` if the implementation cannot serve it.
+    """
+    targets = [member for member in operations(op) if name in _implementations[member]]
+    if not targets:
+        known = {record.name for member in operations(op) for record in implementations(member)}
+        raise unknown_name(f"implementation of {op}", name, known)
+    token = _forced.set(_forced.get() + tuple((member, name) for member in targets))
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def forced(op: str) -> str | None:
+    """The implementation that ``use_implementation`` holds ``op`` to, if any; the innermost block wins."""
+    for member, name in reversed(_forced.get()):
+        if member == op:
+            return name
+    return None
+
+
+def choose(op: str, dtype: str, geometry: Any, device: str = "cpu") -> Implementation:
+    """The implementation that a call takes: the forced one, else the cheapest that supports it.
+
+    Raises ``UnsupportedCallError`` with every reason if none does.
+    """
+    key = (op, dtype, geometry, device, forced(op) if _forced.get() else None)
+    chosen = _choices.get(key)
+    if chosen is None:
+        chosen = _choices[key] = _choose(Call(op, dtype, geometry), device)
+        if len(_choices) > 10_000:  # a stream of ever new shapes must not grow without bound
+            _choices.clear()
+    return chosen
+
+
+def _choose(call: Call, device: str) -> Implementation:
+    for line in judge(call, device):
+        if line.chosen:
+            return line.implementation
+    reasons = "; ".join(f"{line.implementation.name}: {line.reason}" for line in judge(call, device))
+    raise UnsupportedCallError(f"No implementation of {call.op} serves {call.dtype} {call.geometry}: {reasons}.")
+
+
+def judge(call: Call, device: str = "cpu") -> list[Choice]:
+    """What dispatch thinks of every implementation of ``call.op``, on every device; the chosen one first."""
+    only = forced(call.op)
+    verdicts = []
+    for record in implementations(call.op):
+        ok, reason = record.verdict(call)
+        if ok and record.device != device:
+            ok, reason = False, f"runs on {record.device}; the arrays are on {device}"
+        if ok and only not in (None, record.name):
+            ok, reason = False, f"use_implementation holds {call.op} to {only!r}"
+        seconds = record.cost(call) if record.supports(call)[0] else None
+        verdicts.append((record, ok, reason, seconds))
+    candidates = [(seconds, index) for index, (_, ok, _, seconds) in enumerate(verdicts) if ok]
+    best = min(candidates)[1] if candidates else None
+    lines = [
+        Choice(record, index == best, ok, _why(index == best, ok, reason, only), seconds)
+        for index, (record, ok, reason, seconds) in enumerate(verdicts)
+    ]
+    return sorted(lines, key=lambda line: (not line.chosen, not line.ok, line.seconds or 0.0))
+
+
+def _why(chosen: bool, ok: bool, reason: str, only: str | None) -> str:
+    if not ok:
+        return reason
+    if not chosen:
+        return f"{reason}; estimated slower"
+    return f"{reason}; forced by use_implementation" if only else f"{reason}; cheapest estimate"

@@ -1,0 +1,31 @@
+"""The way to Numba's loops: whether they can be had, and their modules, imported when first needed."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import os
+from types import ModuleType
+
+from deepcore.backend.dispatch import Answer
+
+
+def numba_available() -> Answer:
+    """Whether Numba's loops may be used here, and why. Does not import Numba."""
+    if os.environ.get("DEEPCORE_DISABLE_JIT", "0") not in ("", "0"):
+        return False, "DEEPCORE_DISABLE_JIT is set; unset it to compile loops with Numba"
+    if not _numba_installed():
+        return False, "Numba is not installed; pip install numba"
+    return True, "Numba is installed"
+
+
+@functools.cache
+def _numba_installed() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+@functools.cache
+def loops(file: str) -> ModuleType:
+    """The module ``deepcore.kernels.numba.<file>``."""
+    return importlib.import_module(f"deepcore.kernels.numba.{file}")

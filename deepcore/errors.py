@@ -1,0 +1,38 @@
+"""The exceptions that are deepcore's own, and the sentences that errors share.
+
+Wrong values raise ``ValueError`` and wrong types ``TypeError``, as in NumPy and Keras; only what a program may want to
+catch by itself has a class here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class DeviceUnavailableError(RuntimeError):
+    """A device was asked for that this machine, or this installation, cannot offer; the message says why."""
+
+
+class DeviceMismatchError(ValueError):
+    """Arrays of two devices met in one operation."""
+
+
+class UnsupportedCallError(ValueError):
+    """An implementation was forced that cannot serve the call; the message says why."""
+
+
+class CorruptedFileError(ValueError):
+    """A file is truncated, or is not what its checksum or its header says."""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
+    """The error for a name that nobody knows, with the nearest known names.
+
+    >>> print(unknown_name("activation", "rleu", ["relu", "tanh"]))
+    Unknown activation 'rleu'. Did you mean 'relu'? Known: relu, tanh.
+    """
+    choices = sorted(known)
+    near = get_close_matches(str(name), choices, n=3, cutoff=0.5)
+    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+    return ValueError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(choices)}.")

@@ -1,0 +1,1 @@
+"""CUDA C++ kernels, one family a file."""

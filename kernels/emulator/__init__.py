@@ -1,0 +1,1 @@
+"""Runs the CUDA kernels on NumPy arrays, with no GPU."""
