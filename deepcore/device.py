@@ -14,12 +14,11 @@ import warnings
 from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Union
+from typing import TypeAlias
 
 from deepcore.backend import Backend, cuda, numpy_backend
 from deepcore.errors import DeviceUnavailableError, unknown_name
 
-DeviceLike = Union["Device", str]
 KINDS = ("cpu", "emulator", "cuda")
 
 
@@ -40,7 +39,7 @@ class Device:
 
     @functools.cached_property
     def backend(self) -> Backend:
-        """The functions that run here. Raises ``DeviceUnavailableError`` with the reason if the device cannot be used."""
+        """The functions that run here. Raises ``DeviceUnavailableError`` with the reason if there are none."""
         if self.kind == "cpu":
             return numpy_backend()
         if self.kind == "emulator":
@@ -53,6 +52,7 @@ _EMULATOR_REASON = (
     "device 'emulator' was asked for, but this version of deepcore has no CUDA kernels to emulate yet. "
     "device='cpu' works everywhere."
 )
+DeviceLike: TypeAlias = Device | str
 CPU = Device("cpu")
 _current: ContextVar[Device | None] = ContextVar("deepcore_device", default=None)
 
@@ -76,7 +76,7 @@ def as_device(name: DeviceLike) -> Device:
     if kind not in KINDS or (colon and (kind != "cuda" or not index.isdecimal())):
         raise unknown_name("device", name, (*KINDS, "cuda:1", "auto"))
     device = Device(kind, int(index) if colon else 0)
-    device.backend  # noqa: B018: raises here, not at the first operation, if the device cannot be had
+    assert device.backend is not None  # raises here, not at the first operation, if the device cannot be had
     return device
 
 

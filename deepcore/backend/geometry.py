@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Union
+from typing import TypeAlias
 
-Pair = tuple[int, int]
-Padding = Union[str, int, Sequence[int], Sequence[Sequence[int]]]
+Pair: TypeAlias = tuple[int, int]
+Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
 
 
 def pair(value: int | Sequence[int], name: str, *, smallest: int = 1) -> Pair:

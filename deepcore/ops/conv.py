@@ -210,6 +210,7 @@ def _transposed_sizes(
         out = (lengths[0], lengths[1])
         return out, resolve_padding(padding, out, (window[0], window[1]), strides)
     ends = resolve_padding(padding, (0, 0), (window[0], window[1]), strides)
-    for i in range(2):
-        lengths.append((size[i] - 1) * strides[i] + window[i] - sum(ends[i]) + (extra[i] if extra else 0))
-    return (lengths[0], lengths[1]), ends
+    height, width = (
+        (size[i] - 1) * strides[i] + window[i] - sum(ends[i]) + (extra[i] if extra else 0) for i in range(2)
+    )
+    return (height, width), ends

@@ -34,7 +34,7 @@ def _(dy: Tensor, x_shape: tuple[int, ...]) -> Tensor:
 
 
 def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """Sums ``x`` over the axes that broadcasting ``shape`` to ``x.shape`` would repeat; the gradient of broadcasting."""
+    """Sums ``x`` over the axes that broadcasting ``shape`` to ``x.shape`` repeats; the gradient of broadcasting."""
     return x if x.shape == shape else _sum_to(x, shape=shape)
 
 

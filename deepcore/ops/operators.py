@@ -62,8 +62,10 @@ def _to(self: Tensor, device: DeviceLike) -> Tensor:
     return self if target == self.device else Tensor(self, device=target)
 
 
-for _name, _function in _OPERATORS.items():
-    setattr(Tensor, _name, _function)
-Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]  # == compares elements; identity is the key
-Tensor.T = property(shape.transpose)  # type: ignore[attr-defined]
-Tensor.to = _to  # type: ignore[attr-defined]
+def install() -> None:
+    """Sets the operators and methods on ``Tensor``."""
+    for name, function in _OPERATORS.items():
+        setattr(Tensor, name, function)
+    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]  # == compares elements; identity is the key
+    Tensor.T = property(shape.transpose)  # type: ignore[attr-defined]
+    Tensor.to = _to  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Union
+from typing import Any, TypeAlias
 
 from deepcore.autograd.primitive import primitive
 from deepcore.ops.elementwise import broadcast_to, cast, equal, exp, log, multiply, sqrt, square, where
@@ -11,7 +11,7 @@ from deepcore.ops.operand import floating, tensor_of
 from deepcore.ops.shape import reshape
 from deepcore.tensor import Tensor
 
-Axis = Union[int, Sequence[int], None]
+Axis: TypeAlias = int | Sequence[int] | None
 
 
 def axes_of(axis: Axis, ndim: int, op: str = "reduction") -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -86,11 +87,13 @@ def getitem(x: Any, index: Any) -> Tensor:
     """``x[index]`` with NumPy's rules: ints, slices, None, ..., boolean masks and integer arrays."""
     tensor = tensor_of(x)
     parts = index if isinstance(index, tuple) else (index,)
-    plain = tuple(
-        part.data if isinstance(part, Tensor) else np.asarray(part) if isinstance(part, list) else part
-        for part in parts
-    )
-    return _getitem(tensor, index=plain)  # type: ignore[no-any-return]
+    return _getitem(tensor, index=tuple(_plain(part) for part in parts))  # type: ignore[no-any-return]
+
+
+def _plain(part: Any) -> Any:
+    if isinstance(part, Tensor):
+        return part.data
+    return np.asarray(part) if isinstance(part, list) else part
 
 
 def reshape(x: Any, newshape: int | Sequence[int]) -> Tensor:
@@ -222,10 +225,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         ends = list(range(0, tensor.shape[at] + 1, step))
     else:
         ends = [0, *indices_or_sections, tensor.shape[at]]
-    return [
-        getitem(tensor, (slice(None),) * at + (slice(start, stop),))
-        for start, stop in zip(ends[:-1], ends[1:], strict=True)
-    ]
+    return [getitem(tensor, (slice(None),) * at + (slice(start, stop),)) for start, stop in itertools.pairwise(ends)]
 
 
 def _of_one_dtype(xs: Sequence[Any], op: str) -> list[Tensor]:
