@@ -1,4 +1,4 @@
-"""CIFAR-10: 60,000 colour images of 32x32 pixels (Krizhevsky, Learning Multiple Layers of Features from Tiny Images)."""
+"""CIFAR-10: 60,000 colour images of 32x32 pixels (Krizhevsky 2009, Learning Multiple Layers of Features)."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ def _check_size(source: object, size: int) -> None:
 
 def _one_version(source: Path, files: dict[str, bytes]) -> dict[str, bytes]:
     """The six batches of one version, in order, from what was found."""
-    suffix = "" if any(name in files for name in BATCHES) else ".bin"
+    suffix = ".bin" if files and not any(name in files for name in BATCHES) else ""
     wanted = [name + suffix for name in BATCHES]
     if missing := [name for name in wanted if name not in files]:
         raise FileNotFoundError(f"{source} lacks {', '.join(missing)}; all of {', '.join(wanted)} are needed.")

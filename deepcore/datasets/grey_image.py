@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +40,17 @@ def read_path(path: str | os.PathLike[str]) -> Split:
 
 def read_npz(path: Path) -> Split:
     """Read Keras's ``.npz``: arrays ``x_train``, ``y_train``, ``x_test`` and ``y_test``; nothing is unpickled."""
+    if not zipfile.is_zipfile(path):
+        raise CorruptedFileError(
+            f"{path} is not an .npz file, or is truncated. (For IDX files, path= is the folder that holds the four.)"
+        )
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # np.load, given a name, leaves the file open when the archive is damaged.
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: np.asarray(file[name]) for name in ARRAYS if name in file.files}
     # A damaged zip file, or a header in it, can raise almost anything, MemoryError for an absurd shape included.
     except Exception as error:
-        raise CorruptedFileError(
-            f"{path} cannot be read as an .npz file of plain arrays: {error} "
-            "(For IDX files, path= is the folder that holds the four.)"
-        ) from error
+        raise CorruptedFileError(f"{path} cannot be read as an .npz file of plain arrays: {error}") from error
     if missing := [name for name in ARRAYS if name not in arrays]:
         raise CorruptedFileError(f"{path} lacks {', '.join(missing)}; an .npz file needs {', '.join(ARRAYS)}.")
     x_train, y_train, x_test, y_test = (arrays[name] for name in ARRAYS)

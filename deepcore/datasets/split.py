@@ -33,7 +33,7 @@ def check_images(source: object, images: np.ndarray, labels: np.ndarray, image_s
             )
     if len(images) != len(labels) or not len(images):
         raise CorruptedFileError(
-            f"{source}: {len(images)} images and {len(labels)} labels; expected a label for each image, and at least one."
+            f"{source}: {len(images)} images and {len(labels)} labels; expected a label an image, and at least one."
         )
     if labels.max() > 9:
         raise CorruptedFileError(f"{source}: a label is {labels.max()}; labels are 0 to 9.")
