@@ -21,7 +21,7 @@ def pair(value: int | Sequence[int], name: str, *, smallest: int = 1) -> Pair:
     >>> pair(3, "kernel_size")
     (3, 3)
     """
-    sizes = (value, value) if isinstance(value, int) else tuple(value)
+    sizes = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(sizes) != 2 or any(isinstance(s, bool) or not hasattr(s, "__index__") for s in sizes):
         raise ValueError(f"{name} must be an int or two ints (height, width); got {value!r}.")
     if any(s < smallest for s in sizes):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from deepcore.autograd.primitive import primitive
-from deepcore.ops.elementwise import broadcast_to, cast, equal, exp, log, multiply, sqrt, square, where
+from deepcore.ops.elementwise import broadcast_to, cast, equal, exp, isfinite, log, multiply, sqrt, square, where
 from deepcore.ops.operand import floating, tensor_of
 from deepcore.ops.shape import reshape
 from deepcore.tensor import Tensor
@@ -117,8 +117,10 @@ def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))), computed around the maximum so that nothing overflows."""
     tensor = floating(x)
     peak = max(tensor.detach(), axis, keepdims=True)
-    peak = where(equal(peak - peak, 0), peak, 0.0)  # an infinite peak would give NaN
-    total = log(sum(exp(tensor - peak), axis, keepdims=True)) + peak
+    peak = where(isfinite(peak), peak, 0.0)  # an infinite peak less itself would give NaN
+    scaled = sum(exp(tensor - peak), axis, keepdims=True)
+    nothing = equal(scaled.detach(), 0)  # all of them -inf: the logarithm of nothing is -inf, without a warning
+    total = where(nothing, float("-inf"), log(where(nothing, 1.0, scaled)) + peak)
     return total if keepdims else reshape(total, sum(tensor.detach(), axis).shape)
 
 
