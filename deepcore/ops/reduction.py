@@ -38,7 +38,7 @@ def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 @primitive
 def _sum(backend: Any, x: Any, *, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return backend.reduce_sum(x, axes, keepdims)
+    return backend.reduce_sum(x, axes, keepdims).astype(x.dtype, copy=False)  # NumPy widens sums of integers
 
 
 @_sum.gradient("x")
