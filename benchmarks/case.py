@@ -7,13 +7,14 @@ device is what is measured on every other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from deepcore.backend import Backend
 from deepcore.backend.dispatch import Call
+from deepcore.backend.explain import matmul_gradients
 from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry
 from deepcore.benchmarks import oracle
 from deepcore.benchmarks.oracle import Expectation
@@ -207,19 +208,10 @@ def cases_of(
             continue
         op = layer.op if layer.op == "matmul" else f"{layer.op}_{direction}"
         geometry = layer.geometry(size)
-        if isinstance(geometry, MatmulGeometry):
-            geometry = matmul_direction(geometry, direction)
+        if isinstance(geometry, MatmulGeometry) and direction != "fprop":
+            geometry = matmul_gradients(geometry)[("dgrad", "wgrad").index(direction)]
         cases.append(Case(suite.name, layer.name, op, direction, size, dtype, geometry, layer.count))
     return cases
-
-
-def matmul_direction(g: MatmulGeometry, direction: str) -> MatmulGeometry:
-    """The product that makes one gradient of y = a b, both stored as they are: da = dy b^T, db = a^T dy."""
-    if direction == "dgrad":
-        return replace(g, n=g.k, k=g.n, transpose_b=True)
-    if direction == "wgrad":
-        return replace(g, m=g.k, k=g.m, transpose_a=True)
-    return g
 
 
 def times(shape: Sequence[int]) -> str:

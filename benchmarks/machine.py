@@ -65,8 +65,15 @@ class Machine:
     commit: str
 
     def __str__(self) -> str:
-        widest = self.vectors[-1] if self.vectors else "no known vector extension"
-        return f"{self.cpu}, {self.cores} {'core' if self.cores == 1 else 'cores'}, {widest}"
+        return f"{self.cpu}, {self.cores} {'core' if self.cores == 1 else 'cores'}, {self.widest_vector}"
+
+    @property
+    def widest_vector(self) -> str:
+        """The vector extension that decides how fast float32 arithmetic can be."""
+        for name in ("SVE2", "SVE", "NEON", "AVX-512F", "AVX2", "AVX", "SSE4.2"):
+            if name in self.vectors:
+                return name
+        return "no known vector extension"
 
     @property
     def warnings(self) -> list[str]:
@@ -106,12 +113,8 @@ def usable_cores() -> int:
 def versions() -> dict[str, str]:
     """Versions of deepcore and of the packages that do its work, without importing them."""
     found = {"deepcore": deepcore.__version__}
-    for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    installed = {distribution.name: distribution.version for distribution in metadata.distributions()}
+    return found | {package: installed[package] for package in PACKAGES if package in installed}
 
 
 def blas() -> list[Blas]:
@@ -147,7 +150,8 @@ def commit() -> str:
 
 
 def threads_text(count: int) -> str:
-    """
+    """Threads in words.
+
     >>> threads_text(1), threads_text(2)
     ('1 thread', '2 threads')
     """

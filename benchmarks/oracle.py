@@ -109,7 +109,7 @@ def conv2d_fprop(x: np.ndarray, w: np.ndarray, g: Conv2DGeometry, index: Index) 
 
 
 def conv2d_dgrad(dy: np.ndarray, w: np.ndarray, g: Conv2DGeometry, index: Index) -> Expectation:
-    """dx[n, h, w, c] = sum of dy[n, p, q, k] * w[r, s, c, k] over every p, q, r, s, k in which x[n, h, w, c] took part."""
+    """dx[n, h, w, c] = sum of dy[n, p, q, k] * w[r, s, c, k] wherever x[n, h, w, c] took part."""
     n, h, width, c = index
     per_group, outputs = g.in_channels // g.groups, g.out_channels // g.groups
     kernels = (c // per_group * outputs)[:, None] + np.arange(outputs)

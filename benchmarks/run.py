@@ -70,12 +70,10 @@ def plan(cases: Sequence[Case], device: Device, names: Sequence[str] = (), every
     jobs = []
     for case in cases:
         lines = [line for line in judge(case.call, device.kind) if line.implementation.device == device.kind]
-        wanted = [
-            line
-            for line in lines
-            if every or (line.implementation.name in names if names else line.chosen)
-        ]
+        wanted = [line for line in lines if every or (line.implementation.name in names if names else line.chosen)]
         pairs = [(line.ok, Candidate(line.implementation, line.chosen, line.reason)) for line in wanted]
+        if not wanted:  # nothing was chosen: every reason is worth telling
+            pairs = [(False, Candidate(line.implementation, False, line.reason)) for line in lines]
         runs = tuple(candidate for ok, candidate in pairs if ok)
         jobs.append(Job(case, runs, tuple(candidate for ok, candidate in pairs if not ok)))
     return jobs

@@ -7,12 +7,11 @@ has this very layer, so that the sum of count times seconds is the network's tim
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Union
 
 from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry, Padding, Pool2DGeometry
 from deepcore.errors import unknown_name
 
-Geometry = Union[Conv2DGeometry, Pool2DGeometry, MatmulGeometry]
+Geometry = Conv2DGeometry | Pool2DGeometry | MatmulGeometry
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    """Maximum (``op="max_pool2d"``) or mean (``op="avg_pool2d"``) over windows of x [batch, height, width, channels]."""
+    """The maximum, or with ``op="avg_pool2d"`` the mean, over windows of x [batch, height, width, channels]."""
 
     name: str
     x: tuple[int, int, int]
@@ -93,7 +92,7 @@ class Gemm:
         return MatmulGeometry(1, self.m, self.n, self.k, self.transpose_a, self.transpose_b)
 
 
-Layer = Union[Conv, Pool, Dense, Gemm]
+Layer = Conv | Pool | Dense | Gemm
 
 
 @dataclass(frozen=True)
