@@ -1,0 +1,36 @@
+"""What the parts of an implementation cost, in seconds on the reference machine, for dispatch to compare.
+
+The reference machine has two cores with AVX-512 and 20 GB/s of memory. Another machine changes all the numbers, but
+hardly their order, and the order is all that dispatch asks for.
+"""
+
+from __future__ import annotations
+
+GEMM_FLOPS = {"float32": 2.0e11, "float64": 1.0e11}  # a large product, BLAS on all cores
+GEMM_HALF = 16  # a product with an inner or output size this small runs at half that rate: tiles stay partly empty
+GEMM_CALL = 1.5e-6  # checks and dispatch of one np.matmul
+NUMPY_CALL = 2.0e-6  # one elementwise call, with the views it works on
+NUMPY_BYTES = 4.0e9  # read or written by an elementwise call on one core, out of the cache
+NUMPY_RUN = 4.0e-9  # the start of one contiguous run within such a call
+NUMBA_CALL = 2.5e-5  # handing a loop to all cores and waiting for the last
+NUMBA_BYTES = 1.2e10  # read or written by a compiled loop on all cores
+
+
+def item_bytes(dtype: str) -> int:
+    return 4 if dtype == "float32" else 8
+
+
+def gemm_seconds(batch: int, m: int, n: int, k: int, dtype: str) -> float:
+    """``batch`` products of [m, k] and [k, n]."""
+    padded = (m + GEMM_HALF) * (n + GEMM_HALF) * (k + GEMM_HALF)
+    return 2.0 * batch * padded / GEMM_FLOPS.get(dtype, GEMM_FLOPS["float64"]) + batch * GEMM_CALL
+
+
+def numpy_seconds(calls: float, elements: float, run: float, dtype: str) -> float:
+    """``calls`` elementwise calls that move ``elements`` elements altogether, in contiguous runs of ``run``."""
+    return calls * NUMPY_CALL + elements * (item_bytes(dtype) / NUMPY_BYTES + NUMPY_RUN / run)
+
+
+def numba_seconds(calls: float, elements: float, dtype: str) -> float:
+    """``calls`` compiled loops that move ``elements`` elements altogether."""
+    return calls * NUMBA_CALL + elements * item_bytes(dtype) / NUMBA_BYTES

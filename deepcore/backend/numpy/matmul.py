@@ -1,0 +1,73 @@
+"""Matrix products: NumPy's, which are the BLAS's."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.geometry import MatmulGeometry
+from deepcore.backend.numpy.activation import bias_activation_inplace
+from deepcore.backend.numpy.cost import gemm_seconds
+
+__all__ = ["matmul"]
+
+
+def matmul(
+    a: np.ndarray,
+    b: np.ndarray,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    bias: np.ndarray | None = None,
+    activation: str = "linear",
+) -> np.ndarray:
+    """``activation(a @ b + bias)``, batch axes broadcast as in NumPy.
+
+    Args:
+        a: [..., m, k], or [..., k, m] with ``transpose_a``; float32 or float64.
+        b: [..., k, n], or [..., n, k] with ``transpose_b``; same dtype.
+        transpose_a: swap the last two axes of ``a``.
+        transpose_b: swap the last two axes of ``b``.
+        bias: [n], or None.
+        activation: one of the backend's ``ACTIVATIONS``.
+
+    Returns:
+        [..., m, n], same dtype.
+
+    Raises:
+        ValueError: ``a`` and ``b`` do not fit together, or ``activation`` is unknown.
+    """
+    geometry = MatmulGeometry.of(a.shape, b.shape, transpose_a, transpose_b)
+    run = choose("matmul", a.dtype.name, geometry).function
+    return run(a, b, transpose_a, transpose_b, bias, activation)
+
+
+def _gemm_cost(call: Call) -> float:
+    g = call.geometry
+    return gemm_seconds(g.batch, g.m, g.n, g.k, call.dtype)
+
+
+@implementation("matmul", "numpy", cost=_gemm_cost)
+def _blas(
+    a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool, bias: np.ndarray | None, activation: str
+) -> np.ndarray:
+    left = blas_ready(a.swapaxes(-1, -2) if transpose_a else a)
+    right = blas_ready(b.swapaxes(-1, -2) if transpose_b else b)
+    if left.ndim > 2 and right.ndim == 2 and left.flags.c_contiguous:
+        # One matrix for the whole batch: one large product instead of many small ones.
+        y = (left.reshape(-1, left.shape[-1]) @ right).reshape(*left.shape[:-1], right.shape[-1])
+    else:
+        # An output order of our own: NumPy would follow the strides of the operands.
+        batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        y = np.empty((*batch, left.shape[-2], right.shape[-1]), np.result_type(left, right))
+        np.matmul(left, right, out=y)
+    return bias_activation_inplace(y, bias, activation)
+
+
+def blas_ready(matrices: np.ndarray) -> np.ndarray:
+    """``matrices``, copied if their strides would send ``np.matmul`` to its own loop, a hundred times slower."""
+    *_, rows, columns = matrices.shape
+    down, across = matrices.strides[-2:]
+    item = matrices.itemsize
+    by_rows = across == item and down % item == 0 and down >= columns * item
+    by_columns = down == item and across % item == 0 and across >= rows * item
+    return matrices if by_rows or by_columns else np.ascontiguousarray(matrices)
