@@ -222,6 +222,39 @@ RESNET50 = Suite(
 )
 
 
+def _separable(
+    number: int, size: int, inputs: int, outputs: int, strides: int = 1, count: int = 1
+) -> tuple[Layer, ...]:
+    """One depthwise separable block: a 3x3 convolution of each channel by itself, then a 1x1 across them."""
+    side = size // strides
+    return (
+        Conv(f"dw{number}", (size, size, inputs), (3, 3), inputs, strides, padding=1, groups=inputs, count=count),
+        Conv(f"pw{number}", (side, side, inputs), (1, 1), outputs, count=count),
+    )
+
+
+MOBILENET = Suite(
+    "mobilenet",
+    "MobileNet (Howard et al. 2017), width 1, 224x224x3",
+    4,
+    (
+        Conv("conv1", (224, 224, 3), (3, 3), 32, strides=2, padding=1),
+        *_separable(1, 112, 32, 64),
+        *_separable(2, 112, 64, 128, 2),
+        *_separable(3, 56, 128, 128),
+        *_separable(4, 56, 128, 256, 2),
+        *_separable(5, 28, 256, 256),
+        *_separable(6, 28, 256, 512, 2),
+        *_separable(7, 14, 512, 512, count=5),
+        *_separable(12, 14, 512, 1024, 2),
+        *_separable(13, 7, 1024, 1024),
+        Pool("avg_pool", (7, 7, 1024), 7, op="avg_pool2d"),
+        Dense("fc", 1024, 1000),
+    ),
+    selection=("dw3",),
+)
+
+
 def _speech_gemm(m: int, n: int, k: int, transpose_a: bool = False, transpose_b: bool = False) -> Gemm:
     flags = ("T" if transpose_a else "N") + ("T" if transpose_b else "N")
     return Gemm(f"gemm_{m}x{n}x{k}_{flags}", m, n, k, transpose_a, transpose_b)
@@ -255,7 +288,7 @@ DEEPBENCH = Suite(
     is_network=False,
 )
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (LENET, ALEXNET, VGG16, RESNET50, DEEPBENCH)}
+SUITES: dict[str, Suite] = {suite.name: suite for suite in (LENET, ALEXNET, VGG16, RESNET50, MOBILENET, DEEPBENCH)}
 
 
 def find_suite(name: str) -> Suite:

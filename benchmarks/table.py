@@ -20,6 +20,7 @@ from deepcore.benchmarks.suite import SUITES
 CHOSEN = "▸"
 _PIPE_WIDTH = 10_000
 _NARROWEST_WHY = 24
+_GAP = 3
 
 
 def console(stream: Any) -> Console:
@@ -118,8 +119,8 @@ def _fits(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[Cell]
     for position, column in enumerate(columns):
         cells = [column.title, *(row[position] for row in rows)]
         width = max(Text(cell).cell_len if isinstance(cell, str) else cell.cell_len for cell in cells)
-        total += (min(width, _NARROWEST_WHY) if column.flexible else width) + 2
-    return total <= out.width
+        total += (min(width, _NARROWEST_WHY) if column.flexible else width) + _GAP
+    return total - _GAP <= out.width
 
 
 _COLUMNS = (
@@ -163,12 +164,23 @@ def _cells(row: Row) -> list[Cell]:
         *head,
         duration(row.p50),
         _spread(row.p20, row.p80),
-        "" if row.gflops is None else f"{row.gflops:.3g}",
-        "" if row.gbytes is None else f"{row.gbytes:.3g}",
+        _rate(row.gflops),
+        _rate(row.gbytes),
         "exact" if row.error == 0 else error,
         f"{row.bound:.1e}",
         row.why,
     ]
+
+
+def _rate(value: float | None) -> str:
+    """Enough digits to compare, and decimals that line up.
+
+    >>> _rate(None), _rate(0.0312), _rate(3.14159), _rate(314.159)
+    ('', '0.03', '3.14', '314')
+    """
+    if value is None:
+        return ""
+    return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
 def _spread(low: float, high: float) -> str:
@@ -197,6 +209,11 @@ def summary(rows: Sequence[Row], interrupted: bool, planned: int) -> list[Text]:
     wrong = sum(not row.correct for row in rows)
     if wrong:
         lines.append(Text(f"{wrong} of {len(rows)} rows are WRONG; a wrong result has no speed.", style="bold red"))
+        lines += [
+            Text(f"  {row.suite} {row.layer} {row.direction}, {row.implementation}: {row.message}", style="red")
+            for row in rows
+            if not row.correct
+        ]
     if interrupted:
         lines.append(Text(f"Interrupted: {len(rows)} of {planned} rows were measured and kept.", style="yellow"))
     if not rows:

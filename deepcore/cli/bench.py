@@ -36,7 +36,9 @@ def _bench() -> None:
 def ops(
     suite: Annotated[
         list[str] | None,
-        typer.Option(help="lenet, alexnet, vgg16, resnet50, deepbench or all; repeatable. A selection by default."),
+        typer.Option(
+            help="lenet, alexnet, vgg16, resnet50, mobilenet, deepbench or all; repeatable. A selection by default."
+        ),
     ] = None,
     layer: Annotated[list[str] | None, typer.Option(help="Layers by name or pattern: conv1*; repeatable.")] = None,
     op: Annotated[
@@ -198,21 +200,22 @@ def _report(stream: Any, rows: Sequence[Row], jobs: Sequence[Job], interrupted: 
     """The tables, what was left out and why, and how to read it all."""
     from rich.text import Text
 
+    from deepcore.backend.dispatch import family
     from deepcore.benchmarks.table import console, print_rows, summary
 
     out = console(stream)
     print_rows(out, rows)
-    left_out: dict[str, list[str]] = {}
+    left_out: dict[str, tuple[str, list[str]]] = {}
     for job in jobs:
         for candidate in job.left_out:
-            line = f"{job.case.op} {candidate.implementation.name}: {candidate.why}"
-            left_out.setdefault(line, []).append(f"{job.case.suite} {job.case.layer}")
+            name = f"{family(job.case.op)} {candidate.implementation.name}"
+            left_out.setdefault(name, (candidate.why, []))[1].append(f"{job.case.suite} {job.case.layer}")
     if left_out:
         out.print(Text("Not measured", style="bold"))
-        for line, where in left_out.items():
-            places = list(dict.fromkeys(where))
-            shown = ", ".join(places[:3]) + (f" and {len(places) - 3} more" if len(places) > 3 else "")
-            out.print(Text(f"{line} ({shown})", style="dim"))
+        for name, (why, where) in left_out.items():
+            first, *others = dict.fromkeys(where)
+            more = f" and {len(others)} more" if others else ""
+            out.print(Text(f"{name}, on {first}{more}: {why}", style="dim"))
         out.print()
     for line in summary(rows, interrupted, sum(len(job.candidates) for job in jobs)):
         out.print(line)
