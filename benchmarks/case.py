@@ -113,7 +113,7 @@ class Case:
             return f"{left}{'ᵀ' if g.transpose_a else ''} @ {right}{'ᵀ' if g.transpose_b else ''}"
         if isinstance(g, Conv2DGeometry):
             stride = "" if g.strides == (1, 1) else f" /{_size(g.strides)}"
-            groups = "" if g.groups == 1 else f" groups {g.groups}"
+            groups = " depthwise" if g.is_depthwise else "" if g.groups == 1 else f" groups {g.groups}"
             return f"{times(g.x_shape)} * {times(g.w_shape)}{stride}{groups}"
         return f"{times(g.x_shape)} pool {_size(g.window)}{'' if g.strides == g.window else f' /{_size(g.strides)}'}"
 

@@ -51,7 +51,10 @@ class Blas:
 
 @dataclass(frozen=True)
 class Machine:
-    """Facts about this machine and this process; sizes in bytes."""
+    """Facts about this machine and this process; sizes in bytes.
+
+    ``load`` is the load average of the minute before the first look: how many processes wanted a core.
+    """
 
     cpu: str
     cores: int
@@ -63,6 +66,7 @@ class Machine:
     versions: dict[str, str]
     settings: dict[str, str]
     commit: str
+    load: float
 
     def __str__(self) -> str:
         return f"{self.cpu}, {self.cores} {'core' if self.cores == 1 else 'cores'}, {self.widest_vector}"
@@ -78,11 +82,17 @@ class Machine:
     @property
     def warnings(self) -> list[str]:
         """Sentences about settings that distort a measurement."""
-        return [
+        found = [
             f"{name}={self.settings[name]} is set: BLAS does not use what this processor offers. Unset it to measure."
             for name in _CRIPPLING
             if name in self.settings
         ]
+        if self.load > self.cores / 2:
+            found.append(
+                f"The load average is {self.load:.1f} on {self.cores} cores: other processes compute, and times are "
+                "longer and less steady than this machine's own."
+            )
+        return found
 
 
 @functools.cache
@@ -100,6 +110,7 @@ def machine() -> Machine:
         versions=versions(),
         settings={name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)},
         commit=commit(),
+        load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
     )
 
 

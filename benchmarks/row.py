@@ -51,6 +51,7 @@ class Row:
     gpu: str
     precision: str
     cpu: str
+    load: float
     versions: dict[str, str]
     commit: str
     time: str

@@ -201,6 +201,7 @@ def _row(
         gpu=device.gpu,
         precision=device.precision(case.dtype),
         cpu=here.cpu,
+        load=here.load,
         versions=here.versions,
         commit=here.commit,
         time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),

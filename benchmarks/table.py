@@ -46,7 +46,8 @@ class Column:
         right: whether numbers line up on the right.
         rank: columns of the highest rank go first when the width does not hold all; rank 0 stays.
         style: of its cells.
-        flexible: whether its cells may wrap.
+        flexible: whether its cells may be narrower than their text.
+        wraps: whether a narrow cell goes on in the next line, or is cut short.
         repeats: whether a cell equal to the one above it is shown again.
     """
 
@@ -55,6 +56,7 @@ class Column:
     rank: int = 0
     style: str = ""
     flexible: bool = False
+    wraps: bool = True
     repeats: bool = True
 
 
@@ -105,8 +107,8 @@ def _table(columns: Sequence[Column], plain: bool) -> Table:
             column.title,
             justify="right" if column.right else "left",
             style=column.style,
-            no_wrap=plain or not column.flexible,
-            overflow="fold",
+            no_wrap=plain or not (column.flexible and column.wraps),
+            overflow="fold" if column.wraps else "ellipsis",
             header_style="bold",
         )
     return table
@@ -134,7 +136,7 @@ _COLUMNS = (
     Column("GB/s", right=True, rank=3),
     Column("max error", right=True, rank=5),
     Column("bound", right=True, rank=7),
-    Column("why", rank=6, style="dim", flexible=True),
+    Column("why", rank=6, style="dim", flexible=True, wraps=False),
 )
 
 
