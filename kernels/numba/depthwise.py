@@ -3,6 +3,8 @@
 Output channel c * M + m comes from input channel c; ``multiplier`` is M.
 """
 
+from numba import uintp as index  # a signed index may count from the end: the test for it keeps a loop from vectorising
+
 from deepcore.kernels.numba.jit import inline, parallel, prange
 
 
@@ -23,7 +25,7 @@ def output_pixel(x, w, y, n, p, q, stride, dilation, start, multiplier):
                     else:
                         for c in range(x.shape[3]):
                             for m in range(multiplier):
-                                k = c * multiplier + m
+                                k = index(c * multiplier + m)
                                 y[n, p, q, k] += x[n, h, column, c] * w[r, s, k]
 
 
@@ -54,7 +56,7 @@ def input_pixel(dy, w, dx, n, h, column, stride, dilation, start, multiplier):
                     else:
                         for c in range(dx.shape[3]):
                             for m in range(multiplier):
-                                k = c * multiplier + m
+                                k = index(c * multiplier + m)
                                 dx[n, h, column, c] += dy[n, p, q, k] * w[r, s, k]
 
 
@@ -85,7 +87,7 @@ def kernel_row(x, dy, dw, n, r, stride, dilation, start, multiplier):
                         else:
                             for c in range(x.shape[3]):
                                 for m in range(multiplier):
-                                    k = c * multiplier + m
+                                    k = index(c * multiplier + m)
                                     dw[n, r, s, k] += x[n, h, column, c] * dy[n, p, q, k]
 
 

@@ -22,7 +22,7 @@ from deepcore.backend.numpy.window import Axis, Block, blocks, conv_axes
 
 __all__ = ["conv2d_dgrad", "conv2d_fprop", "conv2d_wgrad"]
 
-COLUMNS_BYTES = 2 << 20  # columns made at a time: what the second-level caches of two cores hold
+COLUMNS_BYTES = 4 << 20  # columns made at a time: few enough for the cache, enough to keep all cores busy
 
 Fill = Callable[[np.ndarray, np.ndarray, Block, Axis, Axis], None]
 
@@ -213,8 +213,14 @@ def _fill_numpy_seconds(call: Call, elements: int, taps: int, channels: int) -> 
     return numpy_seconds(calls, 2 * elements, channels / call.geometry.groups, call.dtype)
 
 
-def _fill_numba_seconds(call: Call, elements: int) -> float:
-    return numba_seconds(_block_count(elements, call.dtype), 2 * elements, call.dtype)
+def _fill_numba_seconds(call: Call, elements: int, channels: int) -> float:
+    run = _run_length(call.geometry, channels)
+    return numba_seconds(_block_count(elements, call.dtype), 2 * elements, run, call.dtype)
+
+
+def _run_length(g: Conv2DGeometry, channels: int) -> int:
+    """Elements that a compiled loop copies without a break: a whole row of the window where its taps are neighbours."""
+    return channels * g.kernel_width if g.groups == 1 and g.dilation[1] == 1 else channels // g.groups
 
 
 def _fprop_numpy_cost(call: Call) -> float:
@@ -231,7 +237,9 @@ def _fprop_numpy(
 
 
 def _fprop_numba_cost(call: Call) -> float:
-    return _fprop_gemm_seconds(call) + _fill_numba_seconds(call, _column_elements(call.geometry))
+    return _fprop_gemm_seconds(call) + _fill_numba_seconds(
+        call, _column_elements(call.geometry), call.geometry.in_channels
+    )
 
 
 @implementation("conv2d_fprop", "numba", cost=_fprop_numba_cost, available=numba_available)
@@ -312,7 +320,9 @@ def _dgrad_numpy(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.
 
 
 def _dgrad_numba_cost(call: Call) -> float:
-    return _dgrad_gemm_seconds(call) + _fill_numba_seconds(call, _dgrad_elements(call.geometry))
+    return _dgrad_gemm_seconds(call) + _fill_numba_seconds(
+        call, _dgrad_elements(call.geometry), call.geometry.out_channels
+    )
 
 
 @implementation("conv2d_dgrad", "numba", cost=_dgrad_numba_cost, available=numba_available)
@@ -327,7 +337,9 @@ def _dgrad_col2im_cost(call: Call) -> float:
         g.groups, g.batch * g.out_height * g.out_width, _length(g), g.out_channels // g.groups, call.dtype
     )
     # Written by the product; read, and added to what is read, by the loop.
-    return gemm + numba_seconds(_block_count(elements, call.dtype), 4 * elements, call.dtype)
+    return gemm + numba_seconds(
+        _block_count(elements, call.dtype), 4 * elements, _run_length(g, g.in_channels), call.dtype
+    )
 
 
 @implementation("conv2d_dgrad", "numba-col2im", cost=_dgrad_col2im_cost, available=numba_available)
@@ -381,7 +393,9 @@ def _wgrad_numpy(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.
 
 
 def _wgrad_numba_cost(call: Call) -> float:
-    return _wgrad_gemm_seconds(call) + _fill_numba_seconds(call, _column_elements(call.geometry))
+    return _wgrad_gemm_seconds(call) + _fill_numba_seconds(
+        call, _column_elements(call.geometry), call.geometry.in_channels
+    )
 
 
 @implementation("conv2d_wgrad", "numba", cost=_wgrad_numba_cost, available=numba_available)
@@ -437,14 +451,14 @@ def _multiplier(g: Conv2DGeometry) -> int:
 
 def _depthwise_blocks(g: Conv2DGeometry, item: int) -> Iterator[Block]:
     """Blocks of output rows whose products, one tap at a time, stay in the cache."""
-    return blocks(g.batch, g.out_height, g.out_width * g.in_channels * item, COLUMNS_BYTES // 4)
+    return blocks(g.batch, g.out_height, g.out_width * g.in_channels * item, COLUMNS_BYTES // 8)
 
 
 def _depthwise_numpy_cost(call: Call) -> float:
     g = call.geometry
     products = g.flops // 2  # each is read, multiplied into a temporary array, and added from there
     taps = g.kernel_height * g.kernel_width * _multiplier(g)
-    count = max(1, 4 * _block_count(products // taps, call.dtype))
+    count = max(1, 8 * _block_count(products // taps, call.dtype))
     return numpy_seconds(2 * taps * count, 5 * products, g.in_channels, call.dtype)
 
 
@@ -495,7 +509,8 @@ def _wgrad_depthwise_numpy(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeomet
 
 def _depthwise_numba_cost(call: Call) -> float:
     # A multiply-add reads both factors and adds to a third number in the first-level cache.
-    return numba_seconds(1, call.geometry.flops // 2, call.dtype)
+    g = call.geometry
+    return numba_seconds(1, g.flops // 2, g.in_channels, call.dtype)
 
 
 def _depthwise_window(g: Conv2DGeometry) -> tuple:

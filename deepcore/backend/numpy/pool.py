@@ -16,7 +16,6 @@ from deepcore.backend.numpy.window import Block, blocks, pool_axes
 __all__ = ["avg_pool2d_dgrad", "avg_pool2d_fprop", "max_pool2d_dgrad", "max_pool2d_fprop", "max_pool2d_gather"]
 
 BLOCK_BYTES = 1 << 20  # outputs worked on at a time by NumPy, with their temporary arrays: they stay in the cache
-SHORT = 16  # channels below which a loop over channels does not fill a vector register
 
 
 def max_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
@@ -224,7 +223,7 @@ def _avg_dgrad_global(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 
 def _numba_cost(call: Call) -> float:
     g = call.geometry
-    return numba_seconds(1, math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops, call.dtype)
+    return numba_seconds(1, math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops, g.channels, call.dtype)
 
 
 def _window(geometry: Pool2DGeometry) -> tuple:
@@ -241,12 +240,13 @@ def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarra
 
 @implementation("max_pool2d_dgrad", "numba", cost=_numba_cost, available=numba_available)
 def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    if geometry.channels < SHORT:
+    pool = loops("pool")
+    if geometry.channels < pool.SHORT:
         dx = np.zeros(geometry.x_shape, dy.dtype)
-        loops("pool").max_dgrad_images(dy, argmax, dx, *_window(geometry))
+        pool.max_dgrad_short(dy, argmax, dx, *_window(geometry))
     else:
         dx = np.empty(geometry.x_shape, dy.dtype)
-        loops("pool").max_dgrad(dy, argmax, dx, *_window(geometry))
+        pool.max_dgrad(dy, argmax, dx, *_window(geometry))
     return dx
 
 

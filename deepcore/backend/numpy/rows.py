@@ -14,8 +14,9 @@ from deepcore.backend.dispatch import Call
 BYTE = 1 / 8e9  # one byte through one core, read or written, by one NumPy pass
 PARALLEL_BYTE = 1 / 16e9  # the same by a loop on all cores
 NUMPY_CALL = 1e-6  # one call of a NumPy function on a tiny array
-LOOP_CALL = 40e-6  # one parallel loop: waking the threads and waiting for the last
-SCALAR_MATH = 8e-9  # one exp, tanh or log that the compiler could not vectorise: those of float64
+LOOP_CALL = 50e-6  # one parallel loop: waking the threads and waiting for the last
+VECTOR_MATH = 1.5e-9  # one exp or tanh of a float32 in a compiled loop, where it is vectorised
+SCALAR_MATH = 8e-9  # one that is not: float64, and rows too short for a vector
 
 _BLOCK_BYTES = 1 << 17  # a block, its bias and a temporary stay in a core's second-level cache
 _NARROW = 64  # columns: NumPy and compiled loops alike pay per row where the rows are shorter than this
@@ -29,8 +30,9 @@ def numpy_cost(call: Call, passes: float, calls: int) -> float:
 def loop_cost(call: Call, passes: float, math_per_element: float = 0.0) -> float:
     """Seconds for one parallel loop that reads or writes the array ``passes`` times."""
     seconds = LOOP_CALL + passes * _bytes(call) * PARALLEL_BYTE
-    if call.dtype != "float32":
-        seconds += math_per_element * _size(call) * SCALAR_MATH
+    if math_per_element:
+        vector = call.dtype == "float32" and getattr(call.geometry, "columns", _NARROW) >= _NARROW // 2
+        seconds += math_per_element * _size(call) * (VECTOR_MATH if vector else SCALAR_MATH)
     return seconds
 
 
@@ -43,9 +45,14 @@ def _bytes(call: Call) -> int:
     return _size(call) * (8 if call.dtype == "float64" else 4)
 
 
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """``x`` itself where it is C-contiguous, else a copy; keeps a scalar's rank, as ``ascontiguousarray`` does not."""
+    return np.asarray(x, order="C")
+
+
 def as_rows(x: np.ndarray) -> np.ndarray:
     """``x`` [..., columns] as a C-contiguous [rows, columns], a view where it can be."""
-    return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+    return contiguous(x).reshape(-1, x.shape[-1] if x.ndim else 1)
 
 
 def fold(rows: int, columns: int) -> int:
@@ -93,3 +100,13 @@ def blocks(rows: int, row_bytes: int) -> Iterator[slice]:
     step = max(1, _BLOCK_BYTES // max(row_bytes, 1))
     for start in range(0, rows, step):
         yield slice(start, min(start + step, rows))
+
+
+def require_below(name: str, indices: np.ndarray, limit: int) -> None:
+    """Raises unless ``indices`` are integers in [0, limit): a compiled loop would read outside of its array."""
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers; got dtype {indices.dtype}.")
+    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < limit:
+        raise ValueError(
+            f"{name} must be in [0, {limit}); got values from {int(indices.min())} to {int(indices.max())}."
+        )
