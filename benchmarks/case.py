@@ -14,7 +14,7 @@ import numpy as np
 
 from deepcore.backend import Backend
 from deepcore.backend.dispatch import Call
-from deepcore.backend.explain import matmul_gradients
+from deepcore.backend.explain import matmul_gradients, times
 from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry
 from deepcore.benchmarks import oracle
 from deepcore.benchmarks.oracle import Expectation
@@ -193,7 +193,7 @@ class Case:
     def _dtype_of(self, name: str) -> np.dtype:
         if name != "argmax":
             return np.dtype(self.dtype)
-        height, width = self.geometry.window  # type: ignore[union-attr,misc]
+        height, width = self.geometry.window  # type: ignore[union-attr]
         return np.dtype(np.uint8 if height * width <= 256 else np.int32)
 
 
@@ -212,11 +212,6 @@ def cases_of(
             geometry = matmul_gradients(geometry)[("dgrad", "wgrad").index(direction)]
         cases.append(Case(suite.name, layer.name, op, direction, size, dtype, geometry, layer.count))
     return cases
-
-
-def times(shape: Sequence[int]) -> str:
-    """Sizes as they are written on the command line: ``32x28x28x1``."""
-    return "x".join(map(str, shape))
 
 
 def _size(pair: tuple[int, int]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -72,12 +72,26 @@ def render(
     """
     plain = not out.is_terminal
     kept = list(range(len(columns)))
-    while not plain and not _fits(out, [columns[i] for i in kept], [[row[i] for i in kept] for row in rows]):
+    widths = [_width(column, [row[i] for row in rows]) for i, column in enumerate(columns)]
+    while not plain and _needed([columns[i] for i in kept], [widths[i] for i in kept]) > out.width:
         worst = max(kept, key=lambda i: (columns[i].rank, i))
         if columns[worst].rank == 0:
             break
         kept.remove(worst)
-    table = _table([columns[i] for i in kept], plain)
+    taken = sum(widths[i] + _GAP for i in kept if not columns[i].flexible)
+    table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
+    table.show_header = any(column.title for column in columns)
+    for i in kept:
+        column = columns[i]
+        table.add_column(
+            column.title,
+            justify="right" if column.right else "left",
+            style=column.style,
+            no_wrap=plain or not (column.flexible and column.wraps),
+            overflow="fold" if column.wraps else "ellipsis",
+            header_style="bold",
+            width=widths[i] if plain or not column.flexible else max(1, min(widths[i], out.width - taken)),
+        )
     above: list[Cell] = []
     for row in rows:
         cells = [row[i] for i in kept]
@@ -99,30 +113,17 @@ def render(
     out.print()
 
 
-def _table(columns: Sequence[Column], plain: bool) -> Table:
-    table = Table(box=None if plain else box.SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0), show_edge=False)
-    table.show_header = any(column.title for column in columns)
-    for column in columns:
-        table.add_column(
-            column.title,
-            justify="right" if column.right else "left",
-            style=column.style,
-            no_wrap=plain or not (column.flexible and column.wraps),
-            overflow="fold" if column.wraps else "ellipsis",
-            header_style="bold",
-        )
-    return table
+def _width(column: Column, cells: Sequence[Cell]) -> int:
+    """Characters of the widest cell."""
+    return max(Text(cell).cell_len if isinstance(cell, str) else cell.cell_len for cell in (column.title, *cells))
 
 
-def _fits(out: Console, columns: Sequence[Column], rows: Iterable[Sequence[Cell]]) -> bool:
-    """Whether the columns stand side by side, a flexible one at least ``_NARROWEST_WHY`` wide."""
-    rows = list(rows)
-    total = 0
-    for position, column in enumerate(columns):
-        cells = [column.title, *(row[position] for row in rows)]
-        width = max(Text(cell).cell_len if isinstance(cell, str) else cell.cell_len for cell in cells)
-        total += (min(width, _NARROWEST_WHY) if column.flexible else width) + _GAP
-    return total - _GAP <= out.width
+def _needed(columns: Sequence[Column], widths: Sequence[int]) -> int:
+    """The least width at which the columns stand side by side, a flexible one at least ``_NARROWEST_WHY`` wide."""
+    least = [
+        min(width, _NARROWEST_WHY) if column.flexible else width for column, width in zip(columns, widths, strict=True)
+    ]
+    return sum(least) + _GAP * (len(least) - 1)
 
 
 _COLUMNS = (
@@ -153,7 +154,7 @@ def print_rows(out: Console, rows: Sequence[Row]) -> None:
 
 
 def _cells(row: Row) -> list[Cell]:
-    name = Text(f"{CHOSEN} " if row.chosen else "  ", style="green").append(row.implementation, style="bold")
+    name = Text(f"{CHOSEN if row.chosen else ' '} {row.implementation}", style="bold green" if row.chosen else "")
     head: list[Cell] = [row.layer, row.shape, row.direction, name]
     error = "" if row.error is None else f"{row.error:.1e}"
     if not row.correct:

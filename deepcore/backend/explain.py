@@ -39,6 +39,21 @@ class Section:
     choices: tuple[Choice, ...]
 
     @property
+    def sizes(self) -> str:
+        """The arrays of the forward call, or the two matrices of a product, in one line."""
+        g = self.call.geometry
+        if isinstance(g, MatmulGeometry):
+            left, right = (g.m, g.k), (g.k, g.n)
+            batch = "" if g.batch == 1 else f"{g.batch} times "
+            stored = [f", {name} stored transposed" for name in "ab" if getattr(g, f"transpose_{name}")]
+            return f"{batch}{times(left)} @ {times(right)}{''.join(stored)}"
+        if isinstance(g, Conv2DGeometry):
+            return f"{times(g.x_shape)} * {times(g.w_shape)} -> {times(g.y_shape)}"
+        if isinstance(g, Pool2DGeometry):
+            return f"{times(g.x_shape)} -> {times(g.y_shape)}"
+        return f"{g.rows} rows of {g.columns}" if isinstance(g, RowsGeometry) else f"{g.size} elements"
+
+    @property
     def chosen(self) -> Choice | None:
         """The implementation that the call takes; None if no implementation serves it."""
         return next((choice for choice in self.choices if choice.chosen), None)
@@ -63,7 +78,7 @@ class Explanation:
     def __str__(self) -> str:
         lines: list[str] = []
         for section in self.sections:
-            lines += [f"{section.title}, {self.dtype} on {self.device}: {section.call.geometry}"]
+            lines += [f"{section.title}, {self.dtype} on {self.device}: {section.sizes}"]
             table = [("", "implementation", "device", "estimate", "why"), *map(cells, section.choices)]
             widths = [max(len(row[column]) for row in table) for column in range(4)]
             lines += [
@@ -83,6 +98,15 @@ def cells(choice: Choice) -> tuple[str, str, str, str, str]:
     record = choice.implementation
     seconds = "" if choice.seconds is None else duration(choice.seconds)
     return "→" if choice.chosen else "", record.name, record.device, seconds, choice.reason
+
+
+def times(shape: Sequence[int]) -> str:
+    """Sizes as they are written on the command line.
+
+    >>> times((32, 28, 28, 1))
+    '32x28x28x1'
+    """
+    return "x".join(map(str, shape))
 
 
 def duration(seconds: float) -> str:

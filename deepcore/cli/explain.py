@@ -77,4 +77,4 @@ def _print(explanation: Any) -> None:
             style = "bold green" if choice.chosen else "" if choice.ok else "dim"
             label = f"{CHOSEN if choice.chosen else ' '} {name}"
             rows.append([Text(text, style=style) for text in (label, device, seconds, why)])
-        render(out, columns, rows, f"{section.title} · {explanation.dtype} on {explanation.device}")
+        render(out, columns, rows, f"{section.title} · {explanation.dtype} on {explanation.device} · {section.sizes}")

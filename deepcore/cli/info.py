@@ -116,6 +116,8 @@ def _print(facts: dict[str, Any]) -> None:
     render(out, pair, settings or [["(none set)", ""]], "Environment")
     for warning in facts["warnings"]:
         out.print(Text(warning, style="yellow"))
+    if facts["warnings"]:
+        out.print()
 
     def mark(available: bool) -> Text:
         return Text("yes", style="green") if available else Text("no", style="red")

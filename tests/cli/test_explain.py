@@ -33,7 +33,7 @@ def test_the_text_says_which_and_why_and_why_not(plant):
     plant("matmul", "missing", print, available=lambda: (False, "not compiled; run make"))
     plant("matmul", "picky", print, supports=lambda call: (False, "m must be a multiple of 128"))
     lines = str(explain("matmul", (5, 7), (7, 3))).splitlines()
-    assert lines[0].startswith("matmul, float32 on cpu: MatmulGeometry(batch=1, m=5, n=3, k=7")
+    assert lines[0] == "matmul, float32 on cpu: 5x7 @ 7x3"
     assert lines[1].split() == ["implementation", "device", "estimate", "why"]
     assert lines[2].split(maxsplit=5) == ["→", "fast", "cpu", "1", "ns", "any shape; cheapest estimate"]
     reasons = {line.split()[0]: line for line in lines[3:7]}
