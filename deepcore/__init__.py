@@ -1,3 +1,45 @@
-"""deepcore: deep-learning layers whose hot paths run on NumPy, or on hand-written CUDA kernels."""
+"""deepcore: deep-learning layers whose hot paths run on NumPy, or on hand-written CUDA kernels.
+
+``import deepcore as keras`` is meant to work for a course's script: names, defaults and meanings are Keras 3's.
+Modules load when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_MODULES = ("autograd", "backend", "datasets", "layers", "losses", "metrics", "models", "ops", "optimizers", "random")
+_NAMES = {
+    "Tensor": "ops",
+    "Device": "device",
+    "as_device": "device",
+    "current_device": "device",
+    "use_device": "device",
+    "grad": "autograd",
+    "gradcheck": "autograd",
+    "no_grad": "autograd",
+    "value_and_grad": "autograd",
+    "explain": "backend.explain",
+    "use_implementation": "backend.dispatch",
+    "Sequential": "models",
+}
+
+__all__ = ["__version__", *_MODULES, *_NAMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(importlib.import_module(f"deepcore.{_NAMES[name]}"), name)
+    elif name in _MODULES:
+        value = importlib.import_module(f"deepcore.{name}")
+    else:
+        raise AttributeError(f"module 'deepcore' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Union
+from typing import TypeAlias
 
-Pair = tuple[int, int]
-Padding = Union[str, int, Sequence[int], Sequence[Sequence[int]]]
+Pair: TypeAlias = tuple[int, int]
+Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
 
 
 def pair(value: int | Sequence[int], name: str, *, smallest: int = 1) -> Pair:
@@ -21,7 +21,7 @@ def pair(value: int | Sequence[int], name: str, *, smallest: int = 1) -> Pair:
     >>> pair(3, "kernel_size")
     (3, 3)
     """
-    sizes = (value, value) if isinstance(value, int) else tuple(value)
+    sizes = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(sizes) != 2 or any(isinstance(s, bool) or not hasattr(s, "__index__") for s in sizes):
         raise ValueError(f"{name} must be an int or two ints (height, width); got {value!r}.")
     if any(s < smallest for s in sizes):

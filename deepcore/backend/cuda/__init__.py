@@ -1,0 +1,61 @@
+"""The GPU: what it needs, whether this machine has it, and the exact reason if not.
+
+Nothing here imports CuPy before a GPU is first asked for.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+
+from deepcore.backend.dispatch import Answer
+from deepcore.errors import DeviceUnavailableError
+
+
+@functools.cache
+def driver_version() -> tuple[int, int] | None:
+    """The CUDA version that the installed NVIDIA driver supports, as (major, minor); None without a driver."""
+    try:
+        driver = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return None
+    version = ctypes.c_int()
+    if driver.cuDriverGetVersion(ctypes.byref(version)) != 0:
+        return None
+    return version.value // 1000, version.value % 1000 // 10
+
+
+def install_line() -> str:
+    """The command that installs what deepcore needs for this machine's driver."""
+    version = driver_version()
+    extra = "cuda12" if version is not None and version[0] == 12 else "cuda13"
+    return f"pip install 'deepcore[{extra}]'"
+
+
+@functools.cache
+def probe() -> Answer:
+    """Whether a GPU can be used here, and why not: asked once, the reason kept."""
+    if driver_version() is None:
+        return False, (
+            f"no NVIDIA driver answers on this machine (libcuda.so.1); a GPU needs the driver and then {install_line()}"
+        )
+    try:
+        import cupy
+    except Exception as error:  # a broken CUDA installation raises more than ImportError
+        return False, f"CuPy cannot be imported ({type(error).__name__}: {error}); {install_line()}"
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        return False, f"the driver answers, but offers no GPU ({error}); see nvidia-smi"
+    if count == 0:
+        return False, "the driver answers, but this machine has no GPU; see nvidia-smi"
+    return False, (
+        f"{count} GPU(s) found, but this version of deepcore has no CUDA kernels yet; device='cpu' runs everything"
+    )
+
+
+def require(name: str) -> None:
+    """Raises ``DeviceUnavailableError`` with the reason unless the device ``name`` can be used."""
+    ok, reason = probe()
+    if not ok:
+        raise DeviceUnavailableError(f"device {name!r} was asked for, but {reason}. device='cpu' works everywhere.")

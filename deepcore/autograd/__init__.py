@@ -1,0 +1,7 @@
+"""Reverse-mode differentiation: the tape (graph), what is recorded on it (primitive), and the way back (engine)."""
+
+from deepcore.autograd.engine import backward, grad, gradients, value_and_grad
+from deepcore.autograd.gradcheck import gradcheck
+from deepcore.autograd.graph import is_recording, no_grad
+
+__all__ = ["backward", "grad", "gradcheck", "gradients", "is_recording", "no_grad", "value_and_grad"]

@@ -1,0 +1,83 @@
+"""The tape: which operation made a tensor, from what, and what its gradient will need.
+
+A node does not hold the tensors that it came from, only their nodes, and of the arrays only those that a gradient
+function has asked for by the name of its parameter. So the forward pass keeps no array that the backward pass does
+not read, and the backward pass lets go of each as soon as it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from deepcore.autograd.primitive import Primitive
+    from deepcore.tensor import Tensor
+
+_numbers = itertools.count()
+_recording: ContextVar[bool] = ContextVar("deepcore_recording", default=True)
+
+
+class Node:
+    """One recorded call of a primitive.
+
+    Attributes:
+        number: grows with every node, so that a node always has a larger number than those that it came from.
+        edges: where the gradient of each input goes: a leaf tensor, a (node, output index) pair, or None.
+        inputs: for each input (tensor, version) if a gradient function reads it, else its shape.
+        outputs: for each output its array if a gradient function reads it, else None.
+    """
+
+    __slots__ = ("attributes", "edges", "input_shapes", "inputs", "number", "output_like", "outputs", "primitive")
+
+    def __init__(self, primitive: Primitive, attributes: dict[str, Any]) -> None:
+        self.number = next(_numbers)
+        self.primitive = primitive
+        self.attributes = attributes
+        self.edges: tuple[Any, ...] = ()
+        self.inputs: tuple[Any, ...] = ()
+        self.input_shapes: tuple[Any, ...] = ()
+        self.outputs: tuple[Any, ...] = ()
+        self.output_like: tuple[Any, ...] = ()
+
+    def release(self) -> None:
+        """Lets go of every array; the node cannot be walked again."""
+        self.edges = self.inputs = self.outputs = ()
+        self.attributes = {}
+
+    @property
+    def released(self) -> bool:
+        return not self.edges
+
+    def __repr__(self) -> str:
+        return f"<{self.primitive.name}>"
+
+
+def edge_of(tensor: Tensor | None) -> Any:
+    """Where a gradient with respect to ``tensor`` goes."""
+    if tensor is None or not tensor.requires_grad:
+        return None
+    return tensor if tensor.node is None else (tensor.node, tensor.output_index)
+
+
+def is_recording() -> bool:
+    """Whether operations are recorded for a backward pass."""
+    return _recording.get()
+
+
+@contextlib.contextmanager
+def recording(on: bool) -> Iterator[None]:
+    """Within the block operations are recorded, or not."""
+    token = _recording.set(on)
+    try:
+        yield
+    finally:
+        _recording.reset(token)
+
+
+def no_grad() -> contextlib.AbstractContextManager[None]:
+    """Within the block (or the decorated function) nothing is recorded and nothing is kept for a backward pass."""
+    return recording(False)

@@ -1,0 +1,250 @@
+"""A primitive: one differentiable operation, forward on raw arrays, gradients written with other operations.
+
+::
+
+    @primitive
+    def exp(backend, x):
+        return backend.xp.exp(x)
+
+    @exp.gradient("x")
+    def exp_gradient(dy, y):
+        return dy * y
+
+A gradient function says by the names of its parameters what it reads, and only that is kept alive:
+
+- the name of an input or an output: that tensor;
+- ``d`` and the name of an output: the gradient that arrives there (zeros if none does, or None if that is the
+  parameter's default);
+- the name of an input and ``_shape``: its shape, which costs nothing to keep;
+- the name of an attribute (a keyword of the forward function): its value;
+- ``needed``: the set of inputs whose gradient is asked for, where one function serves several.
+
+Inputs that need no gradient ask for nothing. A function that serves several inputs may keep less than all it names,
+depending on which are needed and on the attributes; it says so by ``keeps``, and what is not kept arrives as None. So
+a convolution with a frozen kernel does not keep its input, and one without an activation does not keep its result.
+
+A primitive of any number of tensors takes ``*xs``; its gradient function reads ``xs`` and ``xs_shape`` as tuples and
+returns one gradient for each.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from deepcore.autograd.graph import Node, edge_of, is_recording
+from deepcore.errors import DeviceMismatchError
+from deepcore.tensor import Tensor
+
+Forward = Callable[..., Any]
+Keeps = Callable[[frozenset[str], dict[str, Any]], set[str]]
+
+
+class Gradient:
+    """A gradient function, the inputs that it serves, and what its parameters say that it reads."""
+
+    def __init__(
+        self, owner: Primitive, function: Callable[..., Any], serves: tuple[str, ...], keeps: Keeps | None
+    ) -> None:
+        self.function = function
+        self.serves = serves
+        self.keeps = keeps
+        self.reads: list[tuple[str, str, int]] = []  # (parameter, kind, index)
+        for name, parameter in inspect.signature(function).parameters.items():
+            kind, index = owner.meaning(name)
+            if kind == "cotangent" and parameter.default is None:
+                kind = "cotangent or None"
+            self.reads.append((name, kind, index))
+
+    def kept(self, needed: frozenset[str], attributes: dict[str, Any]) -> set[str]:
+        """Names of the inputs and outputs that must be kept for it."""
+        names = {name for name, kind, _ in self.reads if kind in ("input", "inputs", "output")}
+        return names if self.keeps is None else names & self.keeps(needed, attributes)
+
+
+class Primitive:
+    """A differentiable operation; see the module's text.
+
+    Attributes:
+        name: the forward function's name.
+        forward: ``forward(backend, *arrays, **attributes)`` -> an array, or a tuple of arrays.
+        inputs: names of the array arguments.
+        outputs: names of the results.
+    """
+
+    def __init__(self, forward: Forward, outputs: Sequence[str]) -> None:
+        self.name = forward.__name__
+        self.forward = forward
+        self.outputs = tuple(outputs)
+        parameters = list(inspect.signature(forward).parameters.values())[1:]
+        self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
+        self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
+        self.attributes = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
+        self.gradients: dict[str, Gradient] = {}
+        self.__doc__ = forward.__doc__
+
+    def meaning(self, parameter: str) -> tuple[str, int]:
+        """What a gradient function's parameter of that name stands for: a kind and an index."""
+        if parameter in self.inputs:
+            return "input", self.inputs.index(parameter)
+        if self.variadic and parameter in (self.variadic, f"{self.variadic}_shape"):
+            return "inputs" if parameter == self.variadic else "shapes", 0
+        if parameter in self.outputs:
+            return "output", self.outputs.index(parameter)
+        if parameter in self.attributes:
+            return "attribute", 0
+        if parameter.startswith("d") and parameter[1:] in self.outputs:
+            return "cotangent", self.outputs.index(parameter[1:])
+        if parameter.endswith("_shape") and parameter.removesuffix("_shape") in self.inputs:
+            return "shape", self.inputs.index(parameter.removesuffix("_shape"))
+        if parameter == "needed":
+            return "needed", 0
+        raise TypeError(
+            f"{self.name}: a gradient function cannot have the parameter {parameter!r}. It may name an input "
+            f"{self.inputs}, an output {self.outputs}, an attribute {self.attributes}, 'd' and an output, an input "
+            "and '_shape', or 'needed'."
+        )
+
+    def gradient(self, *inputs: str, keeps: Keeps | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+        """Decorator: the function that gives the gradients of ``inputs``: one tensor, or a tuple for several.
+
+        ``keeps(needed, attributes)`` gives the names, among those that the function reads, that are worth keeping.
+        """
+        for name in inputs:
+            if name not in self.inputs and name != self.variadic:
+                raise TypeError(f"{self.name} has no input {name!r}; its inputs are {self.inputs}.")
+
+        def register(function: Callable[..., Any]) -> Callable[..., Any]:
+            gradient = Gradient(self, function, inputs, keeps)
+            for name in inputs:
+                self.gradients[name] = gradient
+            return function
+
+        return register
+
+    def __call__(self, *inputs: Tensor | None, **attributes: Any) -> Any:
+        first = next(t for t in inputs if t is not None)
+        device = first.device
+        requires_grad = False
+        for tensor in inputs:
+            if tensor is not None:
+                if tensor.device != device:
+                    raise device_mismatch(self.name, inputs)
+                requires_grad = requires_grad or tensor.requires_grad
+        result = self.forward(
+            device.backend, *[None if tensor is None else tensor.data for tensor in inputs], **attributes
+        )
+        if not (requires_grad and is_recording()):
+            if len(self.outputs) == 1:
+                return Tensor.wrap(result, device)
+            return tuple(Tensor.wrap(array, device) for array in result)
+        return self._record(inputs, attributes, result, device)
+
+    def _record(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any], result: Any, device: Any) -> Any:
+        node = Node(self, attributes)
+        names = self._names(len(inputs))
+        gradients = [self.gradients.get(name) for name in names]
+        node.edges = tuple(
+            None if gradient is None else edge_of(tensor) for gradient, tensor in zip(gradients, inputs, strict=True)
+        )
+        needed = frozenset(name for name, edge in zip(names, node.edges, strict=True) if edge is not None)
+        kept: set[str] = set()
+        for name in needed:
+            kept |= self.gradients[name].kept(needed, attributes)
+        arrays = (result,) if len(self.outputs) == 1 else tuple(result)
+        differentiable = bool(needed)
+        if differentiable:
+            node.inputs = tuple(
+                (tensor, tensor.version) if name in kept and tensor is not None else None
+                for name, tensor in zip(names, inputs, strict=True)
+            )
+            node.input_shapes = tuple(None if tensor is None else tensor.shape for tensor in inputs)
+            node.outputs = tuple(
+                array if name in kept else None for name, array in zip(self.outputs, arrays, strict=True)
+            )
+            node.output_like = tuple((array.shape, array.dtype, device) for array in arrays)
+        tensors = tuple(
+            Tensor.wrap(array, device, node=node if differentiable and array.dtype.kind == "f" else None, index=i)
+            for i, array in enumerate(arrays)
+        )
+        return tensors[0] if len(self.outputs) == 1 else tensors
+
+    def backward(self, node: Node, cotangents: list[Tensor | None], wanted: set[int]) -> dict[int, Tensor]:
+        """The gradients of the inputs ``wanted`` (by index), given those of the outputs."""
+        names = self._names(len(node.edges))
+        needed = frozenset(names[i] for i in wanted)
+        results: dict[int, Tensor] = {}
+        for gradient in {id(g): g for g in (self.gradients[names[i]] for i in sorted(wanted))}.values():
+            arguments = {
+                name: self._argument(node, kind, j, name, cotangents, needed) for name, kind, j in gradient.reads
+            }
+            values = gradient.function(**arguments)
+            if gradient.serves == (self.variadic,):
+                served = enumerate(values)
+            else:
+                values = values if len(gradient.serves) > 1 else (values,)
+                served = zip((self.inputs.index(name) for name in gradient.serves), values, strict=True)
+            results.update((i, value) for i, value in served if i in wanted and value is not None)
+        return results
+
+    def _names(self, count: int) -> Sequence[str]:
+        """For each of ``count`` given inputs its name."""
+        return self.inputs[:count] if self.variadic is None else (self.variadic,) * count
+
+    def _argument(
+        self, node: Node, kind: str, i: int, name: str, cotangents: list[Tensor | None], needed: frozenset[str]
+    ) -> Any:
+        if kind.startswith("cotangent"):
+            cotangent = cotangents[i]
+            if cotangent is None and kind == "cotangent":
+                shape, dtype, device = node.output_like[i]
+                cotangent = Tensor.wrap(device.backend.xp.zeros(shape, dtype), device)
+            return cotangent
+        if kind == "input":
+            return self._unchanged(node.inputs[i], name)
+        if kind == "inputs":
+            return tuple(self._unchanged(kept, name) for kept in node.inputs)
+        if kind == "shapes":
+            return node.input_shapes
+        if kind == "output":
+            if node.outputs[i] is None:
+                return None
+            shape, dtype, device = node.output_like[i]
+            return Tensor.wrap(node.outputs[i], device, node=node if dtype.kind == "f" else None, index=i)
+        if kind == "shape":
+            return node.input_shapes[i]
+        if kind == "attribute":
+            return node.attributes.get(name)
+        return needed
+
+    def _unchanged(self, kept: tuple[Tensor, int] | None, name: str) -> Tensor | None:
+        if kept is None:
+            return None
+        tensor, version = kept
+        if tensor.version != version:
+            raise RuntimeError(
+                f"{self.name}: its input {name!r} (shape {tensor.shape}) was assigned a new value between the forward "
+                "and the backward pass. Call backward() before assigning, or assign to a copy."
+            )
+        return tensor
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}({', '.join(self.inputs)}) -> {', '.join(self.outputs)}>"
+
+
+def primitive(forward: Forward | None = None, *, outputs: Sequence[str] = ("y",)) -> Any:
+    """Decorator: makes a forward function ``forward(backend, *arrays, **attributes)`` a ``Primitive``."""
+    if forward is None:
+        return lambda function: Primitive(function, outputs)
+    return Primitive(forward, outputs)
+
+
+def device_mismatch(name: str, inputs: Sequence[Tensor | None]) -> DeviceMismatchError:
+    places = ", ".join(
+        f"{tensor.dtype}{list(tensor.shape)} on {tensor.device}" for tensor in inputs if tensor is not None
+    )
+    return DeviceMismatchError(
+        f"{name}: its tensors must be on one device; got {places}. Move one with tensor.to(device); nothing is copied "
+        "between devices unasked."
+    )

@@ -1,0 +1,323 @@
+"""Bias and activation in one go, and their gradients.
+
+The activations here are those whose derivative follows from their output, so that a backward pass keeps nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.geometry import RowsGeometry
+from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, loop_cost, numpy_cost, sum_rows, widen
+from deepcore.errors import unknown_name
+
+__all__ = ["ACTIVATIONS", "activation_dgrad", "bias_activation", "bias_activation_dgrad"]
+
+# Constants of Keras 3; those of selu are from Klambauer et al. 2017, "Self-Normalizing Neural Networks".
+LEAKY_RELU_SLOPE = 0.2
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+
+def bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str) -> np.ndarray:
+    """``activation(x + bias)``, a new array of the shape and dtype of ``x``.
+
+    Args:
+        x: [..., channels], float32 or float64.
+        bias: [channels] of the same dtype, or None.
+        activation: one of ``ACTIVATIONS``; formulas as in Keras 3.
+
+    Raises:
+        ValueError: ``activation`` is unknown.
+    """
+    return _bias_activation(x, bias, activation, np.empty(x.shape, x.dtype))
+
+
+def bias_activation_inplace(y: np.ndarray, bias: np.ndarray | None, activation: str) -> np.ndarray:
+    """``bias_activation`` written over its C-contiguous input, which it returns: the end of a product's epilogue."""
+    if bias is None and activation == "linear":
+        return y
+    return _bias_activation(y, bias, activation, y)
+
+
+def activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
+    """The gradient at the activation's input: ``dy * activation'(z)``, the derivative taken from the output ``y``.
+
+    Args:
+        dy: gradient at ``y``, same shape.
+        y: what ``bias_activation`` returned.
+        activation: one of ``ACTIVATIONS``.
+
+    Returns:
+        dz of the shape and dtype of ``y``; for ``"linear"`` this is ``dy`` itself where it is contiguous.
+
+    Raises:
+        ValueError: ``activation`` is unknown.
+    """
+    _require_known(activation)
+    if activation == "linear":
+        return contiguous(dy)
+    geometry = RowsGeometry.of(y.shape)
+    return choose("activation_dgrad", y.dtype.name, geometry).function(dy, y, activation)
+
+
+def bias_activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
+    """``activation_dgrad``, and its sum over all axes but the last: the gradients at x and at bias.
+
+    Args:
+        dy: [..., channels], gradient at ``y``.
+        y: [..., channels], what ``bias_activation`` returned.
+        activation: one of ``ACTIVATIONS``.
+
+    Returns:
+        (dz [..., channels], dbias [channels]).
+
+    Raises:
+        ValueError: ``activation`` is unknown.
+    """
+    _require_known(activation)
+    geometry = RowsGeometry.of(y.shape)
+    return choose("bias_activation_dgrad", y.dtype.name, geometry).function(dy, y, activation)
+
+
+def _bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
+    _require_known(activation)
+    geometry = RowsGeometry.of(x.shape)
+    return choose("bias_activation", x.dtype.name, geometry).function(x, bias, activation, out)
+
+
+def _require_known(activation: str) -> None:
+    if activation not in _FORWARD:
+        raise unknown_name("activation", activation, _FORWARD)
+
+
+# Forward: each overwrites z. A temporary is the size of one cache block.
+
+
+def _linear(z: np.ndarray) -> None:
+    pass
+
+
+def _relu(z: np.ndarray) -> None:
+    np.maximum(z, 0, out=z)
+
+
+def _relu6(z: np.ndarray) -> None:
+    np.maximum(z, 0, out=z)
+    np.minimum(z, 6, out=z)
+
+
+def _leaky_relu(z: np.ndarray) -> None:
+    np.maximum(z, z * z.dtype.type(LEAKY_RELU_SLOPE), out=z)
+
+
+def _elu(z: np.ndarray) -> None:
+    negative = np.expm1(np.minimum(z, 0))
+    np.maximum(z, 0, out=z)
+    z += negative
+
+
+def _selu(z: np.ndarray) -> None:
+    negative = np.expm1(np.minimum(z, 0))
+    negative *= z.dtype.type(SELU_ALPHA)
+    np.maximum(z, 0, out=z)
+    z += negative
+    z *= z.dtype.type(SELU_SCALE)
+
+
+def _sigmoid(z: np.ndarray) -> None:
+    np.negative(z, out=z)
+    np.exp(z, out=z)  # overflows to infinity, whose reciprocal is the right answer
+    z += 1
+    np.reciprocal(z, out=z)
+
+
+def _hard_sigmoid(z: np.ndarray) -> None:
+    z += 3
+    _relu6(z)
+    z /= 6
+
+
+def _tanh(z: np.ndarray) -> None:
+    np.tanh(z, out=z)
+
+
+def _exponential(z: np.ndarray) -> None:
+    np.exp(z, out=z)
+
+
+def _softplus(z: np.ndarray) -> None:
+    tail = np.abs(z)
+    np.negative(tail, out=tail)
+    np.log1p(np.exp(tail, out=tail), out=tail)
+    np.maximum(z, 0, out=z)
+    z += tail
+
+
+# Backward: each writes dy * derivative into dz. Products with a boolean mask, not ``where=``, which is ten times
+# slower. The masks say where y is known to be in a flat part, so that NaN in y never cuts a gradient off.
+
+
+def _linear_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.copyto(dz, dy)
+
+
+def _relu_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.multiply(dy, ~(y <= 0), out=dz)
+
+
+def _relu6_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.multiply(dy, ~((y <= 0) | (y >= 6)), out=dz)
+
+
+def _leaky_relu_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.multiply(y <= 0, dz.dtype.type(LEAKY_RELU_SLOPE - 1), out=dz)
+    dz += 1
+    dz *= dy
+
+
+def _elu_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.minimum(y, 0, out=dz)
+    dz += 1
+    dz *= dy
+
+
+def _selu_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.minimum(y, 0, out=dz)  # scale * alpha + y below zero, scale above
+    dz += dz.dtype.type(SELU_SCALE * SELU_ALPHA)
+    dz -= (y > 0) * dz.dtype.type(SELU_SCALE * (SELU_ALPHA - 1))
+    dz *= dy
+
+
+def _sigmoid_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.subtract(1, y, out=dz)
+    dz *= y
+    dz *= dy
+
+
+def _hard_sigmoid_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.multiply(dy, ~((y <= 0) | (y >= 1)), out=dz)
+    dz /= 6
+
+
+def _tanh_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.multiply(y, y, out=dz)
+    np.subtract(1, dz, out=dz)
+    dz *= dy
+
+
+def _exponential_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.multiply(dy, y, out=dz)
+
+
+def _softplus_dgrad(dy: np.ndarray, y: np.ndarray, dz: np.ndarray) -> None:
+    np.negative(y, out=dz)
+    np.expm1(dz, out=dz)
+    np.negative(dz, out=dz)
+    dz *= dy
+
+
+_FORWARD: dict[str, Callable[[np.ndarray], None]] = {
+    "linear": _linear,
+    "relu": _relu,
+    "relu6": _relu6,
+    "leaky_relu": _leaky_relu,
+    "elu": _elu,
+    "selu": _selu,
+    "sigmoid": _sigmoid,
+    "hard_sigmoid": _hard_sigmoid,
+    "tanh": _tanh,
+    "exponential": _exponential,
+    "softplus": _softplus,
+}
+_BACKWARD: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], None]] = {
+    "linear": _linear_dgrad,
+    "relu": _relu_dgrad,
+    "relu6": _relu6_dgrad,
+    "leaky_relu": _leaky_relu_dgrad,
+    "elu": _elu_dgrad,
+    "selu": _selu_dgrad,
+    "sigmoid": _sigmoid_dgrad,
+    "hard_sigmoid": _hard_sigmoid_dgrad,
+    "tanh": _tanh_dgrad,
+    "exponential": _exponential_dgrad,
+    "softplus": _softplus_dgrad,
+}
+ACTIVATIONS = tuple(_FORWARD)
+
+
+def _numpy_cost(call: Call) -> float:
+    return numpy_cost(call, passes=4, calls=6)
+
+
+@implementation("bias_activation", "numpy", cost=_numpy_cost)
+def _bias_activation_numpy(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
+    (target,) = widen(as_rows(out))
+    source = contiguous(x).reshape(target.shape)
+    bias = None if bias is None else np.tile(bias, target.shape[1] // bias.size)
+    apply = _FORWARD[activation]
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity flow on, as in compiled loops
+        for block in blocks(target.shape[0], target.strides[0]):
+            z = target[block]
+            if bias is not None:
+                np.add(source[block], bias, out=z)
+            elif x is not out:
+                np.copyto(z, source[block])
+            apply(z)
+    return out
+
+
+@implementation("activation_dgrad", "numpy", cost=_numpy_cost)
+def _activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
+    dz = np.empty(y.shape, y.dtype)
+    flat_dy, flat_y, flat_dz = contiguous(dy).reshape(-1), contiguous(y).reshape(-1), dz.reshape(-1)
+    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity flow on, as in compiled loops
+        for block in blocks(flat_dz.size, flat_dz.itemsize):
+            _BACKWARD[activation](flat_dy[block], flat_y[block], flat_dz[block])
+    return dz
+
+
+@implementation("bias_activation_dgrad", "numpy", cost=lambda call: numpy_cost(call, passes=6, calls=12))
+def _bias_activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
+    dz = contiguous(dy) if activation == "linear" else _activation_dgrad_numpy(dy, y, activation)
+    return dz, sum_rows(as_rows(dz))
+
+
+def _loop_cost(call: Call) -> float:
+    return loop_cost(call, passes=3, math_per_element=0.3)  # a few networks' worth of relu for one of tanh
+
+
+@implementation("bias_activation", "numba", cost=_loop_cost, available=numba_available)
+def _bias_activation_numba(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
+    (target,) = widen(as_rows(out))
+    columns = target.shape[1]
+    bias = np.zeros(columns, out.dtype) if bias is None else np.tile(bias, columns // bias.size)
+    source = contiguous(x).reshape(target.shape)
+    loops("activation").bias_activation(source, bias, target, ACTIVATIONS.index(activation))
+    return out
+
+
+def _dgrad_loop_cost(call: Call) -> float:
+    return loop_cost(call, passes=3)
+
+
+@implementation("activation_dgrad", "numba", cost=_dgrad_loop_cost, available=numba_available)
+def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
+    return _bias_activation_dgrad_numba(dy, y, activation)[0]  # the sums cost no pass over memory
+
+
+@implementation("bias_activation_dgrad", "numba", cost=_dgrad_loop_cost, available=numba_available)
+def _bias_activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
+    (rows,) = widen(as_rows(y))
+    dz = np.empty(y.shape, y.dtype)
+    chunk = chunk_rows(rows.shape[0])
+    partial = np.zeros((-(-rows.shape[0] // chunk), rows.shape[1]), y.dtype)
+    loops("activation").bias_activation_dgrad(
+        contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape), partial, chunk, ACTIVATIONS.index(activation)
+    )
+    columns = y.shape[-1] if y.ndim else 1
+    return dz, sum_rows(partial).reshape(-1, columns).sum(axis=0)

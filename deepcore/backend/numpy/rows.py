@@ -1,0 +1,112 @@
+"""What the row-wise operations share: views of an array as rows, sums over rows, and the terms of their costs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+
+from deepcore.backend.dispatch import Call
+
+# The terms of a cost estimate, in seconds, coarse on purpose: they only have to order implementations that differ by
+# a factor of two or more.
+BYTE = 1 / 8e9  # one byte through one core, read or written, by one NumPy pass
+PARALLEL_BYTE = 1 / 16e9  # the same by a loop on all cores
+NUMPY_CALL = 1e-6  # one call of a NumPy function on a tiny array
+LOOP_CALL = 50e-6  # one parallel loop: waking the threads and waiting for the last
+VECTOR_MATH = 1.5e-9  # one exp or tanh of a float32 in a compiled loop, where it is vectorised
+SCALAR_MATH = 8e-9  # one that is not: float64, and rows too short for a vector
+
+_BLOCK_BYTES = 1 << 17  # a block, its bias and a temporary stay in a core's second-level cache
+_NARROW = 64  # columns: NumPy and compiled loops alike pay per row where the rows are shorter than this
+
+
+def numpy_cost(call: Call, passes: float, calls: int) -> float:
+    """Seconds for ``calls`` NumPy calls that together read or write the array ``passes`` times."""
+    return calls * NUMPY_CALL + passes * _bytes(call) * BYTE
+
+
+def loop_cost(call: Call, passes: float, math_per_element: float = 0.0) -> float:
+    """Seconds for one parallel loop that reads or writes the array ``passes`` times."""
+    seconds = LOOP_CALL + passes * _bytes(call) * PARALLEL_BYTE
+    if math_per_element:
+        vector = call.dtype == "float32" and getattr(call.geometry, "columns", _NARROW) >= _NARROW // 2
+        seconds += math_per_element * _size(call) * (VECTOR_MATH if vector else SCALAR_MATH)
+    return seconds
+
+
+def _size(call: Call) -> int:
+    geometry = call.geometry
+    return int(geometry.rows * geometry.columns) if hasattr(geometry, "rows") else int(geometry.size)
+
+
+def _bytes(call: Call) -> int:
+    return _size(call) * (8 if call.dtype == "float64" else 4)
+
+
+def contiguous(x: np.ndarray) -> np.ndarray:
+    """``x`` itself where it is C-contiguous, else a copy; keeps a scalar's rank, as ``ascontiguousarray`` does not."""
+    return np.asarray(x, order="C")
+
+
+def as_rows(x: np.ndarray) -> np.ndarray:
+    """``x`` [..., columns] as a C-contiguous [rows, columns], a view where it can be."""
+    return contiguous(x).reshape(-1, x.shape[-1] if x.ndim else 1)
+
+
+def fold(rows: int, columns: int) -> int:
+    """How many neighbouring rows to treat as one, so that a row is long enough for the inner loop to pay.
+
+    >>> fold(100, 6), fold(7, 6), fold(100, 512)
+    (10, 7, 1)
+    """
+    if columns >= _NARROW:
+        return 1
+    most = -(-_NARROW // columns)
+    return next(k for k in range(min(most, rows), 0, -1) if rows % k == 0)
+
+
+def widen(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
+    """``x`` [rows, columns] as fewer, longer rows (a view), and each vector [columns] repeated to match."""
+    k = fold(*x.shape)
+    if k == 1:
+        return (x, *vectors)
+    return (x.reshape(-1, x.shape[1] * k), *(np.tile(vector, k) for vector in vectors))
+
+
+def chunk_rows(rows: int) -> int:
+    """How many rows a partial sum covers: about the square root, which makes the error of a long sum smallest.
+
+    Depends on the size alone, so that a sum has the same bits whatever the number of threads.
+    """
+    return max(16, math.isqrt(rows))
+
+
+def sum_rows(x: np.ndarray) -> np.ndarray:
+    """The sum [columns] over the rows of a C-contiguous ``x`` [rows, columns], in chunks."""
+    columns = x.shape[1]
+    (wide,) = widen(x)
+    length = chunk_rows(wide.shape[0])
+    whole = wide.shape[0] // length * length
+    total = wide[whole:].sum(axis=0)
+    if whole:
+        total += wide[:whole].reshape(-1, length, wide.shape[1]).sum(axis=1).sum(axis=0)
+    return total.reshape(-1, columns).sum(axis=0)
+
+
+def blocks(rows: int, row_bytes: int) -> Iterator[slice]:
+    """Slices that cover ``rows``, each small enough to stay in cache over several passes."""
+    step = max(1, _BLOCK_BYTES // max(row_bytes, 1))
+    for start in range(0, rows, step):
+        yield slice(start, min(start + step, rows))
+
+
+def require_below(name: str, indices: np.ndarray, limit: int) -> None:
+    """Raises unless ``indices`` are integers in [0, limit): a compiled loop would read outside of its array."""
+    if indices.dtype.kind not in "iu":
+        raise TypeError(f"{name} must be integers; got dtype {indices.dtype}.")
+    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < limit:
+        raise ValueError(
+            f"{name} must be in [0, {limit}); got values from {int(indices.min())} to {int(indices.max())}."
+        )

@@ -1,0 +1,246 @@
+"""Softmax, its logarithm, and the cross-entropy of logits; all over the last axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.geometry import RowsGeometry
+from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, loop_cost, numpy_cost, require_below
+
+__all__ = [
+    "log_softmax_dgrad",
+    "log_softmax_fprop",
+    "softmax_cross_entropy_dgrad",
+    "softmax_cross_entropy_fprop",
+    "softmax_dgrad",
+    "softmax_fprop",
+]
+
+
+def softmax_fprop(x: np.ndarray) -> np.ndarray:
+    """``exp(x - max) / sum(exp(x - max))`` over the last axis of ``x`` [..., classes]; the same shape and dtype."""
+    return choose("softmax_fprop", x.dtype.name, RowsGeometry.of(x.shape)).function(x)
+
+
+def softmax_dgrad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The gradient at the input of ``y = softmax_fprop(x)``: ``y * (dy - sum(dy * y))``."""
+    return choose("softmax_dgrad", y.dtype.name, RowsGeometry.of(y.shape)).function(dy, y)
+
+
+def log_softmax_fprop(x: np.ndarray) -> np.ndarray:
+    """``x - log(sum(exp(x)))`` over the last axis, by the log-sum-exp identity; the same shape and dtype."""
+    return choose("log_softmax_fprop", x.dtype.name, RowsGeometry.of(x.shape)).function(x)
+
+
+def log_softmax_dgrad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The gradient at the input of ``y = log_softmax_fprop(x)``: ``dy - exp(y) * sum(dy)``."""
+    return choose("log_softmax_dgrad", y.dtype.name, RowsGeometry.of(y.shape)).function(dy, y)
+
+
+def softmax_cross_entropy_fprop(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The cross-entropy of ``softmax(logits)``, taken from the logits directly: ``-sum(t * log_softmax(logits))``.
+
+    Args:
+        logits: [rows, classes], float32 or float64.
+        targets: classes as integers [rows], or weights of the classes as floats [rows, classes].
+
+    Returns:
+        (loss [rows], probabilities [rows, classes]), of the dtype of ``logits``.
+
+    Raises:
+        ValueError: an integer target is negative or not below ``classes``.
+    """
+    targets = _checked_targets(logits, targets)
+    geometry = RowsGeometry.of(logits.shape)
+    return choose("softmax_cross_entropy_fprop", logits.dtype.name, geometry).function(logits, targets)
+
+
+def softmax_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The gradient at the logits, ``dloss * (probabilities * sum(t) - t)``; of the shape of ``probabilities``.
+
+    Args:
+        dloss: [rows], gradient at the loss.
+        probabilities: [rows, classes], from ``softmax_cross_entropy_fprop``.
+        targets: as there.
+
+    Raises:
+        ValueError: an integer target is negative or not below ``classes``.
+    """
+    targets = _checked_targets(probabilities, targets)
+    geometry = RowsGeometry.of(probabilities.shape)
+    record = choose("softmax_cross_entropy_dgrad", probabilities.dtype.name, geometry)
+    return record.function(dloss, probabilities, targets)
+
+
+def _checked_targets(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    if targets.dtype.kind == "f":
+        return contiguous(targets.astype(logits.dtype, copy=False))
+    require_below("targets", targets, logits.shape[-1])
+    return contiguous(targets.astype(np.int64, copy=False))
+
+
+# NumPy. Blocks stay in cache over the passes. Short rows are laid down as columns first, because NumPy reduces along
+# the last axis row by row, at tens of nanoseconds each.
+
+_SHORT_ROW = 64
+
+
+def _blocks_classes_first(x: np.ndarray):
+    """(slice of rows, a copy of those rows as [classes, rows])."""
+    for block in blocks(x.shape[0], x.strides[0]):
+        yield block, (x[block].T.copy() if x.shape[1] < _SHORT_ROW else x[block].copy().T)
+
+
+def _sum_classes(x: np.ndarray) -> np.ndarray:
+    return x.sum(axis=0) if x.flags.c_contiguous else np.sum(x.T, axis=1)
+
+
+def _fprop_numpy(x: np.ndarray, logarithm: bool) -> np.ndarray:
+    rows = as_rows(x)
+    y = np.empty(x.shape, x.dtype)
+    out = y.reshape(rows.shape)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        for block, z in _blocks_classes_first(rows):
+            z -= z.max(axis=0)
+            if logarithm:
+                z -= np.log(_sum_classes(np.exp(z)))
+            else:
+                np.exp(z, out=z)
+                z /= _sum_classes(z)
+            out[block] = z.T
+    return y
+
+
+def _numpy_cost(call: Call) -> float:
+    return numpy_cost(call, passes=10, calls=12)
+
+
+@implementation("softmax_fprop", "numpy", cost=_numpy_cost)
+def _softmax_fprop_numpy(x: np.ndarray) -> np.ndarray:
+    return _fprop_numpy(x, logarithm=False)
+
+
+@implementation("log_softmax_fprop", "numpy", cost=_numpy_cost)
+def _log_softmax_fprop_numpy(x: np.ndarray) -> np.ndarray:
+    return _fprop_numpy(x, logarithm=True)
+
+
+@implementation("softmax_dgrad", "numpy", cost=_numpy_cost)
+def _softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    dy_rows, y_rows = as_rows(dy), as_rows(y)
+    dx = np.empty(y.shape, y.dtype)
+    out = dx.reshape(y_rows.shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for block, z in _blocks_classes_first(dy_rows):
+            weights = y_rows[block].T
+            z -= _sum_classes(np.multiply(z, weights, out=np.empty_like(z)))
+            np.multiply(z.T, y_rows[block], out=out[block])
+    return dx
+
+
+@implementation("log_softmax_dgrad", "numpy", cost=_numpy_cost)
+def _log_softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    dy_rows, y_rows = as_rows(dy), as_rows(y)
+    dx = np.empty(y.shape, y.dtype)
+    out = dx.reshape(y_rows.shape)
+    with np.errstate(invalid="ignore", over="ignore"):
+        for block, z in _blocks_classes_first(dy_rows):
+            probabilities = np.exp(y_rows[block])
+            probabilities *= _sum_classes(z)[:, None]
+            np.subtract(dy_rows[block], probabilities, out=out[block])
+    return dx
+
+
+@implementation("softmax_cross_entropy_fprop", "numpy", cost=_numpy_cost)
+def _cross_entropy_fprop_numpy(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    logits = as_rows(logits)
+    probabilities = np.empty(logits.shape, logits.dtype)
+    loss = np.empty(logits.shape[0], logits.dtype)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        for block, z in _blocks_classes_first(logits):
+            z -= z.max(axis=0)
+            if targets.ndim == 1:
+                picked = z[targets[block], np.arange(z.shape[1])]
+            e = np.exp(z)
+            total = _sum_classes(e)
+            e /= total
+            probabilities[block] = e.T
+            log_total = np.log(total)
+            if targets.ndim == 1:
+                np.subtract(log_total, picked, out=loss[block])
+            else:
+                np.subtract(log_total, z, out=z)
+                z *= targets[block].T
+                loss[block] = _sum_classes(z)
+    return loss, probabilities
+
+
+@implementation("softmax_cross_entropy_dgrad", "numpy", cost=lambda call: numpy_cost(call, passes=4, calls=5))
+def _cross_entropy_dgrad_numpy(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    if targets.ndim == 1:
+        dlogits = np.array(probabilities, order="C")
+        dlogits[np.arange(len(dlogits)), targets] -= 1
+    else:
+        dlogits = np.multiply(probabilities, targets.sum(axis=1, keepdims=True), order="C")
+        dlogits -= targets
+    dlogits *= dloss[:, None]
+    return dlogits
+
+
+# Numba: one row at a time, twice through the first-level cache.
+
+
+def _exponential_cost(call: Call) -> float:
+    return loop_cost(call, passes=4, math_per_element=1)
+
+
+@implementation("softmax_fprop", "numba", cost=_exponential_cost, available=numba_available)
+def _softmax_fprop_numba(x: np.ndarray) -> np.ndarray:
+    rows, y = as_rows(x), np.empty(x.shape, x.dtype)
+    loops("softmax").softmax_fprop(rows, y.reshape(rows.shape))
+    return y
+
+
+@implementation("softmax_dgrad", "numba", cost=lambda call: loop_cost(call, passes=4), available=numba_available)
+def _softmax_dgrad_numba(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    rows, dx = as_rows(y), np.empty(y.shape, y.dtype)
+    loops("softmax").softmax_dgrad(as_rows(dy), rows, dx.reshape(rows.shape))
+    return dx
+
+
+@implementation("log_softmax_fprop", "numba", cost=_exponential_cost, available=numba_available)
+def _log_softmax_fprop_numba(x: np.ndarray) -> np.ndarray:
+    rows, y = as_rows(x), np.empty(x.shape, x.dtype)
+    loops("softmax").log_softmax_fprop(rows, y.reshape(rows.shape))
+    return y
+
+
+@implementation("log_softmax_dgrad", "numba", cost=_exponential_cost, available=numba_available)
+def _log_softmax_dgrad_numba(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
+    rows, dx = as_rows(y), np.empty(y.shape, y.dtype)
+    loops("softmax").log_softmax_dgrad(as_rows(dy), rows, dx.reshape(rows.shape))
+    return dx
+
+
+@implementation("softmax_cross_entropy_fprop", "numba", cost=_exponential_cost, available=numba_available)
+def _cross_entropy_fprop_numba(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    logits = as_rows(logits)
+    probabilities = np.empty(logits.shape, logits.dtype)
+    loss = np.empty(logits.shape[0], logits.dtype)
+    file = loops("softmax")
+    run = file.cross_entropy_of_classes_fprop if targets.ndim == 1 else file.cross_entropy_of_weights_fprop
+    run(logits, targets, loss, probabilities)
+    return loss, probabilities
+
+
+@implementation(
+    "softmax_cross_entropy_dgrad", "numba", cost=lambda call: loop_cost(call, passes=3), available=numba_available
+)
+def _cross_entropy_dgrad_numba(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    dlogits = np.empty(probabilities.shape, probabilities.dtype)
+    file = loops("softmax")
+    run = file.cross_entropy_of_classes_dgrad if targets.ndim == 1 else file.cross_entropy_of_weights_dgrad
+    run(contiguous(dloss), as_rows(probabilities), targets, dlogits)
+    return dlogits

@@ -1,0 +1,155 @@
+"""Activation functions, and the epilogue (bias and activation) that products and convolutions fuse behind them.
+
+The epilogues are those activations whose derivative follows from their result, so that the result is all that the
+backward pass needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deepcore.autograd.primitive import Keeps, primitive
+from deepcore.backend.numpy.activation import ACTIVATIONS as EPILOGUES
+from deepcore.errors import unknown_name
+from deepcore.ops.elementwise import abs as _abs
+from deepcore.ops.elementwise import cast, exp, less, sum_to
+from deepcore.ops.operand import floating, operands
+from deepcore.tensor import Tensor
+
+# Derivative, with respect to the result y, of the slope f'(x) written as a function of y; absent where it is zero.
+_SLOPE_CHANGE: dict[str, Callable[[Tensor], Tensor]] = {
+    "elu": lambda y: cast(less(y, 0), y.dtype),
+    "selu": lambda y: cast(less(y, 0), y.dtype),
+    "sigmoid": lambda y: 1 - 2 * y,
+    "tanh": lambda y: -2 * y,
+    "exponential": lambda y: y * 0 + 1,
+    "softplus": lambda y: exp(-y),
+}
+
+
+@primitive
+def _bias_activation(backend: Any, x: Any, bias: Any, *, activation: str) -> Any:
+    return backend.bias_activation(x, bias, activation)
+
+
+@_bias_activation.gradient("x", "bias", keeps=lambda needed, of: {"y"} if of["activation"] != "linear" else set())
+def _(dy: Tensor, y: Tensor, activation: str, needed: frozenset[str]) -> tuple[Tensor | None, Tensor | None]:
+    return epilogue_gradient(dy, y, activation, "bias" in needed)
+
+
+@primitive(outputs=("dz",))
+def _activation_dgrad(backend: Any, dy: Any, y: Any, *, activation: str) -> Any:
+    return backend.activation_dgrad(dy, y, activation)
+
+
+@_activation_dgrad.gradient("dy")
+def _(ddz: Tensor, y: Tensor, activation: str) -> Tensor:
+    return _activation_dgrad(ddz, y, activation=activation)  # type: ignore[no-any-return]
+
+
+@_activation_dgrad.gradient("y")
+def _(ddz: Tensor, dy: Tensor, y: Tensor, activation: str) -> Tensor | None:
+    return _slope_gradient(ddz, dy, y, activation)
+
+
+@primitive(outputs=("dz", "dbias"))
+def _bias_activation_dgrad(backend: Any, dy: Any, y: Any, *, activation: str) -> Any:
+    return backend.bias_activation_dgrad(dy, y, activation)
+
+
+@_bias_activation_dgrad.gradient("dy")
+def _(ddz: Tensor, ddbias: Tensor, y: Tensor, activation: str) -> Tensor:
+    return _activation_dgrad(ddz + ddbias, y, activation=activation)  # type: ignore[no-any-return]
+
+
+@_bias_activation_dgrad.gradient("y")
+def _(ddz: Tensor, ddbias: Tensor, dy: Tensor, y: Tensor, activation: str) -> Tensor | None:
+    return _slope_gradient(ddz + ddbias, dy, y, activation)
+
+
+def _slope_gradient(ddz: Tensor, dy: Tensor, y: Tensor, activation: str) -> Tensor | None:
+    change = _SLOPE_CHANGE.get(activation)
+    return None if change is None else ddz * dy * change(y)
+
+
+def epilogue_gradient(dy: Tensor, y: Tensor | None, activation: str, with_bias: bool) -> tuple[Tensor, Tensor | None]:
+    """The gradients behind an epilogue: of what the activation was applied to, and of the bias (None if not asked)."""
+    if with_bias and activation != "linear":
+        return _bias_activation_dgrad(dy, y, activation=activation)  # type: ignore[no-any-return]
+    dz = dy if activation == "linear" else _activation_dgrad(dy, y, activation=activation)
+    return dz, sum_to(dz, dz.shape[-1:]) if with_bias else None
+
+
+def keeps_of_product(first: str, second: str) -> Keeps:
+    """What a product of two inputs with an epilogue keeps: each factor for the other's gradient, the result for the
+    activation's."""
+
+    def keeps(needed: frozenset[str], attributes: dict[str, Any]) -> set[str]:
+        names = {second} if first in needed else set()
+        if second in needed:
+            names.add(first)
+        if attributes["activation"] != "linear":
+            names.add("y")
+        return names
+
+    return keeps
+
+
+def check_epilogue(op: str, bias: Tensor | None, channels: int, activation: str) -> None:
+    """Raises ``ValueError`` for an activation that cannot be fused, or a bias that is not [channels]."""
+    if activation not in EPILOGUES:
+        raise unknown_name(f"epilogue of {op}", activation, EPILOGUES)
+    if bias is not None and bias.shape != (channels,):
+        raise ValueError(f"{op}: the bias must have shape ({channels},), one value a channel; got {bias.shape}.")
+
+
+def bias_activation(x: Any, bias: Any = None, activation: str = "linear") -> Tensor:
+    """activation(x + bias) in one pass.
+
+    Args:
+        x: floating tensor [..., channels].
+        bias: [channels] or None.
+        activation: one of ``EPILOGUES``.
+
+    Raises ``ValueError`` for an unknown activation or a bias of another length.
+
+    >>> bias_activation([[1.0, -3.0]], [1.0, 1.0], "relu")
+    Tensor([[2., 0.]], dtype=float32)
+    """
+    tensor = floating(x)
+    bias = None if bias is None else operands(tensor, bias)[1]
+    check_epilogue("bias_activation", bias, tensor.shape[-1] if tensor.ndim else 1, activation)
+    return _bias_activation(tensor, bias, activation=activation)  # type: ignore[no-any-return]
+
+
+def _activation(name: str, doc: str) -> Any:
+    def function(x: Any) -> Tensor:
+        return _bias_activation(floating(x), None, activation=name)  # type: ignore[no-any-return]
+
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+relu = _activation("relu", "max(x, 0). Nair and Hinton 2010.")
+relu6 = _activation("relu6", "min(max(x, 0), 6). Howard et al. 2017.")
+leaky_relu = _activation("leaky_relu", "x where positive, else 0.2 x. Maas et al. 2013; the slope is Keras's.")
+elu = _activation("elu", "x where positive, else exp(x) - 1. Clevert et al. 2016.")
+selu = _activation("selu", "The self-normalising elu. Klambauer et al. 2017.")
+sigmoid = _activation("sigmoid", "1 / (1 + exp(-x)), stable at both ends.")
+hard_sigmoid = _activation("hard_sigmoid", "relu6(x + 3) / 6.")
+tanh = _activation("tanh", "The hyperbolic tangent of x.")
+softplus = _activation("softplus", "log(1 + exp(x)), stable at both ends.")
+
+
+def silu(x: Any) -> Tensor:
+    """x * sigmoid(x), also called swish. Elfwing et al. 2018."""
+    tensor = floating(x)
+    return tensor * sigmoid(tensor)
+
+
+def softsign(x: Any) -> Tensor:
+    """x / (1 + |x|). Turian et al. 2009."""
+    tensor = floating(x)
+    return tensor / (1 + _abs(tensor))

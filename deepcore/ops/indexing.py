@@ -1,0 +1,79 @@
+"""Rows picked by number: embedding, take, one-hot."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepcore.autograd.primitive import primitive
+from deepcore.ops.operand import floating, tensor_of
+from deepcore.ops.shape import getitem
+from deepcore.tensor import FLOATX, Tensor
+
+
+@primitive
+def _embedding(backend: Any, table: Any, ids: Any) -> Any:
+    return backend.embedding_gather(table, ids)
+
+
+@_embedding.gradient("table")
+def _(dy: Tensor, ids: Tensor, table_shape: tuple[int, ...]) -> Tensor:
+    return _embedding_scatter(dy, ids, vocabulary=table_shape[0])  # type: ignore[no-any-return]
+
+
+@primitive(outputs=("dtable",))
+def _embedding_scatter(backend: Any, dy: Any, ids: Any, *, vocabulary: int) -> Any:
+    return backend.embedding_scatter(dy, ids, vocabulary)
+
+
+@_embedding_scatter.gradient("dy")
+def _(ddtable: Tensor, ids: Tensor, vocabulary: int) -> Tensor:
+    return _embedding(ddtable, ids)  # type: ignore[no-any-return]
+
+
+def embedding(table: Any, ids: Any) -> Tensor:
+    """Row ``ids[...]`` of ``table``.
+
+    Args:
+        table: floating [vocabulary, features].
+        ids: integers of any shape [...], from 0 to vocabulary - 1.
+
+    Returns [..., features]. Raises ``ValueError`` for another rank, ids that are not integers, or (on the CPU) ids
+    out of range. Bengio et al. 2003.
+    """
+    rows = floating(table)
+    numbers = tensor_of(ids, like=rows)
+    if rows.ndim != 2:
+        raise ValueError(f"embedding expects a table [vocabulary, features]; got shape {rows.shape}.")
+    if numbers.dtype.kind not in "iu":
+        raise ValueError(f"embedding expects integer ids; got {numbers.dtype}.")
+    if numbers.device.kind != "cuda" and numbers.size:
+        low, high = int(numbers.numpy().min()), int(numbers.numpy().max())
+        if low < 0 or high >= rows.shape[0]:
+            raise ValueError(
+                f"embedding: ids must be from 0 to {rows.shape[0] - 1}, the rows of the table; got {low} to {high}."
+            )
+    return _embedding(rows, numbers)  # type: ignore[no-any-return]
+
+
+def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """Elements ``indices`` along ``axis``, of the flattened tensor by default."""
+    tensor = tensor_of(x)
+    if axis is None:
+        return getitem(tensor.reshape((-1,)), tensor_of(indices, like=tensor))
+    return getitem(tensor, (slice(None),) * (axis % tensor.ndim) + (tensor_of(indices, like=tensor),))
+
+
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = FLOATX) -> Tensor:
+    """1 at each class number, 0 elsewhere, along a new ``axis``; a number out of range gives zeros, as in Keras.
+
+    >>> one_hot([0, 2], 3)
+    Tensor([[1., 0., 0.],
+            [0., 0., 1.]], dtype=float32)
+    """
+    numbers = tensor_of(x)
+    if numbers.dtype.kind not in "iu":
+        raise ValueError(f"one_hot expects integer class numbers; got {numbers.dtype}.")
+    xp = numbers.device.backend.xp
+    hot = (numbers.data[..., None] == xp.arange(num_classes, dtype=numbers.dtype)).astype(dtype)
+    tensor = Tensor.wrap(hot, numbers.device)
+    return tensor if axis in (-1, numbers.ndim) else Tensor.wrap(xp.moveaxis(hot, -1, axis), numbers.device)

@@ -1,0 +1,92 @@
+"""What an operation is given: tensors, arrays or Python numbers, made tensors of one device and one dtype.
+
+The rule for dtypes: Python numbers take the dtype of the tensor that they meet; integers take the dtype of the
+floating tensor that they meet; two floating dtypes, or two integer dtypes, become the wider one. So float32 stays
+float32 unless a float64 array is brought in.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from deepcore.autograd.primitive import primitive
+from deepcore.tensor import FLOATX, Tensor
+
+
+def tensor_of(x: Any, like: Tensor | None = None) -> Tensor:
+    """``x`` as a tensor; what is none yet goes to the device of ``like``."""
+    if isinstance(x, Tensor):
+        return x
+    return Tensor(x, device=None if like is None else like.device)
+
+
+def floating(x: Any) -> Tensor:
+    """``x`` as a floating tensor: integers and booleans become float32."""
+    tensor = tensor_of(x)
+    return tensor if tensor.dtype.kind == "f" else cast(tensor, FLOATX)
+
+
+def result_dtype(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
+    """The dtype that two tensors become when they meet.
+
+    >>> result_dtype(np.dtype("int32"), np.dtype("float32"))
+    dtype('float32')
+    """
+    if a == b:
+        return a
+    if (a.kind == "f") != (b.kind == "f"):
+        return a if a.kind == "f" else b
+    return np.promote_types(a, b)
+
+
+def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """Two operands as tensors of one dtype."""
+    if not isinstance(x, Tensor):
+        if not isinstance(y, Tensor):
+            x, y = tensor_of(x), tensor_of(y)
+        else:
+            x = _meet(x, y)
+    elif not isinstance(y, Tensor):
+        y = _meet(y, x)
+    if x.dtype != y.dtype:
+        dtype = result_dtype(x.dtype, y.dtype)
+        x = x if x.dtype == dtype else cast(x, dtype)
+        y = y if y.dtype == dtype else cast(y, dtype)
+    return x, y
+
+
+def _meet(value: Any, tensor: Tensor) -> Tensor:
+    if isinstance(value, bool | int | float) or (isinstance(value, np.generic) and value.dtype.kind in "fiub"):
+        fits = tensor.dtype.kind == "f" or (isinstance(value, int | np.integer) and tensor.dtype.kind in "iu")
+        dtype = tensor.dtype if fits else (FLOATX if isinstance(value, float | np.floating) else None)
+        return Tensor.wrap(tensor.device.backend.xp.asarray(value, dtype), tensor.device)
+    return Tensor(value, device=tensor.device)
+
+
+@primitive
+def _cast(backend: Any, x: Any, *, dtype: Any, source: Any) -> Any:
+    return x.astype(dtype)
+
+
+@_cast.gradient("x")
+def _(dy: Tensor, dtype: Any, source: Any) -> Tensor:
+    return _cast(dy, dtype=source, source=dtype)
+
+
+def cast(x: Any, dtype: Any) -> Tensor:
+    """``x`` with elements of ``dtype``. The gradient is cast back; none flows through integers.
+
+    >>> cast(Tensor([1.7]), "int32")
+    Tensor([1], dtype=int32)
+    """
+    tensor = tensor_of(x)
+    target = np.dtype(dtype)
+    if tensor.dtype == target:
+        return tensor
+    if target.kind not in "fiub":
+        raise TypeError(f"cast: a tensor holds numbers; got dtype {target}.")
+    if target.kind != "f":
+        tensor = tensor.detach()
+    return _cast(tensor, dtype=target, source=tensor.dtype)  # type: ignore[no-any-return]

@@ -1,0 +1,150 @@
+"""Reductions over axes. float32 sums stay float32 and accurate; integers and booleans are averaged as float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from deepcore.autograd.primitive import primitive
+from deepcore.ops.elementwise import broadcast_to, cast, equal, exp, isfinite, log, multiply, sqrt, square, where
+from deepcore.ops.operand import floating, tensor_of
+from deepcore.ops.shape import reshape
+from deepcore.tensor import Tensor
+
+Axis: TypeAlias = int | Sequence[int] | None
+
+
+def axes_of(axis: Axis, ndim: int, op: str = "reduction") -> tuple[int, ...]:
+    """``axis`` as sorted non-negative axes; all of them for None.
+
+    >>> axes_of((-1, 0), 3)
+    (0, 2)
+    """
+    if axis is None:
+        return tuple(range(ndim))
+    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    for a in given:
+        if not isinstance(a, int) or not -ndim <= a < ndim:
+            raise ValueError(f"{op}: axis {a!r} is not one of a tensor of rank {ndim}.")
+    axes = tuple(sorted(a % ndim for a in given))
+    if len(set(axes)) != len(axes):
+        raise ValueError(f"{op}: axis {axis!r} names an axis twice.")
+    return axes
+
+
+def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(1 if i in axes else size for i, size in enumerate(shape))
+
+
+@primitive
+def _sum(backend: Any, x: Any, *, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return backend.reduce_sum(x, axes, keepdims).astype(x.dtype, copy=False)  # NumPy widens sums of integers
+
+
+@_sum.gradient("x")
+def _(dy: Tensor, x_shape: tuple[int, ...], axes: tuple[int, ...]) -> Tensor:
+    return broadcast_to(reshape(dy, _kept(x_shape, axes)), x_shape)
+
+
+@primitive
+def _max(backend: Any, x: Any, *, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return backend.reduce_max(x, axes, keepdims)
+
+
+@primitive
+def _min(backend: Any, x: Any, *, axes: tuple[int, ...], keepdims: bool) -> Any:
+    return backend.reduce_min(x, axes, keepdims)
+
+
+for _extremum in (_max, _min):
+
+    @_extremum.gradient("x")
+    def _(dy: Tensor, x: Tensor, y: Tensor, axes: tuple[int, ...]) -> Tensor:
+        """Shared evenly among the elements that are the extremum."""
+        kept = _kept(x.shape, axes)
+        hits = cast(equal(x, reshape(y.detach(), kept)), x.dtype)
+        return multiply(reshape(dy, kept), hits / sum(hits, axes, keepdims=True))
+
+
+def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The sum over ``axis`` (an axis, several, or all for None).
+
+    >>> sum(Tensor([[1, 2], [3, 4]]), axis=0)
+    Tensor([4, 6], dtype=int32)
+    """
+    tensor = tensor_of(x)
+    if tensor.dtype.kind == "b":
+        tensor = cast(tensor, "int32")
+    return _sum(tensor, axes=axes_of(axis, tensor.ndim, "sum"), keepdims=keepdims)  # type: ignore[no-any-return]
+
+
+def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean over ``axis``. Raises ``ValueError`` for a mean over nothing."""
+    tensor = floating(x)
+    axes = axes_of(axis, tensor.ndim, "mean")
+    count = 1
+    for a in axes:
+        count *= tensor.shape[a]
+    if count == 0:
+        raise ValueError(f"mean: there is nothing to average over axes {axes} of shape {tensor.shape}.")
+    return multiply(sum(tensor, axes, keepdims), 1.0 / count)
+
+
+def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The largest element over ``axis``; NaN where there is one. Equal maxima share the gradient."""
+    tensor = tensor_of(x)
+    return _max(tensor, axes=axes_of(axis, tensor.ndim, "max"), keepdims=keepdims)  # type: ignore[no-any-return]
+
+
+def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The smallest element over ``axis``; NaN where there is one. Equal minima share the gradient."""
+    tensor = tensor_of(x)
+    return _min(tensor, axes=axes_of(axis, tensor.ndim, "min"), keepdims=keepdims)  # type: ignore[no-any-return]
+
+
+def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The mean squared distance from the mean (divided by the count, not the count less one)."""
+    tensor = floating(x)
+    return mean(square(tensor - mean(tensor, axis, keepdims=True)), axis, keepdims)
+
+
+def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """The square root of ``var``."""
+    return sqrt(var(x, axis, keepdims))  # type: ignore[no-any-return]
+
+
+def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """log(sum(exp(x))), computed around the maximum so that nothing overflows."""
+    tensor = floating(x)
+    peak = max(tensor.detach(), axis, keepdims=True)
+    peak = where(isfinite(peak), peak, 0.0)  # an infinite peak less itself would give NaN
+    scaled = sum(exp(tensor - peak), axis, keepdims=True)
+    nothing = equal(scaled.detach(), 0)  # all of them -inf: the logarithm of nothing is -inf, without a warning
+    total = where(nothing, float("-inf"), log(where(nothing, 1.0, scaled)) + peak)
+    return total if keepdims else reshape(total, sum(tensor.detach(), axis).shape)
+
+
+def _unrecorded(x: Any, function: str, axis: Any, keepdims: bool = False) -> Tensor:
+    tensor = tensor_of(x)
+    xp = tensor.device.backend.xp
+    return Tensor.wrap(getattr(xp, function)(tensor.data, axis=axis, keepdims=keepdims), tensor.device)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The position of the first largest element, int32, as Keras gives it."""
+    return cast(_unrecorded(x, "argmax", axis, keepdims), "int32")
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The position of the first smallest element, int32, as Keras gives it."""
+    return cast(_unrecorded(x, "argmin", axis, keepdims), "int32")
+
+
+def any(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether any element is true (not zero)."""
+    return _unrecorded(x, "any", axis if axis is None else axes_of(axis, tensor_of(x).ndim, "any"), keepdims)
+
+
+def all(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
+    """Whether every element is true (not zero)."""
+    return _unrecorded(x, "all", axis if axis is None else axes_of(axis, tensor_of(x).ndim, "all"), keepdims)

@@ -1,0 +1,282 @@
+"""Tensor: an array, the device that it is on, and its place on the tape.
+
+Operators and methods such as ``x + y``, ``x.sum()`` and ``x[0]`` are the functions of ``deepcore.ops``, which installs
+them here (``deepcore/ops/operators.py``), because a tensor knows nothing of what is computed with it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from deepcore.device import CPU, Device, DeviceLike, as_device, current_device
+
+if TYPE_CHECKING:
+    from deepcore.autograd.graph import Node
+
+FLOATX = np.dtype("float32")
+
+
+class Tensor:
+    """An n-dimensional array that operations record for a backward pass.
+
+    Args:
+        data: anything that NumPy makes an array of, a tensor, or (on a GPU) anything with
+            ``__cuda_array_interface__`` or DLPack. An array of the right dtype and device is shared, not copied.
+        dtype: a NumPy dtype or its name. By default that of an array; float32 for Python floats, int32 for Python
+            ints.
+        device: a device or its name; by default where the data is, or the current device for Python numbers and lists.
+        requires_grad: record what is computed from this tensor and collect its gradient in ``grad``.
+
+    Raises ``TypeError`` for data that is not numeric, ``RuntimeError`` for a gradient of integers.
+
+    >>> x = Tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    Tensor([2., 4.], dtype=float32)
+    """
+
+    __slots__ = ("__weakref__", "_leaf_requires_grad", "data", "device", "grad", "node", "output_index", "version")
+
+    # NumPy must leave array * tensor to Tensor.__rmul__.
+    __array_priority__ = 1000
+    __array_ufunc__ = None
+
+    data: Any
+    device: Device
+    grad: Tensor | None
+    node: Node | None
+
+    def __init__(
+        self, data: Any, dtype: Any = None, device: DeviceLike | None = None, requires_grad: bool = False
+    ) -> None:
+        if isinstance(data, Tensor):
+            self.device = data.device if device is None else as_device(device)
+            array = data.data if self.device == data.device else _copy_between(data.data, data.device, self.device)
+            array = array if dtype is None else array.astype(dtype, copy=False)
+        else:
+            self.device = _device_of(data) if device is None else as_device(device)
+            array = as_array(data, dtype, self.device)
+        self.data = array
+        self.grad = None
+        self.node = None
+        self.output_index = 0
+        self.version = 0
+        self._leaf_requires_grad = False
+        if requires_grad:
+            self.requires_grad = True
+
+    @classmethod
+    def wrap(cls, array: Any, device: Device, node: Node | None = None, index: int = 0) -> Tensor:
+        """The tensor of an array that is already where it should be; nothing is checked."""
+        self = object.__new__(Tensor)
+        self.data = np.asarray(array) if isinstance(array, np.generic) else array  # NumPy makes scalars of 0-d results
+        self.device = device
+        self.grad = None
+        self.node = node
+        self.output_index = index
+        self.version = 0
+        self._leaf_requires_grad = False
+        return self
+
+    # What it is
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape  # type: ignore[no-any-return]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.data.dtype  # type: ignore[no-any-return]
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim  # type: ignore[no-any-return]
+
+    @property
+    def size(self) -> int:
+        return self.data.size  # type: ignore[no-any-return]
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether a backward pass reaches this tensor."""
+        return self.node is not None or self._leaf_requires_grad
+
+    @requires_grad.setter
+    def requires_grad(self, on: bool) -> None:
+        if self.node is not None:
+            raise RuntimeError(
+                "requires_grad belongs to tensors that were not computed from others; use detach() for a tensor that "
+                "is cut from the tape."
+            )
+        if on and self.dtype.kind != "f":
+            raise RuntimeError(f"Only floating tensors have gradients; this one is {self.dtype}.")
+        self._leaf_requires_grad = bool(on)
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of a tensor without axes")
+        return self.shape[0]
+
+    def __repr__(self) -> str:
+        body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(", threshold=100)
+        where = "" if self.device == CPU else f", device={str(self.device)!r}"
+        tape = f", made by {self.node.primitive.name}" if self.node is not None else ""
+        leaf = ", requires_grad=True" if self._leaf_requires_grad else ""
+        return f"Tensor({body}, dtype={self.dtype}{where}{leaf}{tape})"
+
+    # Its values
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The values as a NumPy array: the tensor's own memory on the CPU, a copy from a GPU."""
+        if isinstance(self.data, np.ndarray):
+            return self.data
+        return self.data.get()  # type: ignore[no-any-return]
+
+    def item(self) -> Any:
+        """The one value as a Python number. Raises ``ValueError`` if there is not exactly one."""
+        if self.size != 1:
+            raise ValueError(f"item() needs a tensor of one element; this one has shape {self.shape}.")
+        return self.numpy().item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return self.numpy().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        if self.size != 1:
+            raise ValueError(
+                f"The truth of a tensor with shape {self.shape} is ambiguous; use ops.any(x) or ops.all(x)."
+            )
+        return bool(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu" or self.size != 1:
+            raise TypeError(f"Only an integer tensor of one element is an index; got {self.dtype}{list(self.shape)}.")
+        return int(self.item())
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        if self.device.kind == "cuda":
+            raise TypeError(
+                "NumPy was given a tensor on a GPU, which would copy it unasked. Use tensor.numpy() to copy it."
+            )
+        array = self.data if dtype is None else self.data.astype(dtype, copy=False)
+        if copy and array is self.data:
+            return array.copy()  # type: ignore[no-any-return]
+        if copy is False and array is not self.data:
+            raise ValueError(f"A {self.dtype} tensor cannot become {array.dtype} without a copy.")
+        return array  # type: ignore[no-any-return]
+
+    def __dlpack__(self, **options: Any) -> Any:
+        return self.data.__dlpack__(**options)
+
+    def __dlpack_device__(self) -> Any:
+        return self.data.__dlpack_device__()
+
+    @property
+    def __cuda_array_interface__(self) -> Any:
+        if self.device.kind != "cuda":
+            raise AttributeError(f"A tensor on {self.device} has no __cuda_array_interface__; tensor.to('cuda') has.")
+        return self.data.__cuda_array_interface__
+
+    # Its place on the tape, and elsewhere
+
+    def detach(self) -> Tensor:
+        """The same memory, cut from the tape."""
+        return Tensor.wrap(self.data, self.device)
+
+    def backward(
+        self, gradient: Tensor | None = None, *, retain_graph: bool = False, create_graph: bool = False
+    ) -> None:
+        """Adds to ``grad`` of every leaf the gradient of this tensor; see ``deepcore.autograd.backward``."""
+        from deepcore.autograd.engine import backward
+
+        backward([self], [gradient], create_graph=create_graph, retain_graph=retain_graph or create_graph)
+
+    def assign(self, value: Any) -> None:
+        """Writes ``value`` into this tensor's memory. A pending backward pass that needs the old value will raise.
+
+        Raises ``ValueError`` if the shapes differ, ``RuntimeError`` if the tensor was computed from others.
+        """
+        if self.node is not None:
+            raise RuntimeError("A tensor that was computed from others cannot be assigned to; assign to a leaf.")
+        array = value.data if isinstance(value, Tensor) and value.device == self.device else None
+        if array is None:
+            array = Tensor(value, device=self.device).data
+        if array.shape != self.shape:
+            raise ValueError(f"assign: the tensor has shape {self.shape}; got a value of shape {array.shape}.")
+        self.data[...] = array
+        self.version += 1
+
+
+def _device_of(data: Any) -> Device:
+    """Where new data goes: an array on a GPU stays there, everything else goes to the current device."""
+    if hasattr(data, "__cuda_array_interface__"):
+        kind_and_index = data.__dlpack_device__() if hasattr(data, "__dlpack_device__") else (2, 0)
+        return as_device(f"cuda:{int(kind_and_index[1])}")
+    return current_device()
+
+
+def as_array(data: Any, dtype: Any, device: Device) -> Any:
+    """``data`` as an array of ``device``'s namespace, without a copy where dtype and place already fit."""
+    xp = device.backend.xp
+    if isinstance(data, xp.ndarray):
+        array = data
+    elif hasattr(data, "__cuda_array_interface__") and xp is np:
+        raise TypeError(
+            f"A GPU array ({type(data).__name__}) was given to a tensor on {device}, which would copy it unasked. "
+            "Copy it to the CPU first, or make the tensor with device='cuda'."
+        )
+    elif hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
+        array = xp.from_dlpack(data)
+    else:
+        array = _from_python(data, xp)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(
+            f"A tensor holds numbers; got {_describe(data)}, which NumPy reads as dtype {array.dtype}. "
+            "Convert it to a float, integer or boolean array first."
+        )
+    return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def _from_python(data: Any, xp: Any) -> Any:
+    """An array of Python numbers and nested sequences; float32 and int32 where Python says float and int."""
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise TypeError(f"A tensor needs rows of equal length; got {_describe(data)} ({error}).") from None
+    if not hasattr(data, "dtype") and not _holds_arrays(data):
+        if array.dtype == np.float64:
+            array = array.astype(FLOATX)
+        elif array.dtype == np.int64 and (array.size == 0 or abs(array).max() < 2**31):
+            array = array.astype(np.int32)
+    return array if xp is np else xp.asarray(array)
+
+
+def _holds_arrays(data: Any) -> bool:
+    """Whether a nested sequence ends in things that bring a dtype of their own."""
+    while isinstance(data, list | tuple) and data:
+        data = data[0]
+    return hasattr(data, "dtype")
+
+
+def _describe(data: Any) -> str:
+    if hasattr(data, "shape"):
+        return f"{type(data).__name__} of dtype {getattr(data, 'dtype', '?')} and shape {tuple(data.shape)}"
+    text = repr(data)
+    return f"{type(data).__name__} {text if len(text) < 60 else text[:57] + '...'}"
+
+
+def _copy_between(array: Any, source: Device, target: Device) -> Any:
+    """A copy of ``array`` on ``target``; between the CPU and the emulator, which share memory, the array itself."""
+    if {source.kind, target.kind} <= {"cpu", "emulator"}:
+        return array
+    host = array if isinstance(array, np.ndarray) else array.get()
+    return target.backend.xp.asarray(host)

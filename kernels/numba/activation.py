@@ -1,0 +1,197 @@
+"""Bias and activation: forward, and the gradient with the bias's column sums, each in one pass over memory."""
+
+from __future__ import annotations
+
+from deepcore.kernels.numba.elementary import exp, expm1, log1p_of_fraction, sigmoid, tanh
+from deepcore.kernels.numba.jit import inline, parallel, prange
+
+# The order of deepcore.backend.numpy.activation.ACTIVATIONS: a loop is told its activation by position.
+LINEAR, RELU, RELU6, LEAKY_RELU, ELU, SELU, SIGMOID, HARD_SIGMOID, TANH, EXPONENTIAL, SOFTPLUS = range(11)
+
+LEAKY_RELU_SLOPE = 0.2
+SELU_ALPHA = 1.6732632423543772
+SELU_SCALE = 1.0507009873554805
+
+
+@inline
+def linear(z):
+    return z
+
+
+@inline
+def relu(z):
+    return type(z)(0) if z < 0 else z
+
+
+@inline
+def relu6(z):
+    low = type(z)(0) if z < 0 else z
+    return type(z)(6) if low > 6 else low
+
+
+@inline
+def leaky_relu(z):
+    return z * type(z)(LEAKY_RELU_SLOPE) if z < 0 else z
+
+
+@inline
+def elu(z):
+    low = expm1(type(z)(0) if z > 0 else z)
+    return z if z > 0 else low
+
+
+@inline
+def selu(z):
+    low = type(z)(SELU_ALPHA) * expm1(type(z)(0) if z > 0 else z)
+    return type(z)(SELU_SCALE) * (z if z > 0 else low)
+
+
+@inline
+def hard_sigmoid(z):
+    return relu6(z + type(z)(3)) / type(z)(6)
+
+
+@inline
+def softplus(z):
+    return (type(z)(0) if z < 0 else z) + log1p_of_fraction(exp(-abs(z)))
+
+
+@inline
+def relu_dgrad(dy, y):
+    return type(y)(0) if y <= 0 else dy
+
+
+@inline
+def relu6_dgrad(dy, y):
+    return type(y)(0) if y <= 0 or y >= 6 else dy
+
+
+@inline
+def leaky_relu_dgrad(dy, y):
+    return dy * type(y)(LEAKY_RELU_SLOPE) if y <= 0 else dy
+
+
+@inline
+def elu_dgrad(dy, y):
+    return dy if y > 0 else dy * (y + type(y)(1))
+
+
+@inline
+def selu_dgrad(dy, y):
+    return dy * (type(y)(SELU_SCALE) if y > 0 else y + type(y)(SELU_SCALE * SELU_ALPHA))
+
+
+@inline
+def sigmoid_dgrad(dy, y):
+    return dy * (y * (type(y)(1) - y))
+
+
+@inline
+def hard_sigmoid_dgrad(dy, y):
+    return type(y)(0) if y <= 0 or y >= 1 else dy / type(y)(6)
+
+
+@inline
+def tanh_dgrad(dy, y):
+    return dy * (type(y)(1) - y * y)
+
+
+@inline
+def exponential_dgrad(dy, y):
+    return dy * y
+
+
+@inline
+def softplus_dgrad(dy, y):
+    return -dy * expm1(-y)
+
+
+@inline
+def bias_activation_row(x, bias, y, activation, row):
+    if activation == LINEAR:
+        for column in range(x.shape[1]):
+            y[row, column] = linear(x[row, column] + bias[column])
+    elif activation == RELU:
+        for column in range(x.shape[1]):
+            y[row, column] = relu(x[row, column] + bias[column])
+    elif activation == RELU6:
+        for column in range(x.shape[1]):
+            y[row, column] = relu6(x[row, column] + bias[column])
+    elif activation == LEAKY_RELU:
+        for column in range(x.shape[1]):
+            y[row, column] = leaky_relu(x[row, column] + bias[column])
+    elif activation == ELU:
+        for column in range(x.shape[1]):
+            y[row, column] = elu(x[row, column] + bias[column])
+    elif activation == SELU:
+        for column in range(x.shape[1]):
+            y[row, column] = selu(x[row, column] + bias[column])
+    elif activation == SIGMOID:
+        for column in range(x.shape[1]):
+            y[row, column] = sigmoid(x[row, column] + bias[column])
+    elif activation == HARD_SIGMOID:
+        for column in range(x.shape[1]):
+            y[row, column] = hard_sigmoid(x[row, column] + bias[column])
+    elif activation == TANH:
+        for column in range(x.shape[1]):
+            y[row, column] = tanh(x[row, column] + bias[column])
+    elif activation == EXPONENTIAL:
+        for column in range(x.shape[1]):
+            y[row, column] = exp(x[row, column] + bias[column])
+    elif activation == SOFTPLUS:
+        for column in range(x.shape[1]):
+            y[row, column] = softplus(x[row, column] + bias[column])
+
+
+@inline
+def activation_dgrad_row(dy, y, dz, activation, row):
+    if activation == LINEAR:
+        for column in range(y.shape[1]):
+            dz[row, column] = dy[row, column]
+    elif activation == RELU:
+        for column in range(y.shape[1]):
+            dz[row, column] = relu_dgrad(dy[row, column], y[row, column])
+    elif activation == RELU6:
+        for column in range(y.shape[1]):
+            dz[row, column] = relu6_dgrad(dy[row, column], y[row, column])
+    elif activation == LEAKY_RELU:
+        for column in range(y.shape[1]):
+            dz[row, column] = leaky_relu_dgrad(dy[row, column], y[row, column])
+    elif activation == ELU:
+        for column in range(y.shape[1]):
+            dz[row, column] = elu_dgrad(dy[row, column], y[row, column])
+    elif activation == SELU:
+        for column in range(y.shape[1]):
+            dz[row, column] = selu_dgrad(dy[row, column], y[row, column])
+    elif activation == SIGMOID:
+        for column in range(y.shape[1]):
+            dz[row, column] = sigmoid_dgrad(dy[row, column], y[row, column])
+    elif activation == HARD_SIGMOID:
+        for column in range(y.shape[1]):
+            dz[row, column] = hard_sigmoid_dgrad(dy[row, column], y[row, column])
+    elif activation == TANH:
+        for column in range(y.shape[1]):
+            dz[row, column] = tanh_dgrad(dy[row, column], y[row, column])
+    elif activation == EXPONENTIAL:
+        for column in range(y.shape[1]):
+            dz[row, column] = exponential_dgrad(dy[row, column], y[row, column])
+    elif activation == SOFTPLUS:
+        for column in range(y.shape[1]):
+            dz[row, column] = softplus_dgrad(dy[row, column], y[row, column])
+
+
+@parallel
+def bias_activation(x, bias, y, activation):
+    """y = activation(x + bias) for x, y [rows, columns]; y may be x."""
+    for row in prange(x.shape[0]):
+        bias_activation_row(x, bias, y, activation, row)
+
+
+@parallel
+def bias_activation_dgrad(dy, y, dz, partial, chunk, activation):
+    """dz = dy * activation'(y), [rows, columns]; partial [chunks, columns], zeros, gets the sums of ``chunk`` rows."""
+    for part in prange(partial.shape[0]):
+        for row in range(part * chunk, min((part + 1) * chunk, y.shape[0])):
+            activation_dgrad_row(dy, y, dz, activation, row)
+            for column in range(y.shape[1]):
+                partial[part, column] += dz[row, column]
