@@ -10,7 +10,7 @@ import numpy as np
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Pool2DGeometry
 from deepcore.backend.numpy.cost import gemm_seconds, numba_seconds, numpy_seconds
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.window import Block, blocks, pool_axes
 
 __all__ = ["avg_pool2d_dgrad", "avg_pool2d_fprop", "max_pool2d_dgrad", "max_pool2d_fprop", "max_pool2d_gather"]
@@ -230,7 +230,7 @@ def _window(geometry: Pool2DGeometry) -> tuple:
     return geometry.window, geometry.strides, (geometry.padding[0][0], geometry.padding[1][0])
 
 
-@implementation("max_pool2d_fprop", "numba", cost=_numba_cost, available=numba_available)
+@implementation("max_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
     y = np.empty(geometry.y_shape, x.dtype)
     argmax = np.empty(geometry.y_shape, argmax_dtype(geometry))
@@ -238,7 +238,7 @@ def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarra
     return y, argmax
 
 
-@implementation("max_pool2d_dgrad", "numba", cost=_numba_cost, available=numba_available)
+@implementation("max_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     pool = loops("pool")
     if geometry.channels < pool.SHORT:
@@ -250,21 +250,21 @@ def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
     return dx
 
 
-@implementation("max_pool2d_gather", "numba", cost=_numba_cost, available=numba_available)
+@implementation("max_pool2d_gather", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_gather_numba(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     y = np.empty(geometry.y_shape, x.dtype)
     loops("pool").max_gather(x, argmax, y, *_window(geometry))
     return y
 
 
-@implementation("avg_pool2d_fprop", "numba", cost=_numba_cost, available=numba_available)
+@implementation("avg_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _avg_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     y = np.empty(geometry.y_shape, x.dtype)
     loops("pool").mean_fprop(x, y, *_window(geometry))
     return y
 
 
-@implementation("avg_pool2d_dgrad", "numba", cost=_numba_cost, available=numba_available)
+@implementation("avg_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     dx = np.empty(geometry.x_shape, dy.dtype)
     loops("pool").mean_dgrad(dy, dx, *_window(geometry))
