@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from deepcore.kernels.numba.jit import inline, parallel, prange
 
 MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
