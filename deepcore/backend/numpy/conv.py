@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -117,7 +118,7 @@ def _by_rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(x.shape[0], x.shape[1], -1)
 
 
-def _window(rows: Axis, cols: Axis, channels: int, groups: int) -> tuple:
+def _window(rows: Axis, cols: Axis, channels: int, groups: int) -> tuple[Any, ...]:
     """What the compiled loops know of a window: sizes, strides, dilations, starts, channels, runs, length of a run."""
     merged = groups == 1 and cols.dilation == 1
     return (
@@ -520,7 +521,7 @@ def _depthwise_numba_cost(call: Call) -> float:
     return numba_seconds(1, g.flops // 2, g.in_channels, call.dtype)
 
 
-def _depthwise_window(g: Conv2DGeometry) -> tuple:
+def _depthwise_window(g: Conv2DGeometry) -> tuple[Any, ...]:
     rows, cols = conv_axes(g)
     return g.strides, g.dilation, (rows.before, cols.before), _multiplier(g)
 

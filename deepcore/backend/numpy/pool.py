@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def _blocks(g: Pool2DGeometry, item: int) -> Iterator[Block]:
     return blocks(g.batch, g.out_height, g.out_width * g.channels * item, BLOCK_BYTES)
 
 
-def _taps(g: Pool2DGeometry, block: Block) -> Iterator[tuple[int, tuple, tuple]]:
+def _taps(g: Pool2DGeometry, block: Block) -> Iterator[tuple[int, tuple[slice, ...], tuple[slice, ...]]]:
     """(place in the window, outputs within the block, inputs within x) for every tap in row-major order."""
     rows, cols = pool_axes(g)
     images = slice(block.start, block.stop)
@@ -226,7 +227,7 @@ def _numba_cost(call: Call) -> float:
     return numba_seconds(1, math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops, g.channels, call.dtype)
 
 
-def _window(geometry: Pool2DGeometry) -> tuple:
+def _window(geometry: Pool2DGeometry) -> tuple[Any, ...]:
     return geometry.window, geometry.strides, (geometry.padding[0][0], geometry.padding[1][0])
 
 
