@@ -3,9 +3,7 @@
 Output channel c * M + m comes from input channel c; ``multiplier`` is M.
 """
 
-from numba import uintp as index  # a signed index may count from the end: the test for it keeps a loop from vectorising
-
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, prange
 
 
 @inline

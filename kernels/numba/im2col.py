@@ -5,9 +5,7 @@ Columns are [groups, pixels, taps * channels of a group] with the taps in row-ma
 ``top`` above and ``left`` beside the image; what lies outside reads as zero.
 """
 
-from numba import uintp as index  # a signed index may count from the end: the test for it keeps a loop from vectorising
-
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, prange
 
 
 @inline

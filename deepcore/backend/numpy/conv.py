@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds, item_bytes, numba_seconds, numpy_seconds
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.window import Axis, Block, blocks, conv_axes
 
 __all__ = ["conv2d_dgrad", "conv2d_fprop", "conv2d_wgrad"]
@@ -117,7 +118,7 @@ def _by_rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(x.shape[0], x.shape[1], -1)
 
 
-def _window(rows: Axis, cols: Axis, channels: int, groups: int) -> tuple:
+def _window(rows: Axis, cols: Axis, channels: int, groups: int) -> tuple[Any, ...]:
     """What the compiled loops know of a window: sizes, strides, dilations, starts, channels, runs, length of a run."""
     merged = groups == 1 and cols.dilation == 1
     return (
@@ -242,7 +243,7 @@ def _fprop_numba_cost(call: Call) -> float:
     )
 
 
-@implementation("conv2d_fprop", "numba", cost=_fprop_numba_cost, available=numba_available)
+@implementation("conv2d_fprop", "numba", supports=numba_supports, cost=_fprop_numba_cost, available=numba_available)
 def _fprop_numba(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
@@ -325,7 +326,7 @@ def _dgrad_numba_cost(call: Call) -> float:
     )
 
 
-@implementation("conv2d_dgrad", "numba", cost=_dgrad_numba_cost, available=numba_available)
+@implementation("conv2d_dgrad", "numba", supports=numba_supports, cost=_dgrad_numba_cost, available=numba_available)
 def _dgrad_numba(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     return _dgrad(dy, w, geometry, _fill_numba)
 
@@ -342,7 +343,9 @@ def _dgrad_col2im_cost(call: Call) -> float:
     )
 
 
-@implementation("conv2d_dgrad", "numba-col2im", cost=_dgrad_col2im_cost, available=numba_available)
+@implementation(
+    "conv2d_dgrad", "numba-col2im", supports=numba_supports, cost=_dgrad_col2im_cost, available=numba_available
+)
 def _dgrad_col2im(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     """dx from the gradient at the columns, dy times w transposed, added back to the pixels the columns came from."""
     g = geometry
@@ -398,7 +401,7 @@ def _wgrad_numba_cost(call: Call) -> float:
     )
 
 
-@implementation("conv2d_wgrad", "numba", cost=_wgrad_numba_cost, available=numba_available)
+@implementation("conv2d_wgrad", "numba", supports=numba_supports, cost=_wgrad_numba_cost, available=numba_available)
 def _wgrad_numba(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     return _wgrad(x, dy, geometry, _fill_numba)
 
@@ -443,6 +446,11 @@ def _supports_depthwise(call: Call) -> Answer:
     if not g.is_depthwise:
         return False, f"the convolution must be depthwise; it has {g.groups} groups for {g.in_channels} channels"
     return True, "depthwise: one input channel a group"
+
+
+def _supports_compiled_depthwise(call: Call) -> Answer:
+    ok, reason = numba_supports(call)
+    return _supports_depthwise(call) if ok else (ok, reason)
 
 
 def _multiplier(g: Conv2DGeometry) -> int:
@@ -513,7 +521,7 @@ def _depthwise_numba_cost(call: Call) -> float:
     return numba_seconds(1, g.flops // 2, g.in_channels, call.dtype)
 
 
-def _depthwise_window(g: Conv2DGeometry) -> tuple:
+def _depthwise_window(g: Conv2DGeometry) -> tuple[Any, ...]:
     rows, cols = conv_axes(g)
     return g.strides, g.dilation, (rows.before, cols.before), _multiplier(g)
 
@@ -521,7 +529,7 @@ def _depthwise_window(g: Conv2DGeometry) -> tuple:
 @implementation(
     "conv2d_fprop",
     "numba-depthwise",
-    supports=_supports_depthwise,
+    supports=_supports_compiled_depthwise,
     cost=_depthwise_numba_cost,
     available=numba_available,
 )
@@ -536,7 +544,7 @@ def _fprop_depthwise_numba(
 @implementation(
     "conv2d_dgrad",
     "numba-depthwise",
-    supports=_supports_depthwise,
+    supports=_supports_compiled_depthwise,
     cost=_depthwise_numba_cost,
     available=numba_available,
 )
@@ -549,7 +557,7 @@ def _dgrad_depthwise_numba(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeomet
 @implementation(
     "conv2d_wgrad",
     "numba-depthwise",
-    supports=_supports_depthwise,
+    supports=_supports_compiled_depthwise,
     cost=_depthwise_numba_cost,
     available=numba_available,
 )

@@ -12,7 +12,7 @@ GEMM_CALL = 1.5e-6  # checks and dispatch of one np.matmul
 NUMPY_CALL = 2.0e-6  # one elementwise call, with the views it works on
 NUMPY_BYTES = 8.0e9  # read or written by an elementwise call on one core, out of the cache
 NUMPY_RUN = 4.0e-9  # the start of one contiguous run within such a call
-NUMBA_CALL = 2.5e-5  # handing a loop to all cores and waiting for the last
+NUMBA_CALL = 5.0e-5  # handing a loop to all cores and waiting for the last
 NUMBA_BYTES = 1.2e10  # read or written by a compiled loop on all cores
 NUMBA_RUN = 3.0e-9  # the start of one contiguous run within such a loop
 
