@@ -243,6 +243,7 @@ def primitive(forward: Forward | None = None, *, outputs: Sequence[str] = ("y",)
 
 
 def device_mismatch(name: str, inputs: Sequence[Tensor | None]) -> DeviceMismatchError:
+    """The error for tensors of several devices, which says where each one is."""
     places = ", ".join(
         f"{tensor.dtype}{list(tensor.shape)} on {tensor.device}" for tensor in inputs if tensor is not None
     )

@@ -35,10 +35,12 @@ class Call:
 
 
 def supports_everything(call: Call) -> Answer:
+    """The predicate of an implementation without limits."""
     return True, "any shape, any floating dtype"
 
 
 def always_available() -> Answer:
+    """The predicate of an implementation that needs nothing but NumPy."""
     return True, "part of deepcore"
 
 

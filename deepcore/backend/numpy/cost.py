@@ -18,6 +18,7 @@ NUMBA_RUN = 3.0e-9  # the start of one contiguous run within such a loop
 
 
 def item_bytes(dtype: str) -> int:
+    """Bytes of one element."""
     return 4 if dtype == "float32" else 8
 
 

@@ -80,6 +80,7 @@ def avg_pool2d_dgrad(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 
 
 def argmax_dtype(geometry: Pool2DGeometry) -> type[np.unsignedinteger] | type[np.signedinteger]:
+    """The smallest dtype that the positions in this window fit."""
     return np.uint8 if geometry.window[0] * geometry.window[1] <= 256 else np.int32
 
 
