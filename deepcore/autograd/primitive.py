@@ -181,11 +181,13 @@ class Primitive:
             }
             values = gradient.function(**arguments)
             if gradient.serves == (self.variadic,):
-                served = enumerate(values)
+                indices = list(range(len(values)))
             else:
                 values = values if len(gradient.serves) > 1 else (values,)
-                served = zip((self.inputs.index(name) for name in gradient.serves), values, strict=True)
-            results.update((i, value) for i, value in served if i in wanted and value is not None)
+                indices = [self.inputs.index(name) for name in gradient.serves]
+            results.update(
+                (i, value) for i, value in zip(indices, values, strict=True) if i in wanted and value is not None
+            )
         return results
 
     def _names(self, count: int) -> Sequence[str]:

@@ -75,7 +75,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     tensor = tensor_of(x)
     if tensor.dtype.kind == "b":
         tensor = cast(tensor, "int32")
-    return _sum(tensor, axes=axes_of(axis, tensor.ndim, "sum"), keepdims=keepdims)  # type: ignore[no-any-return]
+    return _sum(tensor, axes=axes_of(axis, tensor.ndim, "sum"), keepdims=keepdims)
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -93,13 +93,13 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element over ``axis``; NaN where there is one. Equal maxima share the gradient."""
     tensor = tensor_of(x)
-    return _max(tensor, axes=axes_of(axis, tensor.ndim, "max"), keepdims=keepdims)  # type: ignore[no-any-return]
+    return _max(tensor, axes=axes_of(axis, tensor.ndim, "max"), keepdims=keepdims)
 
 
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element over ``axis``; NaN where there is one. Equal minima share the gradient."""
     tensor = tensor_of(x)
-    return _min(tensor, axes=axes_of(axis, tensor.ndim, "min"), keepdims=keepdims)  # type: ignore[no-any-return]
+    return _min(tensor, axes=axes_of(axis, tensor.ndim, "min"), keepdims=keepdims)
 
 
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -110,7 +110,7 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The square root of ``var``."""
-    return sqrt(var(x, axis, keepdims))  # type: ignore[no-any-return]
+    return sqrt(var(x, axis, keepdims))
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:

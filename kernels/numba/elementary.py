@@ -12,9 +12,10 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from deepcore.kernels.numba.jit import FASTMATH
 from numba import types
 from numba.extending import overload
+
+from deepcore.kernels.numba.jit import FASTMATH
 
 _OPTIONS = {"fastmath": FASTMATH, "error_model": "numpy", "forceinline": True}
 
