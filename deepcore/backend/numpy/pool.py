@@ -31,7 +31,7 @@ def max_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarra
         argmax: [N, P, Q, C], position i * window_width + j in the window of the first maximum in row-major order;
             uint8 for windows of up to 256 elements, else int32.
     """
-    run = choose("max_pool2d_fprop", x.dtype.name, geometry).function
+    run = choose("max_pool2d_fprop", x.dtype, geometry).function
     return run(np.ascontiguousarray(x), geometry)
 
 
@@ -41,7 +41,7 @@ def max_pool2d_dgrad(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
     Returns:
         [N, H, W, C], dtype of dy.
     """
-    run = choose("max_pool2d_dgrad", dy.dtype.name, geometry).function
+    run = choose("max_pool2d_dgrad", dy.dtype, geometry).function
     return run(np.ascontiguousarray(dy), np.ascontiguousarray(argmax), geometry)
 
 
@@ -51,7 +51,7 @@ def max_pool2d_gather(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
     Returns:
         [N, P, Q, C], dtype of x.
     """
-    run = choose("max_pool2d_gather", x.dtype.name, geometry).function
+    run = choose("max_pool2d_gather", x.dtype, geometry).function
     return run(np.ascontiguousarray(x), np.ascontiguousarray(argmax), geometry)
 
 
@@ -65,7 +65,7 @@ def avg_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     Returns:
         [N, P, Q, C], same dtype.
     """
-    run = choose("avg_pool2d_fprop", x.dtype.name, geometry).function
+    run = choose("avg_pool2d_fprop", x.dtype, geometry).function
     return run(np.ascontiguousarray(x), geometry)
 
 
@@ -75,7 +75,7 @@ def avg_pool2d_dgrad(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     Returns:
         [N, H, W, C], dtype of dy.
     """
-    run = choose("avg_pool2d_dgrad", dy.dtype.name, geometry).function
+    run = choose("avg_pool2d_dgrad", dy.dtype, geometry).function
     return run(np.ascontiguousarray(dy), geometry)
 
 
