@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.loops import loops, numba_available
 from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, loop_cost, numpy_cost, sum_rows, widen
@@ -287,11 +287,17 @@ def _bias_activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str)
     return dz, sum_rows(as_rows(dz))
 
 
+def _supports(call: Call) -> Answer:
+    if call.dtype != "float32":
+        return False, "float32 only; in float64 the loop's exp and tanh would not vectorise, as NumPy's do"
+    return True, "float32, any shape"
+
+
 def _loop_cost(call: Call) -> float:
     return loop_cost(call, passes=3, math_per_element=0.3)  # a few networks' worth of relu for one of tanh
 
 
-@implementation("bias_activation", "numba", cost=_loop_cost, available=numba_available)
+@implementation("bias_activation", "numba", supports=_supports, cost=_loop_cost, available=numba_available)
 def _bias_activation_numba(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
     (target,) = widen(as_rows(out))
     columns = target.shape[1]
@@ -305,12 +311,12 @@ def _dgrad_loop_cost(call: Call) -> float:
     return loop_cost(call, passes=3)
 
 
-@implementation("activation_dgrad", "numba", cost=_dgrad_loop_cost, available=numba_available)
+@implementation("activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
     return _bias_activation_dgrad_numba(dy, y, activation)[0]  # the sums cost no pass over memory
 
 
-@implementation("bias_activation_dgrad", "numba", cost=_dgrad_loop_cost, available=numba_available)
+@implementation("bias_activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _bias_activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
     (rows,) = widen(as_rows(y))
     dz = np.empty(y.shape, y.dtype)
