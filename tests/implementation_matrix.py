@@ -24,6 +24,13 @@ def every_implementation(file, *ops):
     ]
 
 
+def available(parameters):
+    """The (op, name) among such parameters that this machine can run, for tests that compare them with each other."""
+    for op, name in (parameter.values for parameter in parameters):
+        if any(record.name == name and record.available()[0] for record in implementations(op, "cpu")):
+            yield op, name
+
+
 @contextlib.contextmanager
 def held_to(op, name, dtype=None):
     """Within the block, ``op`` runs as ``name``; skips where it does not serve ``dtype`` or this machine lacks it."""

@@ -1,3 +1,4 @@
+import numba
 import numpy as np
 import oracles.norm as oracle
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 from implementation_matrix import (
     DTYPES,
     SHAPES,
+    available,
     check,
     every_implementation,
     held_to,
@@ -119,7 +121,7 @@ def test_local_response(backend, rng, poisoned, op, name, dtype, constants):  # 
 @pytest.mark.parametrize("constants", RESPONSES)
 @pytest.mark.parametrize(("op", "name"), every_implementation("norm", "local_response_norm_dgrad"))
 def test_local_response_gradient(backend, rng, poisoned, op, name, constants):  # noqa: F811
-    radius, bias, alpha, beta = constants
+    radius, _, alpha, beta = constants
     for shape in ((1, 1), (2, 7), (3, 2, 13)):
         x, dy = rng.standard_normal(shape), rng.standard_normal(shape)
         expected = numerical_gradient(lambda v: oracle.local_response_norm(v, *constants)[0], x, dy)
@@ -173,8 +175,21 @@ def test_batch_norm_output_has_mean_beta_and_deviation_gamma(rows, channels, see
     rng = np.random.default_rng(seed)
     x = rng.standard_normal((rows, channels))
     gamma, beta = rng.random(channels) + 0.5, rng.standard_normal(channels)
-    for op, name in (p.values for p in every_implementation("norm", "batch_norm_fprop")):
+    for op, name in available(every_implementation("norm", "batch_norm_fprop")):
         with held_to(op, name):
             y, _, variance = batch_norm_fprop(x, gamma, beta, 0.0)
         np.testing.assert_allclose(y.mean(axis=0), beta, atol=1e-9)
         np.testing.assert_allclose(y.std(axis=0), gamma, atol=1e-9 / variance.min())
+
+
+@pytest.mark.parametrize(("op", "name"), every_implementation("norm", "batch_norm_dgrad", "layer_norm_dgrad"))
+def test_sums_have_the_same_bits_for_any_number_of_threads(backend, rng, op, name):
+    x, dy = (rng.standard_normal((2003, 33)).astype(np.float32) for _ in range(2))
+    gamma = np.ones(33, np.float32)
+    kept = (gamma, gamma, EPSILON) if op == "batch_norm_dgrad" else (np.zeros(2003, np.float32),) * 2
+    results = []
+    with held_to(op, name):
+        for threads in (1, numba.config.NUMBA_NUM_THREADS):
+            numba.set_num_threads(threads)
+            results.append(b"".join(array.tobytes() for array in getattr(backend, op)(dy, x, gamma, *kept)))
+    assert results[0] == results[1]

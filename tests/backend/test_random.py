@@ -3,7 +3,7 @@ import oracles.philox as oracle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from implementation_matrix import DTYPES, every_implementation, held_to, poisoned, with_gaps  # noqa: F401
+from implementation_matrix import DTYPES, available, every_implementation, held_to, poisoned, with_gaps  # noqa: F401
 
 from deepcore.backend.numpy.random import philox, random_bits
 
@@ -49,7 +49,7 @@ def test_bits(backend, poisoned, op, name):  # noqa: F811
     offset=st.integers(0, 2**64 - 1),
 )
 def test_two_calls_give_what_one_gives(first, second, seed, offset):
-    for op, name in (parameter.values for parameter in BITS):
+    for op, name in available(BITS):
         with held_to(op, name):
             whole = random_bits(4 * first + second, seed, offset)
             parts = random_bits(4 * first, seed, offset), random_bits(second, seed, offset + first)
@@ -137,7 +137,7 @@ def test_dropout_is_bit_identical_in_every_implementation(backend, rng, dtype):
     x = rng.standard_normal(70_001).astype(dtype)
     x[::7] = np.nan
     results = []
-    for op, name in (parameter.values for parameter in DROPOUT):
+    for op, name in available(DROPOUT):
         with held_to(op, name):
             results.append(backend.dropout(x, 0.4, 2**63 + 1, 2**64 - 5))
     assert all(np.array_equal(results[0], result, equal_nan=True) for result in results)

@@ -12,7 +12,17 @@ import numpy as np
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, loop_cost, numpy_cost, sum_rows, widen
+from deepcore.backend.numpy.rows import (
+    as_rows,
+    blocks,
+    chunk_rows,
+    contiguous,
+    loop_cost,
+    numpy_cost,
+    quiet,
+    sum_rows,
+    widen,
+)
 from deepcore.errors import unknown_name
 
 __all__ = ["ACTIVATIONS", "activation_dgrad", "bias_activation", "bias_activation_dgrad"]
@@ -260,7 +270,7 @@ def _bias_activation_numpy(x: np.ndarray, bias: np.ndarray | None, activation: s
     source = contiguous(x).reshape(target.shape)
     bias = None if bias is None else np.tile(bias, target.shape[1] // bias.size)
     apply = _FORWARD[activation]
-    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity flow on, as in compiled loops
+    with quiet():
         for block in blocks(target.shape[0], target.strides[0]):
             z = target[block]
             if bias is not None:
@@ -275,7 +285,7 @@ def _bias_activation_numpy(x: np.ndarray, bias: np.ndarray | None, activation: s
 def _activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
     dz = np.empty(y.shape, y.dtype)
     flat_dy, flat_y, flat_dz = contiguous(dy).reshape(-1), contiguous(y).reshape(-1), dz.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity flow on, as in compiled loops
+    with quiet():
         for block in blocks(flat_dz.size, flat_dz.itemsize):
             _BACKWARD[activation](flat_dy[block], flat_y[block], flat_dz[block])
     return dz

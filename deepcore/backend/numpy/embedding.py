@@ -7,7 +7,7 @@ import numpy as np
 from deepcore.backend.dispatch import choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, loop_cost, numpy_cost, require_below
+from deepcore.backend.numpy.rows import as_rows, loop_cost, numpy_cost, quiet, require_below
 
 __all__ = ["embedding_gather", "embedding_scatter"]
 
@@ -72,7 +72,7 @@ def _scatter_numpy(dy: np.ndarray, ids: np.ndarray, vocabulary: int) -> np.ndarr
     table = np.zeros((vocabulary, dy.shape[-1]), dy.dtype)
     if ids.size:
         order, starts, present = _segments(ids)
-        with np.errstate(invalid="ignore", over="ignore"):
+        with quiet():
             table[present] = np.add.reduceat(as_rows(dy)[order], starts, axis=0)
     return table
 

@@ -16,7 +16,7 @@ import numpy as np
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import blocks, loop_cost, numpy_cost
+from deepcore.backend.numpy.rows import blocks, loop_cost, numpy_cost, quiet
 
 __all__ = ["adagrad_update", "adam_update", "momentum_update", "rmsprop_update", "sgd_update"]
 
@@ -180,7 +180,7 @@ def _joined(arrays: Arrays) -> np.ndarray | None:
 def _in_blocks(groups: list[tuple[np.ndarray, ...]], formula: Callable[..., None], scalars: tuple[float, ...]) -> None:
     for group in groups:
         cast = [group[0].dtype.type(scalar) for scalar in scalars]
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with quiet():
             for block in blocks(group[0].size, group[0].itemsize):
                 formula(*(array[block] for array in group), *cast)
 

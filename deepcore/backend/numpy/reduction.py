@@ -11,7 +11,7 @@ import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
-from deepcore.backend.numpy.rows import chunk_rows, contiguous, numpy_cost, sum_rows
+from deepcore.backend.numpy.rows import chunk_rows, contiguous, numpy_cost, quiet, sum_rows
 
 __all__ = ["reduce_max", "reduce_mean", "reduce_min", "reduce_sum"]
 
@@ -51,7 +51,7 @@ def _numpy_cost(call: Call) -> float:
 
 @implementation("reduce_sum", "numpy", cost=_numpy_cost)
 def _sum_numpy(x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
-    with np.errstate(invalid="ignore", over="ignore"):
+    with quiet():
         if x.dtype.kind != "f":
             total = np.sum(x, axis=axes)
         else:

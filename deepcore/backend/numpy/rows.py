@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 
@@ -64,7 +65,7 @@ def fold(rows: int, columns: int) -> int:
     if columns >= _NARROW:
         return 1
     most = -(-_NARROW // columns)
-    return next(k for k in range(min(most, rows), 0, -1) if rows % k == 0)
+    return next((k for k in range(min(most, rows), 0, -1) if rows % k == 0), 1)
 
 
 def widen(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -89,10 +90,16 @@ def sum_rows(x: np.ndarray) -> np.ndarray:
     (wide,) = widen(x)
     length = chunk_rows(wide.shape[0])
     whole = wide.shape[0] // length * length
-    total = wide[whole:].sum(axis=0)
-    if whole:
-        total += wide[:whole].reshape(-1, length, wide.shape[1]).sum(axis=1).sum(axis=0)
-    return total.reshape(-1, columns).sum(axis=0)
+    with quiet():
+        total = wide[whole:].sum(axis=0)
+        if whole:
+            total += wide[:whole].reshape(-1, length, wide.shape[1]).sum(axis=1).sum(axis=0)
+        return total.reshape(-1, columns).sum(axis=0)
+
+
+def quiet() -> contextlib.AbstractContextManager[None]:
+    """NumPy without its floating-point warnings: NaN and infinity flow on, as they do in compiled loops."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def blocks(rows: int, row_bytes: int) -> Iterator[slice]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, loop_cost, numpy_cost, require_below
+from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, loop_cost, numpy_cost, quiet, require_below
 
 __all__ = [
     "log_softmax_dgrad",
@@ -87,7 +89,7 @@ def _checked_targets(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 _SHORT_ROW = 64
 
 
-def _blocks_classes_first(x: np.ndarray):
+def _blocks_classes_first(x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """(slice of rows, a copy of those rows as [classes, rows])."""
     for block in blocks(x.shape[0], x.strides[0]):
         yield block, (x[block].T.copy() if x.shape[1] < _SHORT_ROW else x[block].copy().T)
@@ -101,7 +103,7 @@ def _fprop_numpy(x: np.ndarray, logarithm: bool) -> np.ndarray:
     rows = as_rows(x)
     y = np.empty(x.shape, x.dtype)
     out = y.reshape(rows.shape)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+    with quiet():
         for block, z in _blocks_classes_first(rows):
             z -= z.max(axis=0)
             if logarithm:
@@ -132,7 +134,7 @@ def _softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     dy_rows, y_rows = as_rows(dy), as_rows(y)
     dx = np.empty(y.shape, y.dtype)
     out = dx.reshape(y_rows.shape)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with quiet():
         for block, z in _blocks_classes_first(dy_rows):
             weights = y_rows[block].T
             z -= _sum_classes(np.multiply(z, weights, out=np.empty_like(z)))
@@ -145,7 +147,7 @@ def _log_softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     dy_rows, y_rows = as_rows(dy), as_rows(y)
     dx = np.empty(y.shape, y.dtype)
     out = dx.reshape(y_rows.shape)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with quiet():
         for block, z in _blocks_classes_first(dy_rows):
             probabilities = np.exp(y_rows[block])
             probabilities *= _sum_classes(z)[:, None]
@@ -158,7 +160,7 @@ def _cross_entropy_fprop_numpy(logits: np.ndarray, targets: np.ndarray) -> tuple
     logits = as_rows(logits)
     probabilities = np.empty(logits.shape, logits.dtype)
     loss = np.empty(logits.shape[0], logits.dtype)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+    with quiet():
         for block, z in _blocks_classes_first(logits):
             z -= z.max(axis=0)
             if targets.ndim == 1:
@@ -179,13 +181,14 @@ def _cross_entropy_fprop_numpy(logits: np.ndarray, targets: np.ndarray) -> tuple
 
 @implementation("softmax_cross_entropy_dgrad", "numpy", cost=lambda call: numpy_cost(call, passes=4, calls=5))
 def _cross_entropy_dgrad_numpy(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    if targets.ndim == 1:
-        dlogits = np.array(probabilities, order="C")
-        dlogits[np.arange(len(dlogits)), targets] -= 1
-    else:
-        dlogits = np.multiply(probabilities, targets.sum(axis=1, keepdims=True), order="C")
-        dlogits -= targets
-    dlogits *= dloss[:, None]
+    with quiet():
+        if targets.ndim == 1:
+            dlogits = np.array(probabilities, order="C")
+            dlogits[np.arange(len(dlogits)), targets] -= 1
+        else:
+            dlogits = np.multiply(probabilities, targets.sum(axis=1, keepdims=True), order="C")
+            dlogits -= targets
+        dlogits *= dloss[:, None]
     return dlogits
 
 
