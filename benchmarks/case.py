@@ -194,8 +194,7 @@ class Case:
     def _dtype_of(self, name: str) -> np.dtype:
         if name != "argmax":
             return np.dtype(self.dtype)
-        height, width = self.geometry.window  # type: ignore[union-attr]
-        return np.dtype(np.uint8 if height * width <= 256 else np.int32)
+        return np.dtype(self.geometry.argmax_dtype)  # type: ignore[union-attr]
 
 
 def cases_of(

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix import DTYPES, available, every_implementation, held_to, poisoned, with_gaps  # noqa: F401
 
+from deepcore.backend.contract import blocks_used
 from deepcore.backend.numpy.random import philox, random_bits
 
 BITS = every_implementation("random", "random_bits")
@@ -61,7 +62,7 @@ def test_two_calls_give_what_one_gives(first, second, seed, offset):
 def test_blocks_used_tells_where_the_next_call_begins(backend, draw, dtype):
     function = getattr(backend, draw)
     whole = function((24,), 7, 100, dtype)
-    used = backend.blocks_used(8, dtype)
+    used = blocks_used(8, dtype)
     assert np.array_equal(whole[8:], function((16,), 7, 100 + used, dtype))
     assert used == {"float32": 2, "float64": 4}[dtype]
 

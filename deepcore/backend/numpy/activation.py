@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from deepcore.backend.contract import ACTIVATIONS, LEAKY_RELU_SLOPE, SELU_ALPHA, SELU_SCALE
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
@@ -16,12 +17,7 @@ from deepcore.backend.numpy.loops import loops, numba_available
 from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, quiet, sum_rows, widen
 from deepcore.errors import unknown_name
 
-__all__ = ["ACTIVATIONS", "activation_dgrad", "bias_activation", "bias_activation_dgrad"]
-
-# Constants of Keras 3; those of selu are from Klambauer et al. 2017, "Self-Normalizing Neural Networks".
-LEAKY_RELU_SLOPE = 0.2
-SELU_ALPHA = 1.6732632423543772
-SELU_SCALE = 1.0507009873554805
+__all__ = ["activation_dgrad", "bias_activation", "bias_activation_dgrad"]
 
 
 def bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str) -> np.ndarray:
@@ -248,7 +244,7 @@ _BACKWARD: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], None]] = {
     "exponential": _exponential_dgrad,
     "softplus": _softplus_dgrad,
 }
-ACTIVATIONS = tuple(_FORWARD)
+assert tuple(_FORWARD) == ACTIVATIONS
 
 
 def _numpy_cost(call: Call) -> float:

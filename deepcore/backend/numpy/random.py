@@ -17,25 +17,13 @@ from deepcore.backend.numpy.cost import NUMPY_CALL, loop_cost
 from deepcore.backend.numpy.loops import loops, numba_available
 from deepcore.backend.numpy.rows import contiguous
 
-__all__ = ["blocks_used", "dropout", "random_bits", "random_normal", "random_uniform"]
+__all__ = ["dropout", "random_bits", "random_normal", "random_uniform"]
 
 ROUNDS = 10
 MULTIPLIER_0, MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
 WEYL_0, WEYL_1 = 0x9E3779B9, 0xBB67AE85  # added to the key between rounds
 _WORD = 0xFFFFFFFF
 _BLOCKS_AT_ONCE = 4096  # four arrays of 32 KiB stay in cache over the rounds
-
-
-def blocks_used(size: int, dtype: np.dtype | str = "float32") -> int:
-    """How far a call advances the offset: the blocks of four words that ``size`` elements take.
-
-    A float64 takes two words, anything else one. ``dropout`` takes one word an element whatever the dtype.
-
-    >>> blocks_used(5), blocks_used(5, "float64")
-    (2, 3)
-    """
-    words = 2 if np.dtype(dtype) == np.float64 else 1
-    return -(-size * words // 4)
 
 
 def random_bits(size: int, seed: int, offset: int) -> np.ndarray:
