@@ -1,6 +1,7 @@
 // What every kernel file begins with: types, shared memory, reductions of a warp and of a block, loops over a grid.
 //
-// No standard header is used: NVRTC has none.
+// No standard header is used: NVRTC has none. Template parameters have whole words for names, because kernels are built
+// with macros such as -DT=float.
 #pragma once
 
 #ifndef DEEPCORE_EMULATOR
@@ -41,8 +42,8 @@ namespace dc {
 constexpr unsigned full_warp = 0xffffffffu;
 constexpr int warp_size = 32;
 
-template <class A, class B>
-__host__ __device__ constexpr auto ceil_div(A a, B b) {
+template <class Count, class Size>
+__host__ __device__ constexpr auto ceil_div(Count a, Size b) {
     return (a + b - 1) / b;
 }
 
@@ -55,55 +56,55 @@ __device__ __forceinline__ int64_t grid_start() { return int64_t(blockIdx.x) * b
 __device__ __forceinline__ int64_t grid_stride() { return int64_t(gridDim.x) * blockDim.x; }
 
 struct Sum {
-    template <class T>
-    __device__ __forceinline__ T operator()(T a, T b) const {
+    template <class Value>
+    __device__ __forceinline__ Value operator()(Value a, Value b) const {
         return a + b;
     }
 };
 
 // NaN wins, as in NumPy, so that a broken value is not lost.
 struct Max {
-    template <class T>
-    __device__ __forceinline__ T operator()(T a, T b) const {
+    template <class Value>
+    __device__ __forceinline__ Value operator()(Value a, Value b) const {
         return a > b || a != a ? a : b;
     }
 };
 
 struct Min {
-    template <class T>
-    __device__ __forceinline__ T operator()(T a, T b) const {
+    template <class Value>
+    __device__ __forceinline__ Value operator()(Value a, Value b) const {
         return a < b || a != a ? a : b;
     }
 };
 
 // Reduces over the warp; every lane gets the result. All 32 lanes must call it.
-template <class T, class Reduce>
-__device__ __forceinline__ T warp_reduce(T value, Reduce reduce) {
+template <class Value, class Reduce>
+__device__ __forceinline__ Value warp_reduce(Value value, Reduce reduce) {
 #pragma unroll
     for (int distance = warp_size / 2; distance > 0; distance /= 2)
         value = reduce(value, __shfl_xor_sync(full_warp, value, distance));
     return value;
 }
 
-template <class T>
-__device__ __forceinline__ T warp_sum(T value) {
+template <class Value>
+__device__ __forceinline__ Value warp_sum(Value value) {
     return warp_reduce(value, Sum());
 }
 
-template <class T>
-__device__ __forceinline__ T warp_max(T value) {
+template <class Value>
+__device__ __forceinline__ Value warp_max(Value value) {
     return warp_reduce(value, Max());
 }
 
 // Reduces over a one-dimensional block of `threads` threads, a multiple of 32; every thread gets the result, which is
 // the same for every run: the order of the additions is fixed. `neutral` changes nothing, such as 0 for Sum.
-template <int threads, class T, class Reduce>
-__device__ __forceinline__ T block_reduce(T value, Reduce reduce, T neutral) {
+template <int threads, class Value, class Reduce>
+__device__ __forceinline__ Value block_reduce(Value value, Reduce reduce, Value neutral) {
     static_assert(threads % warp_size == 0 && threads <= 1024, "whole warps, at most 1024 threads");
     constexpr int warps = threads / warp_size;
     value = warp_reduce(value, reduce);
     if (warps == 1) return value;
-    DC_SHARED(T, partial, [warps]);
+    DC_SHARED(Value, partial, [warps]);
     // Whoever called this before may still be reading.
     __syncthreads();
     if (lane() == 0) partial[warp()] = value;
@@ -112,9 +113,9 @@ __device__ __forceinline__ T block_reduce(T value, Reduce reduce, T neutral) {
     return warp_reduce(value, reduce);
 }
 
-template <int threads, class T>
-__device__ __forceinline__ T block_sum(T value) {
-    return block_reduce<threads>(value, Sum(), T(0));
+template <int threads, class Value>
+__device__ __forceinline__ Value block_sum(Value value) {
+    return block_reduce<threads>(value, Sum(), Value(0));
 }
 
 }  // namespace dc

@@ -49,7 +49,9 @@ class Compiler:
         words = [*self.command, *map(str, arguments)]
         done = subprocess.run(words, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise BuildError(f"{' '.join(self.command)} failed:\n{done.stderr.strip()}")
+            lines = done.stderr.strip().splitlines()
+            rest = f"\n… and {len(lines) - 60} more lines" if len(lines) > 60 else ""
+            raise BuildError(f"{' '.join(self.command)} failed:\n" + "\n".join(lines[:60]) + rest)
 
 
 def compiler() -> Compiler:
@@ -236,9 +238,10 @@ def build(
     folders = [*(folder.resolve() for folder in folders), CUDA]
     files = included(source, folders)
     signatures = parse_signatures(files[source], defines, "\n".join(files[file] for file in files if file != source))
-    macros = [f"-D{name}" if value is True else f"-D{name}={value}" for name, value in sorted(defines.items())]
-    flags = [*_KERNEL, *(_CHECK if check else _FAST), *_flags_of(tool), *macros]
-    unit = f'#line 1 "{label or source}"\n{files[source]}\n#line 1 "entries"\n'
+    # Defined after the emulator's headers, which have template parameters called T, too.
+    macros = "".join(f"#define {name} {'' if value is True else value}\n" for name, value in sorted(defines.items()))
+    flags = [*_KERNEL, *(_CHECK if check else _FAST), *_flags_of(tool)]
+    unit = f'{macros}#line 1 "{label or source}"\n{files[source]}\n#line 1 "entries"\n'
     unit += "".join(f"EMULATOR_ENTRY({name})\n" for name in signatures) + _dynamic_shared(files.values())
     parts = [str(file) + content for file, content in files.items()]
     key = digest([tool.version, _own_sources(), unit, *parts, *flags, *map(str, folders)])
