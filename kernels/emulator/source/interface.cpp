@@ -1,0 +1,46 @@
+// The functions that Python calls, in this order: prepare, buffer for each array, the kernel's own entry, then the
+// questions about what happened. One caller at a time.
+#include "check.h"
+#include "finding.h"
+#include "machine.h"
+#include "shared.h"
+
+using namespace emulator;
+
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+
+EXPORTED void emulator_prepare(const unsigned* grid, const unsigned* block, size_t dynamic_bytes, int schedule,
+                               uint64_t seed, int checking) {
+    builtin.grid_size = dim3(grid[0], grid[1], grid[2]);
+    builtin.block_size = dim3(block[0], block[1], block[2]);
+    machine.schedule = static_cast<Schedule>(schedule);
+    machine.random_state = (seed + 1) * 0x9e3779b97f4a7c15ull;
+    machine.checking = checking != 0;
+    findings.clear();
+    shared.locate();
+    shared.dynamic_bytes = dynamic_bytes;
+}
+
+EXPORTED size_t emulator_finding_count() { return findings.size(); }
+
+struct FindingView {
+    const char *kind, *message;
+    const void* place;
+    unsigned block[3], thread[3];
+    int has_block, has_thread;
+};
+
+EXPORTED void emulator_finding(size_t index, FindingView* view) {
+    const Finding& finding = findings[index];
+    *view = {finding.kind,
+             finding.message.c_str(),
+             finding.place,
+             {finding.block.x, finding.block.y, finding.block.z},
+             {finding.thread.x, finding.thread.y, finding.thread.z},
+             finding.has_block,
+             finding.has_thread};
+}
+
+EXPORTED uintptr_t emulator_image() { return image.begin; }
+EXPORTED void emulator_buffer(const char*, size_t, unsigned, const char*, int) {}
+EXPORTED size_t emulator_counter_count() { return 0; }
