@@ -1,0 +1,70 @@
+"""Bias and activation in one go, and their gradients; the contract is that of ``backend/numpy/activation.py``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepcore.backend.contract import ACTIVATIONS
+from deepcore.backend.cuda.array import c_type, contiguous, empty
+from deepcore.backend.cuda.cost import THREADS, gpu_or_emulator, grid_for, memory_cost, supports_floating
+from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.dispatch import choose, implementation
+from deepcore.backend.geometry import RowsGeometry
+from deepcore.errors import unknown_name
+
+__all__ = ["activation_dgrad", "bias_activation", "bias_activation_dgrad"]
+
+
+def bias_activation(x: Any, bias: Any, activation: str) -> Any:
+    """``activation(x + bias)``, a new array; see the NumPy backend."""
+    run = choose("bias_activation", x.dtype, RowsGeometry.of(x.shape), "cuda").function
+    return run(contiguous(x), bias, _position(activation))
+
+
+def activation_dgrad(dy: Any, y: Any, activation: str) -> Any:
+    """The gradient at the activation's input, from its output ``y``; see the NumPy backend."""
+    run = choose("activation_dgrad", y.dtype, RowsGeometry.of(y.shape), "cuda").function
+    return run(contiguous(dy), contiguous(y), _position(activation))
+
+
+def bias_activation_dgrad(dy: Any, y: Any, activation: str) -> tuple[Any, Any]:
+    """``activation_dgrad``, and its sum over all axes but the last; see the NumPy backend."""
+    run = choose("bias_activation_dgrad", y.dtype, RowsGeometry.of(y.shape), "cuda").function
+    return run(contiguous(dy), contiguous(y), _position(activation))
+
+
+def _position(activation: str) -> int:
+    if activation not in ACTIVATIONS:
+        raise unknown_name("activation", activation, ACTIVATIONS)
+    return ACTIVATIONS.index(activation)
+
+
+@implementation(
+    "bias_activation",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=2),
+    available=gpu_or_emulator,
+)
+def _bias_activation(x: Any, bias: Any, activation: int) -> Any:
+    y = empty(x.shape, x.dtype, x)
+    bias = None if bias is None else contiguous(bias)
+    code = kernel("activation", "bias_activation", T=c_type(x.dtype))
+    code.launch(grid_for(x.size), THREADS, x, bias, y, x.shape[-1] if x.ndim else 1, activation, x.size)
+    return y
+
+
+@implementation(
+    "activation_dgrad",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=3),
+    available=gpu_or_emulator,
+)
+def _activation_dgrad(dy: Any, y: Any, activation: int) -> Any:
+    dz = empty(y.shape, y.dtype, y)
+    code = kernel("activation", "activation_dgrad", T=c_type(y.dtype))
+    code.launch(grid_for(y.size), THREADS, dy, y, dz, activation, y.size)
+    return dz

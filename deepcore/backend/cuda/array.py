@@ -1,0 +1,77 @@
+"""Arrays for kernels: allocated where the inputs are, contiguous, aligned as device memory is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+ALIGNMENT = 256  # bytes: what cudaMalloc gives, and what kernels may count on
+
+# C names of the dtypes that kernels are built for.
+C_TYPES = {
+    "float16": "__half",
+    "float32": "float",
+    "float64": "double",
+    "int32": "int",
+    "int64": "long long",
+    "uint8": "unsigned char",
+    "uint32": "unsigned int",
+}
+
+# The namespace in which functions without an array argument (random numbers) make theirs.
+_namespace: ContextVar[ModuleType] = ContextVar("deepcore_cuda_namespace", default=np)
+
+
+@contextlib.contextmanager
+def allocating_in(namespace: ModuleType) -> Iterator[None]:
+    """Within the block, arrays that follow no other are made by ``namespace``: NumPy (the emulator) or CuPy."""
+    token = _namespace.set(namespace)
+    try:
+        yield
+    finally:
+        _namespace.reset(token)
+
+
+def c_type(dtype: Any) -> str:
+    """The C name of ``dtype``. Raises ``TypeError`` for one that no kernel is built for."""
+    name = np.dtype(dtype).name
+    if name not in C_TYPES:
+        raise TypeError(f"No CUDA kernel is built for {name}; there are kernels for {', '.join(C_TYPES)}.")
+    return C_TYPES[name]
+
+
+def empty(shape: Sequence[int] | int, dtype: Any, like: Any = None) -> Any:
+    """An array whose values are not set, where ``like`` is."""
+    if like is not None and not isinstance(like, np.ndarray):
+        import cupy
+
+        return cupy.empty(shape, dtype)
+    if like is None and _namespace.get() is not np:
+        return _namespace.get().empty(shape, dtype)
+    dtype = np.dtype(dtype)
+    sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+    count = int(np.prod(sizes, dtype=np.int64)) * dtype.itemsize
+    raw = np.empty(count + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + count].view(dtype).reshape(sizes)
+
+
+def zeros(shape: Sequence[int] | int, dtype: Any, like: Any = None) -> Any:
+    """An array of zeros, where ``like`` is."""
+    array = empty(shape, dtype, like)
+    array.fill(0)
+    return array
+
+
+def contiguous(array: Any) -> Any:
+    """``array`` itself where it is C-contiguous, else a copy that is."""
+    if array.flags.c_contiguous:
+        return array
+    copy = empty(array.shape, array.dtype, array)
+    copy[...] = array
+    return copy

@@ -1,0 +1,68 @@
+"""What the implementations on a GPU cost, in seconds on the reference machine, for dispatch to compare.
+
+The reference machine is an H200 by its data sheet: nothing here was measured. Only the order among implementations of
+one call counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from deepcore.backend.cuda import probe
+from deepcore.backend.dispatch import Answer, Call
+
+LAUNCH = 5.0e-6  # one kernel, from Python to the GPU
+BYTES = 4.0e12  # of device memory, a second
+FLOPS = 5.0e13  # float32 multiply-adds on CUDA cores, counting two
+THREADS = 256
+MOST_BLOCKS = 132 * 16  # enough to fill every multiprocessor several times; loops take the rest
+
+
+def grid_for(size: int, threads: int = THREADS) -> int:
+    """Blocks for a grid-stride loop over ``size`` elements."""
+    return max(1, min(-(-size // threads), MOST_BLOCKS))
+
+
+def item_bytes(dtype: str) -> int:
+    """Bytes of one element."""
+    return {"float16": 2, "float64": 8}.get(dtype, 4)
+
+
+def memory_cost(passes: float, launches: int = 1) -> Callable[[Call], float]:
+    """The cost of reading or writing the whole array ``passes`` times."""
+
+    def cost(call: Call) -> float:
+        return launches * LAUNCH + passes * _size(call.geometry) * item_bytes(call.dtype) / BYTES
+
+    return cost
+
+
+def _size(geometry: Any) -> int:
+    if hasattr(geometry, "rows"):
+        return int(geometry.rows * geometry.columns)
+    if hasattr(geometry, "size"):
+        return int(geometry.size)
+    n, h, w, c = geometry.x_shape
+    return int(n * h * w * c)
+
+
+def supports_floating(call: Call) -> Answer:
+    """float32 and float64; the kernels keep in float64 what a float64 check needs."""
+    if call.dtype in ("float32", "float64"):
+        return True, "float32 or float64, any shape"
+    return False, f"built for float32 and float64, not {call.dtype}"
+
+
+def gpu_or_emulator() -> Answer:
+    """Whether kernels can run here: on a GPU, or on the emulator, which needs a C++ compiler."""
+    ok, reason = probe()
+    if ok:
+        return True, reason
+    from deepcore.kernels.emulator import CompilerNotFoundError, compiler
+
+    try:
+        compiler()
+    except CompilerNotFoundError as error:
+        return False, f"{reason}; and no emulator either: {error}"
+    return True, "on the emulator"

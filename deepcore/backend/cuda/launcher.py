@@ -1,0 +1,142 @@
+"""Launches CUDA kernels, after holding every argument against the kernel's declaration.
+
+CuPy checks nothing: a transposed view is passed as if it were contiguous, and a Python float goes as eight bytes into a
+parameter of four. A ``Kernel`` knows its declaration, read from the ``.cu`` file itself, and refuses what does not fit
+before anything runs. Where it then runs is decided by where its arrays are: CuPy arrays go to the GPU, NumPy arrays to
+the emulator.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepcore import kernels
+from deepcore.backend.cuda.carrier import Carrier, carrier_of
+from deepcore.kernels.signature import Parameter, Signature, convert_scalar, parse_signatures
+
+FOLDER = Path(kernels.__file__).parent / "cuda"
+
+# Limits of every GPU since compute capability 3.0 (CUDA C++ Programming Guide, technical specifications).
+LARGEST_GRID = (2**31 - 1, 65535, 65535)
+LARGEST_BLOCK = (1024, 1024, 64)
+MOST_THREADS = 1024
+MOST_SHARED = 227 << 10
+
+
+class Kernel:
+    """One ``extern "C"`` kernel of a ``.cu`` file, built with one set of macros.
+
+    Attributes:
+        file: the ``.cu`` file.
+        defines: its macros: dtypes, tiles.
+        signature: its declaration.
+    """
+
+    def __init__(self, file: Path, name: str, defines: Mapping[str, object]) -> None:
+        signatures = parse_signatures(file.read_text(encoding="utf-8"), defines)
+        if name not in signatures:
+            raise ValueError(f"{file.name} declares no kernel {name!r}; it declares {', '.join(signatures)}.")
+        self.file = file
+        self.name = name
+        self.defines = dict(defines)
+        self.signature: Signature = signatures[name]
+
+    def launch(self, grid: Any, block: Any, *args: Any, shared: int = 0) -> None:
+        """Runs the kernel on the current stream.
+
+        Args:
+            grid, block: blocks in the grid and threads in a block: an int, or up to three.
+            args: for each parameter an array (or None for a null pointer) or a number.
+            shared: bytes of dynamic shared memory.
+
+        Raises, before the launch, ``TypeError`` for a wrong kind of argument, dtype or number of arguments, and
+        ``ValueError`` for arrays that are not contiguous, not aligned or of two devices, numbers that do not fit their
+        type, and sizes beyond the limits of the GPU; each names the kernel, the argument, what was passed and what was
+        expected.
+        """
+        sizes = self._sizes("grid", grid, LARGEST_GRID), self._sizes("block", block, LARGEST_BLOCK)
+        threads = sizes[1][0] * sizes[1][1] * sizes[1][2]
+        most = min(MOST_THREADS, self.signature.max_threads or MOST_THREADS)
+        if threads > most:
+            raise ValueError(f"{self}: a block of {sizes[1]} has {threads} threads; at most {most} were declared.")
+        if not 0 <= shared <= MOST_SHARED:
+            raise ValueError(f"{self}: {shared} bytes of shared memory; it must be from 0 to {MOST_SHARED}.")
+        carrier, values = self.bind(args)
+        carrier.launch(self, *sizes, values, shared)
+
+    def bind(self, args: tuple[Any, ...]) -> tuple[Carrier, list[Any]]:
+        """The arguments as the carrier takes them: arrays as they are, numbers as NumPy scalars of the declared type."""
+        parameters = self.signature.parameters
+        if len(args) != len(parameters):
+            raise TypeError(
+                f"{self} takes {len(parameters)} arguments; got {len(args)}. It is declared {self.signature}."
+            )
+        arrays = [value for value, parameter in zip(args, parameters, strict=True) if parameter.is_pointer]
+        carrier = carrier_of(self.name, [array for array in arrays if array is not None])
+        values = [
+            self._array(parameter, value, carrier) if parameter.is_pointer else self._number(parameter, value)
+            for parameter, value in zip(parameters, args, strict=True)
+        ]
+        return carrier, values
+
+    def _array(self, parameter: Parameter, value: Any, carrier: Carrier) -> Any:
+        if value is None:
+            return None
+        if not carrier.owns(value):
+            raise TypeError(
+                f"{self}: {parameter.name} must be {carrier.array_kind}, declared {parameter}; got {_described(value)}."
+            )
+        if parameter.dtype is not None and value.dtype != parameter.dtype:
+            raise TypeError(
+                f"{self}: {parameter.name} is declared {parameter}, which is {parameter.dtype}; got {_described(value)}. "
+                "Cast it with .astype, or build the kernel for this dtype."
+            )
+        if not value.flags.c_contiguous:
+            raise ValueError(
+                f"{self}: {parameter.name} must be C-contiguous; got {_described(value)} with strides {value.strides}. "
+                "Make it contiguous first."
+            )
+        if carrier.address(value) % parameter.alignment:
+            raise ValueError(
+                f"{self}: {parameter.name} is read {parameter.alignment} bytes at a time and must be aligned to that; "
+                f"its address ends in {carrier.address(value) % 256:#x}. Pass an array that is not a slice of another."
+            )
+        return value
+
+    def _number(self, parameter: Parameter, value: Any) -> Any:
+        if parameter.dtype is None:
+            return value  # a structure, such as a tensor map: bytes that the caller has laid out
+        return convert_scalar(self.name, parameter, value)[0]
+
+    def _sizes(self, what: str, given: Any, largest: tuple[int, int, int]) -> tuple[int, int, int]:
+        sizes = given if isinstance(given, tuple) else (given,)
+        sizes = (*sizes, 1, 1)[:3] if len(sizes) <= 3 else sizes
+        whole = all(isinstance(size, int | np.integer) and not isinstance(size, bool) for size in sizes)
+        if not whole or len(sizes) != 3 or any(not 1 <= s <= most for s, most in zip(sizes, largest, strict=True)):
+            raise ValueError(f"{self}: {what} must be one to three whole numbers from 1 to {largest}; got {given!r}.")
+        return int(sizes[0]), int(sizes[1]), int(sizes[2])
+
+    def __str__(self) -> str:
+        return f"kernel {self.name}"
+
+
+@functools.cache
+def _kernel(file: str, name: str, defines: tuple[tuple[str, object], ...]) -> Kernel:
+    return Kernel(FOLDER / f"{file}.cu", name, dict(defines))
+
+
+def kernel(file: str, name: str, **defines: object) -> Kernel:
+    """The kernel ``name`` of ``kernels/cuda/<file>.cu``, built with the macros ``defines``; made once."""
+    return _kernel(file, name, tuple(sorted(defines.items())))
+
+
+def _described(value: Any) -> str:
+    if hasattr(value, "dtype") and hasattr(value, "shape"):
+        module = type(value).__module__.partition(".")[0]
+        return f"a {module} array of {value.dtype} and shape {tuple(value.shape)}"
+    return f"{value!r} ({type(value).__name__})"
