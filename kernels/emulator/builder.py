@@ -39,7 +39,7 @@ class BuildError(RuntimeError):
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C++ compiler: the command, and the first line of what it says of itself."""
+    """A C++ compiler: the command, and what it says of itself, with this processor's flags."""
 
     command: tuple[str, ...]
     version: str
@@ -84,7 +84,7 @@ def _find(name: str) -> Compiler:
             f"{(said.stdout or said.stderr or 'nothing').splitlines()[0]!r}. Install g++, or set CXX to a g++."
         )
     flags = " ".join(_processor_flags(macros.stdout))
-    return Compiler(command, f"{said.stdout.splitlines()[0]} {flags}")
+    return Compiler(command, f"{name}: {said.stdout.splitlines()[0]} {flags}")
 
 
 def _processor_flags(macros: str) -> list[str]:
@@ -153,7 +153,8 @@ def included(source: Path, folders: Sequence[Path]) -> dict[Path, str]:
     return found
 
 
-_OWN = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-g1")
+# Lines of DWARF 4, because addr2line of binutils 2.40 mistakes the first file of a unit in DWARF 5 for the unit itself.
+_OWN = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-g1", "-gdwarf-4")
 _KERNEL = (
     *_OWN,
     "-w",
@@ -241,7 +242,7 @@ def build(
     # Defined after the emulator's headers, which have template parameters called T, too.
     macros = "".join(f"#define {name} {'' if value is True else value}\n" for name, value in sorted(defines.items()))
     flags = [*_KERNEL, *(_CHECK if check else _FAST), *_flags_of(tool)]
-    unit = f'{macros}#line 1 "{label or source}"\n{files[source]}\n#line 1 "entries"\n'
+    unit = f'{macros}#line 1 "{source.with_name(label) if label else source}"\n{files[source]}\n#line 1 "entries"\n'
     unit += "".join(f"EMULATOR_ENTRY({name})\n" for name in signatures) + _dynamic_shared(files.values())
     parts = [str(file) + content for file, content in files.items()]
     key = digest([tool.version, _own_sources(), unit, *parts, *flags, *map(str, folders)])

@@ -1,4 +1,4 @@
-"""Each planted bug is found, with its kind, line, block and thread, under every schedule; the right version is clean."""
+"""Each planted bug is found, with its kind, line, block and thread, under every schedule; right versions are clean."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from emulator.marks import marks
 
 from deepcore.kernels.emulator import EmulatorError
-from emulator.marks import marks
 
 X = np.arange(128, dtype=np.float32)
 
@@ -42,7 +42,9 @@ CASES = [
     Case("blocks_share_an_element", ONLY_Y, grid=2, says="writes 'y'[0], which block", block=None, thread=(0, 0, 0)),
     Case("block_reads_its_neighbour", grid=2, says="and blocks have no order", block=None),
     Case("last_block_sums", ("partial", "done", "y"), grid=2, says="'partial'[", block=None, thread=(0, 0, 0)),
-    Case("writes_behind_the_end", ("y", "n"), n=64, says="write of 4 bytes at 0 bytes behind the end of 'y' (256 bytes)"),
+    Case(
+        "writes_behind_the_end", ("y", "n"), n=64, says="write of 4 bytes at 0 bytes behind the end of 'y' (256 bytes)"
+    ),
     Case("reads_before_the_start", says="read of 4 bytes at 4 bytes before the start of 'x'", thread=(0, 0, 0)),
     Case("overruns_a_shared_array", ONLY_Y, says="byte 256 of shared 'tile', which has 256", thread=(63, 0, 0)),
     Case("overruns_dynamic_memory", ONLY_Y, shared=256, says="byte 256 of the dynamic shared memory, which has 256"),
@@ -63,7 +65,9 @@ CASES = [
     Case("different_collectives", says="of the same mask 0xffffffff"),
     Case("lane_not_in_its_mask", says="which is not in its mask 0xfffffffe"),
     Case("reads_a_lane_outside_of_the_mask", says="lane 4 reads lane 20, which is not in the mask", thread=(4, 0, 0)),
-    Case("reads_an_exited_lane", ("x", "y", "n"), n=50, says="lane 17 reads lane 18, which has exited", thread=(49, 0, 0)),
+    Case(
+        "reads_an_exited_lane", ("x", "y", "n"), n=50, says="lane 17 reads lane 18, which has exited", thread=(49, 0, 0)
+    ),
     Case("barrier_in_one_branch", ONLY_Y, says="threads 0 to 15 wait at __syncwarp (planted.cu:"),
     Case("exits_before_a_barrier", ONLY_Y, says="at which 60 other threads of its block meet", thread=(60, 0, 0)),
     Case("two_different_barriers", ONLY_Y, says="others wait at planted.cu:"),
@@ -87,7 +91,14 @@ def call(module, case: Case, bug: int, schedule: str, seed: int):
         arrays.update(case.arrays)
     arguments = [arrays[name] for name in case.arguments] + [bug]
     options = {"shared": case.shared, "schedule": schedule, "seed": seed, "uninitialized": case.uninitialized}
-    return module.launch(case.kernel, case.grid, 64 if not bug or case.kernel != "writes_behind_the_end" else 96, arguments, strict=False, **options)
+    return module.launch(
+        case.kernel,
+        case.grid,
+        64 if not bug or case.kernel != "writes_behind_the_end" else 96,
+        arguments,
+        strict=False,
+        **options,
+    )
 
 
 @pytest.mark.parametrize(("schedule", "seed"), SCHEDULES)
@@ -143,7 +154,10 @@ def test_deadlock_says_where_each_group_waits(planted):
     report = planted.launch("divergent_shuffle", 1, 64, [X[:64].copy(), np.zeros(64, np.float32), 1], strict=False)
     (finding,) = report.findings
     (shuffle,) = marks("planted.cu", "divergent_shuffle", "FINDING")
-    assert f"threads 0 to 15, 32 to 47 wait at __shfl_down_sync (planted.cu:{shuffle}) for the lanes of mask" in finding.message
+    assert (
+        f"threads 0 to 15, 32 to 47 wait at __shfl_down_sync (planted.cu:{shuffle}) for the lanes of mask"
+        in finding.message
+    )
     assert f"threads 16 to 31, 48 to 63 wait at __syncthreads (planted.cu:{shuffle + 1})" in finding.message
 
 
