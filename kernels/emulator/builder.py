@@ -16,8 +16,7 @@ import subprocess
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -170,31 +169,28 @@ _FAST = ("-O2",)
 _CHECK = ("-O1", "-fsanitize=thread", "-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fno-optimize-sibling-calls")
 
 
-def _replace(folder: Path, name: str, make: object) -> Path:
+def _replace(folder: Path, name: str, make: Callable[[Path], None]) -> None:
     """Makes a file under another name and renames it: nobody sees half a file, and of two makers the last one wins."""
     temporary = folder / f"{uuid.uuid4().hex}.tmp"
     try:
-        make(temporary)  # type: ignore[operator]
+        make(temporary)
         os.replace(temporary, folder / name)
     finally:
         temporary.unlink(missing_ok=True)
-    return folder / name
 
 
-def _runtime(tool: Compiler, folder: Path) -> list[Path]:
-    """The runtime's object files, built once per compiler and version of the emulator."""
-    key = digest((tool.version, _own_sources()))
-    wanted = {file: folder / f"runtime-{key}-{file.stem}.o" for file in sorted(SOURCE.glob("*.cpp"))}
-
-    def build(pair: tuple[Path, Path]) -> None:
-        file, target = pair
-        flags = [*_OWN, "-O2", "-x", "c++", "-c", file]
-        _replace(folder, target.name, lambda temporary: tool.run([*flags, "-o", temporary]))
-
-    missing = [pair for pair in wanted.items() if not pair[1].exists()]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(build, missing))
-    return list(wanted.values())
+def _runtime(tool: Compiler, folder: Path) -> Path:
+    """The runtime's object file, built once per compiler and version of the emulator."""
+    target = folder / f"runtime-{digest((tool.version, _own_sources()))}.o"
+    if not target.exists():
+        # One unit of all files: the standard headers are what compiling them costs.
+        unit = "".join(f'#include "{file}"\n' for file in sorted(SOURCE.glob("*.cpp")))
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            written = Path(scratch) / "runtime.cpp"
+            written.write_text(unit, encoding="utf-8")
+            flags = [*_OWN, "-O2", *_flags_of(tool), "-c", written]
+            _replace(folder, target.name, lambda temporary: tool.run([*flags, "-o", temporary]))
+    return target
 
 
 def _dynamic_shared(texts: Iterable[str]) -> str:
@@ -251,13 +247,13 @@ def build(
     library = folder / f"{stem}-{key}.so"
     if not library.exists():
         search = [f"-iquote{path}" for path in (source.parent, *folders)] + [f"-I{path}" for path in folders]
-        objects = _runtime(tool, folder)
+        runtime = _runtime(tool, folder)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             written = Path(scratch) / "kernel.cpp"
             written.write_text(unit, encoding="utf-8")
             compiled = written.with_suffix(".o")
             tool.run([*flags, *search, "-include", INCLUDE / "emulator.h", "-c", written, "-o", compiled])
-            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,-z,defs", compiled, *objects, "-lm"]
+            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,-z,defs", compiled, runtime, "-lm"]
             _replace(folder, library.name, lambda temporary: tool.run([*link, "-o", temporary]))
     return Built(library, signatures)
 

@@ -108,7 +108,7 @@ class Module:
         self.signatures: dict[str, Signature] = built.signatures
         self.path = path
         self._library = _Library.load(built.library)
-        self._places = Places(built.library, [INCLUDE], lambda file: _shown(file, path, label))
+        self._places = Places(built.library, [INCLUDE, CUDA / "ptx.cuh"], lambda file: _shown(file, path, label))
 
     def launch(
         self,
@@ -345,6 +345,3 @@ def _launch_sizes(
             f"{227 << 10}."
         )
     return sizes["grid"], sizes["block"]
-
-
-__all__ = ["CUDA", "SCHEDULES", "Module"]

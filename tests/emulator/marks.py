@@ -11,7 +11,7 @@ KERNELS = Path(__file__).parent / "kernels"
 def marks(file: str, kernel: str, word: str) -> dict[int, str]:
     """Lines of a kernel that end in a comment ``// word text``, and the texts."""
     lines = (KERNELS / file).read_text(encoding="utf-8").splitlines()
-    start = next(i for i, line in enumerate(lines) if re.search(rf"__global__ .*\b{kernel}\(", line))
+    start = next(i for i, line in enumerate(lines) if re.search(rf"\b{kernel}\(", line))
     end = next(i for i in range(start, len(lines)) if lines[i] == "}")
     found = {}
     for i in range(start, end):

@@ -60,6 +60,14 @@ void VectorClocks::acquire(unsigned thread, const Snapshot& snapshot) {
     if (snapshot.epoch == epoch_) join(row(thread), snapshot.clock.data(), threads_);
 }
 
+void VectorClocks::include(Snapshot& snapshot, const Event& event) {
+    if (snapshot.epoch != epoch_) {
+        snapshot.epoch = epoch_;
+        snapshot.clock.assign(threads_, 0);
+    }
+    snapshot.clock[event.thread] = std::max(snapshot.clock[event.thread], event.clock);
+}
+
 unsigned VectorClocks::block_of(const Event& event) const {
     auto after = std::upper_bound(starts_.begin(), starts_.end(), event.epoch,
                                   [](uint32_t epoch, const BlockStart& start) { return epoch < start.epoch; });

@@ -23,6 +23,10 @@ struct Event {
 struct Snapshot {
     uint32_t epoch = 0;
     std::vector<uint32_t> clock;
+
+    bool covers(const Event& event) const {
+        return event.epoch < epoch || (event.epoch == epoch && event.clock <= clock[event.thread]);
+    }
 };
 
 class VectorClocks {
@@ -37,6 +41,16 @@ public:
     // Orders what `thread` did so far before what those do that acquire the snapshot.
     void release(unsigned thread, Snapshot& snapshot);
     void acquire(unsigned thread, const Snapshot& snapshot);
+
+    // A moment of its own on the clock of `thread`: what others know of it, they know because they were told.
+    Event tick(unsigned thread, uint16_t site) {
+        ++row(thread)[thread];
+        Event event = now(thread, site);
+        ++row(thread)[thread];
+        return event;
+    }
+    // Adds an event to what those know that acquire the snapshot.
+    void include(Snapshot& snapshot, const Event& event);
 
     Event now(unsigned thread, uint16_t site) { return {epoch_, row(thread)[thread], static_cast<uint16_t>(thread), site}; }
     // Whether an event of this block happened before what `thread` does now.

@@ -21,6 +21,12 @@ void report(const char* kind, const void* place, const std::string& message) {
     report_about(machine.current, kind, place, message);
 }
 
+void fail(const char* kind, const void* place, const std::string& message) {
+    report(kind, place, message);
+    abandon();
+    __builtin_unreachable();
+}
+
 std::string format(const char* pattern, ...) {
     char text[1024];
     va_list values;

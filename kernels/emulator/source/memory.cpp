@@ -36,12 +36,6 @@ const char* noun(Operation operation) {
     }
 }
 
-[[noreturn]] void fail(const char* kind, const void* place, const std::string& message) {
-    report(kind, place, message);
-    abandon();
-    __builtin_unreachable();
-}
-
 std::string describe(const Buffer& buffer) {
     return format("'%s' (%zu bytes)", buffer.shadow.name.c_str(), buffer.bytes);
 }
@@ -142,6 +136,37 @@ void check_access(const void* address, unsigned size, Operation operation, const
     }
 }
 
+Flight depart(unsigned thread, Operation operation, unsigned size, const void* place) {
+    Flight flight{thread, operation, 0, {}};
+    if (!machine.checking) return flight;
+    flight.site = sites.find(place, operation, Space::shared, size);
+    clocks.release(flight.thread, flight.issued);
+    return flight;
+}
+
+void count_access(const void* address, const Flight& flight) {
+    if (machine.checking) sites.count(flight.site, flight.thread, static_cast<uint32_t>(shared.offset(address)));
+}
+
+void check_landing(const void* address, size_t size, const Flight& flight, const Event& landed,
+                   bool (*is_fenced)(const Event&)) {
+    if (!machine.checking) return;
+    size_t offset = shared.offset(address), dynamic = shared.offset(shared.dynamic);
+    bool in_dynamic = offset - dynamic < most_dynamic_bytes;
+    bool inside = shared.contains(address) &&
+                  (in_dynamic ? offset - dynamic + size <= shared.dynamic_bytes
+                              : variable_at[offset] && offset + size <= shared.bytes &&
+                                    variable_at[offset] == variable_at[offset + size - 1]);
+    if (!inside) {
+        report_about(&machine.threads[flight.thread], "out-of-bounds", place_of(flight.site),
+                     format("asynchronous %s of %zu bytes at ", noun(flight.operation), size) +
+                         (shared.contains(address) ? name_of_bytes(shared_shadow, offset) : std::string("no shared memory")));
+        abandon();
+        return;
+    }
+    shared_shadow.access_asynchronously(offset, size, flight, landed, is_fenced);
+}
+
 const void* place_of(uint16_t site) { return sites[site].place; }
 
 std::string name_of_bytes(const ShadowMemory& memory, size_t offset) {
@@ -205,13 +230,12 @@ void finish_memory() {
 
 void start_shared_memory() {
     shared.poison();
+    start_asynchronous();
     if (!machine.checking) return;
     clocks.start_block(machine.block, machine.block_threads());
     published.clear();
     has_fenced.assign(machine.block_threads(), 0);
 }
-
-void check_exit(const Thread&) {}
 
 void finish_block() {
     shared_shadow.finish_block();
@@ -238,7 +262,5 @@ void atomic_access(const void* address, unsigned size) {
     clocks.acquire(builtin.rank, known->second.snapshot);
     published.insert(known->second.blocks.begin(), known->second.blocks.end());
 }
-
-bool advance_asynchronous() { return false; }
 
 }  // namespace emulator

@@ -1,6 +1,7 @@
 // The memory that a kernel may use: shared variables, and the arrays of its arguments.
 #pragma once
 
+#include "counter.h"
 #include "shadow.h"
 
 namespace emulator {
@@ -28,6 +29,13 @@ void finish_memory();
 
 // Called before every access of a kernel: reports what is wrong with it, and does not return if it cannot be made.
 void check_access(const void* address, unsigned size, Operation operation, const void* place);
+
+// An asynchronous access to shared memory on behalf of a thread: when it is issued, and when it is done.
+Flight depart(unsigned thread, Operation operation, unsigned size, const void* place);
+void check_landing(const void* shared_address, size_t size, const Flight& flight, const Event& landed,
+                   bool (*is_fenced)(const Event&));
+// Counts one access of an asynchronous unit, or of a collective, as if the current thread had made it.
+void count_access(const void* address, const Flight& flight);
 
 std::string name_of_bytes(const ShadowMemory& memory, size_t offset);
 const void* place_of(uint16_t site);

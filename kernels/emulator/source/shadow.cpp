@@ -139,6 +139,7 @@ void ShadowMemory::write(Cell& cell, size_t index, const Access& access) {
     }
     cell.write = clocks.now(access.thread, access.site);
     cell.atomic = access.operation == Operation::atomic;
+    cell.by_proxy = false;
     for (Event& read : cell.reads) read = Event();
 }
 
@@ -173,6 +174,55 @@ void ShadowMemory::report_block_race(size_t index, const Event& earlier, bool ea
                  name_of_block(machine.block) + " " + verb(access.operation) + " " + where + ", which " + other +
                      (earlier_writes ? " writes at " : " reads at ") + line_of(place_of(earlier.site)) +
                      ", and blocks have no order");
+}
+
+void ShadowMemory::report_flight(size_t index, const Event& other, const char* verb, const Flight& flight) {
+    const Thread& issuer = machine.threads[flight.thread];
+    const char* what = flight.operation == Operation::load ? "reads" : "writes";
+    report_about(&issuer, "race", place_of(flight.site),
+                 std::string("an asynchronous operation of ") + name_of(issuer) + " " + what + " " +
+                     name_of_bytes(*this, index * granule_) + ", which " + name_of(machine.threads[other.thread]) + " " +
+                     verb + " at " + line_of(place_of(other.site)) +
+                     ", and nothing orders that before it is issued or after it is waited for");
+}
+
+void ShadowMemory::access_asynchronously(size_t offset, size_t size, const Flight& flight, const Event& landed,
+                                         bool (*is_fenced)(const Event&)) {
+    while (granule_ > 1 && (offset % granule_ || (offset + size) % granule_)) refine(granule_ / 2);
+    for (size_t index = offset / granule_; index * granule_ < offset + size; ++index) {
+        Cell& cell = cell_[index];
+        bool written = is_written(cell);
+        if (written && !flight.issued.covers(cell.write)) report_flight(index, cell.write, "writes", flight);
+        if (flight.operation == Operation::load) {
+            if (!written && must_be_written_ && !cell.read_early) {
+                cell.read_early = true;
+                early_.emplace(index, Access{flight.thread, unsigned(granule_), Operation::load, flight.site});
+            }
+            if (written && is_fenced && !cell.by_proxy && !is_fenced(cell.write))
+                report_about(&machine.threads[flight.thread], "missing-fence", place_of(flight.site),
+                             "an asynchronous operation reads " + name_of_bytes(*this, index * granule_) + ", which " +
+                                 name_of(machine.threads[cell.write.thread]) + " writes at " +
+                                 line_of(place_of(cell.write.site)) + " without fence.proxy.async after it");
+            int slot = slot_for(cell, flight.thread);
+            if (slot >= 0) cell.reads[slot] = landed;
+            continue;
+        }
+        bool races = false;
+        for (Event& read : cell.reads) {
+            if (read.epoch && clocks.in_this_block(read) && !flight.issued.covers(read)) {
+                report_flight(index, read, "reads", flight);
+                races = true;
+            }
+            read = Event();
+        }
+        if (cell.read_early && !written) {
+            if (races) early_.erase(index);
+            cell.read_early = false;
+        }
+        cell.write = landed;
+        cell.by_proxy = true;
+        cell.atomic = false;
+    }
 }
 
 void ShadowMemory::finish_block() {

@@ -20,6 +20,14 @@ struct Access {
     bool writes() const { return operation != Operation::load; }
 };
 
+// An access that an asynchronous unit makes for a thread: at any time after it was issued, and before it is waited for.
+struct Flight {
+    unsigned thread;
+    Operation operation;
+    uint16_t site;
+    Snapshot issued;
+};
+
 class ShadowMemory {
 public:
     enum class Kind { shared, global };
@@ -34,6 +42,10 @@ public:
     void start(Kind kind, size_t bytes, bool must_be_written);
     // Reports what is wrong with this access, then remembers it.
     void access(size_t offset, const Access& access);
+    // The same for an access that is complete now; `landed` stands for it from now on. An asynchronous read also needs
+    // what threads have written to be fenced, which `is_fenced` says.
+    void access_asynchronously(size_t offset, size_t size, const Flight& flight, const Event& landed,
+                               bool (*is_fenced)(const Event&));
     // Reports reads of bytes that were not written before, and forgets them.
     void finish_block();
     size_t bytes_never_written() const;
@@ -47,6 +59,7 @@ private:
     struct Cell {
         Event write;
         Event reads[readers];
+        bool by_proxy;    // the last write was an asynchronous one
         bool atomic;      // the last write was an atomic
         bool read_early;  // read before it was written: held back until it is known whether that is a race
     };
@@ -57,6 +70,7 @@ private:
     int slot_for(const Cell& cell, unsigned thread) const;
     bool is_written(const Cell& cell) const;
     void report_race(size_t index, const Event& earlier, bool earlier_writes, const Access& access);
+    void report_flight(size_t index, const Event& other, const char* verb, const Flight& flight);
     void report_block_race(size_t index, const Event& earlier, bool earlier_writes, const Access& access);
     // Makes cells smaller, for an access that is smaller than one: until then both halves were treated alike.
     void refine(size_t granule);
