@@ -129,7 +129,7 @@ def parse_signatures(
     >>> print(parse_signatures(text, {"T": "float"})["scale"])
     scale(const float* x, float* y, float a, int n)
     """
-    text = strip_comments(source)
+    text = re.sub(r'"(?:\\.|[^"\\\n])*"', '""', strip_comments(source))
     names = {
         **_names(strip_comments(included)),
         **_names(text),

@@ -11,6 +11,7 @@ import typer
 
 import deepcore
 from deepcore.cli.bench import bench
+from deepcore.cli.emulate import emulate
 from deepcore.cli.explain import explain
 from deepcore.cli.info import info
 
@@ -32,10 +33,13 @@ deepcore explain conv2d 32x224x224x3 3x3x3x64 --padding same
 deepcore bench ops --suite lenet --all-implementations
 
 deepcore bench ops --suite vgg16 --batch 8 --json rows.jsonl
+
+deepcore emulate kernel.cu saxpy --block 256 --arg x=float32:1000:random --arg y=float32:1000:zeros --arg n=1000 --check
 """,
 )
 app.command()(info)
 app.command()(explain)
+app.command()(emulate)
 app.add_typer(bench, name="bench")
 
 

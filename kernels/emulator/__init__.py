@@ -31,6 +31,7 @@ from __future__ import annotations
 from deepcore.kernels.emulator.builder import BuildError, Compiler, CompilerNotFoundError, compiler
 from deepcore.kernels.emulator.module import Module
 from deepcore.kernels.emulator.report import Counter, EmulatorError, Finding, Report
+from deepcore.kernels.emulator.tensor_map import TensorMap, im2col_map, tensor_map
 
 
 def has_compiler() -> bool:
@@ -51,6 +52,9 @@ __all__ = [
     "Finding",
     "Module",
     "Report",
+    "TensorMap",
     "compiler",
     "has_compiler",
+    "im2col_map",
+    "tensor_map",
 ]

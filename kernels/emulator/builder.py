@@ -16,8 +16,7 @@ import subprocess
 import tempfile
 import uuid
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +38,7 @@ class BuildError(RuntimeError):
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C++ compiler: the command, and the first line of what it says of itself."""
+    """A C++ compiler: the command, and what it says of itself, with this processor's flags."""
 
     command: tuple[str, ...]
     version: str
@@ -84,7 +83,7 @@ def _find(name: str) -> Compiler:
             f"{(said.stdout or said.stderr or 'nothing').splitlines()[0]!r}. Install g++, or set CXX to a g++."
         )
     flags = " ".join(_processor_flags(macros.stdout))
-    return Compiler(command, f"{said.stdout.splitlines()[0]} {flags}")
+    return Compiler(command, f"{name}: {said.stdout.splitlines()[0]} {flags}")
 
 
 def _processor_flags(macros: str) -> list[str]:
@@ -153,7 +152,8 @@ def included(source: Path, folders: Sequence[Path]) -> dict[Path, str]:
     return found
 
 
-_OWN = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-g1")
+# Lines of DWARF 4, because addr2line of binutils 2.40 mistakes the first file of a unit in DWARF 5 for the unit itself.
+_OWN = ("-std=c++17", "-fPIC", "-fvisibility=hidden", "-g1", "-gdwarf-4")
 _KERNEL = (
     *_OWN,
     "-w",
@@ -169,31 +169,28 @@ _FAST = ("-O2",)
 _CHECK = ("-O1", "-fsanitize=thread", "-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fno-optimize-sibling-calls")
 
 
-def _replace(folder: Path, name: str, make: object) -> Path:
+def _replace(folder: Path, name: str, make: Callable[[Path], None]) -> None:
     """Makes a file under another name and renames it: nobody sees half a file, and of two makers the last one wins."""
     temporary = folder / f"{uuid.uuid4().hex}.tmp"
     try:
-        make(temporary)  # type: ignore[operator]
+        make(temporary)
         os.replace(temporary, folder / name)
     finally:
         temporary.unlink(missing_ok=True)
-    return folder / name
 
 
-def _runtime(tool: Compiler, folder: Path) -> list[Path]:
-    """The runtime's object files, built once per compiler and version of the emulator."""
-    key = digest((tool.version, _own_sources()))
-    wanted = {file: folder / f"runtime-{key}-{file.stem}.o" for file in sorted(SOURCE.glob("*.cpp"))}
-
-    def build(pair: tuple[Path, Path]) -> None:
-        file, target = pair
-        flags = [*_OWN, "-O2", "-x", "c++", "-c", file]
-        _replace(folder, target.name, lambda temporary: tool.run([*flags, "-o", temporary]))
-
-    missing = [pair for pair in wanted.items() if not pair[1].exists()]
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(build, missing))
-    return list(wanted.values())
+def _runtime(tool: Compiler, folder: Path) -> Path:
+    """The runtime's object file, built once per compiler and version of the emulator."""
+    target = folder / f"runtime-{digest((tool.version, _own_sources()))}.o"
+    if not target.exists():
+        # One unit of all files: the standard headers are what compiling them costs.
+        unit = "".join(f'#include "{file}"\n' for file in sorted(SOURCE.glob("*.cpp")))
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            written = Path(scratch) / "runtime.cpp"
+            written.write_text(unit, encoding="utf-8")
+            flags = [*_OWN, "-O2", *_flags_of(tool), "-c", written]
+            _replace(folder, target.name, lambda temporary: tool.run([*flags, "-o", temporary]))
+    return target
 
 
 def _dynamic_shared(texts: Iterable[str]) -> str:
@@ -241,7 +238,7 @@ def build(
     # Defined after the emulator's headers, which have template parameters called T, too.
     macros = "".join(f"#define {name} {'' if value is True else value}\n" for name, value in sorted(defines.items()))
     flags = [*_KERNEL, *(_CHECK if check else _FAST), *_flags_of(tool)]
-    unit = f'{macros}#line 1 "{label or source}"\n{files[source]}\n#line 1 "entries"\n'
+    unit = f'{macros}#line 1 "{source.with_name(label) if label else source}"\n{files[source]}\n#line 1 "entries"\n'
     unit += "".join(f"EMULATOR_ENTRY({name})\n" for name in signatures) + _dynamic_shared(files.values())
     parts = [str(file) + content for file, content in files.items()]
     key = digest([tool.version, _own_sources(), unit, *parts, *flags, *map(str, folders)])
@@ -250,13 +247,13 @@ def build(
     library = folder / f"{stem}-{key}.so"
     if not library.exists():
         search = [f"-iquote{path}" for path in (source.parent, *folders)] + [f"-I{path}" for path in folders]
-        objects = _runtime(tool, folder)
+        runtime = _runtime(tool, folder)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             written = Path(scratch) / "kernel.cpp"
             written.write_text(unit, encoding="utf-8")
             compiled = written.with_suffix(".o")
             tool.run([*flags, *search, "-include", INCLUDE / "emulator.h", "-c", written, "-o", compiled])
-            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,-z,defs", compiled, *objects, "-lm"]
+            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,-z,defs", compiled, runtime, "-lm"]
             _replace(folder, library.name, lambda temporary: tool.run([*link, "-o", temporary]))
     return Built(library, signatures)
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.kernels.emulator.tensor_map import TensorMap
 from deepcore.kernels.signature import Parameter, check_array
 
 ALIGNMENT = 256
@@ -65,7 +66,9 @@ class DeviceMemory:
         return np.array([buffer.address], np.uint64)
 
     def structure(self, parameter: Parameter, value: Any) -> np.ndarray:
-        """The bytes of a structure that is passed by value, given as bytes or as an array of one element."""
+        """The bytes of a structure that is passed by value, as a tensor map, bytes or an array."""
+        if isinstance(value, TensorMap):
+            return value.encode(self._buffer(value.array, parameter.name).address)
         if isinstance(value, (bytes, bytearray)):
             return np.frombuffer(bytes(value), np.uint8)
         if isinstance(value, np.ndarray) and value.flags.c_contiguous:

@@ -53,6 +53,10 @@ EMULATOR_INLINE T atomicCAS(T* address, typename emulator::NotDeduced<T>::Type e
     emulator::atomic_access(address, sizeof(T));
     T old = emulator::compare_and_swap<T>(address, expected, desired);
     // A failure may be one turn of a loop that waits for a lock: whoever holds it must come to run.
-    if (memcmp(&old, &expected, sizeof(T))) emulator::yield("atomicCAS");
+    if (memcmp(&old, &expected, sizeof(T))) {
+        emulator::yield("atomicCAS");
+    } else {
+        emulator::progress();
+    }
     return old;
 }

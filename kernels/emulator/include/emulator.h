@@ -34,6 +34,7 @@
 #include "arithmetic.h"
 #include "atomic.h"
 #include "load.h"
+#include "tensor_core.h"
 #include "warp.h"
 
 #include "entry.h"

@@ -63,6 +63,8 @@ void thread_fence();
 void atomic_access(const void* address, unsigned size);
 // Lets others run: called by loops that wait for another thread.
 void yield(const char* name);
+// Says that such a loop came to its end.
+void progress();
 [[noreturn]] void trap(const char* message);
 
 using Thunk = void (*)(void** arguments);

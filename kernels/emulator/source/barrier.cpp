@@ -66,13 +66,10 @@ int arrive(Barrier& barrier, Reduction reduction, int predicate, unsigned expect
         barrier.name = name;
         barrier.place = place;
     } else if (barrier.reduction != reduction || barrier.expected != expected) {
-        report("barrier-mismatch", place,
-               std::string("this thread is at ") + name + " while others of its block wait at " + barrier.name + " (" +
-                   line_of(barrier.place) + ")" +
-                   (barrier.expected != expected
-                        ? format(", one for %u threads and one for %u", expected, barrier.expected)
-                        : ""));
-        abandon();
+        std::string sizes = format(", one for %u threads and one for %u", expected, barrier.expected);
+        fail("barrier-mismatch", place,
+             std::string("this thread is at ") + name + " while others of its block wait at " + barrier.name + " (" +
+                 line_of(barrier.place) + ")" + (barrier.expected != expected ? sizes : ""));
     } else if (machine.checking && barrier.place != place && !expected) {
         // The compiler may have copied one barrier to several places: the caller drops this if the lines are the same.
         report("barrier-mismatch", place,
@@ -105,9 +102,8 @@ int sync_threads(Reduction reduction, int predicate, const char* name) {
 
 void sync_named(unsigned barrier, unsigned threads) {
     if (barrier >= barriers_per_block || threads % 32) {
-        report("barrier-mismatch", CALLER,
-               format("barrier %u of %u threads: barriers are 0 to 15, for a multiple of 32 threads", barrier, threads));
-        abandon();
+        fail("barrier-mismatch", CALLER,
+             format("barrier %u of %u threads: barriers are 0 to 15, for a multiple of 32 threads", barrier, threads));
     }
     arrive(barriers[barrier], Reduction::none, 0, threads, "bar.sync", CALLER);
 }

@@ -11,8 +11,12 @@ void start_shared_memory();
 void check_exit(const Thread& thread);
 void finish_block();
 
-// Lets one asynchronous operation finish; false if none is under way.
+// Asynchronous units (asynchronous.cpp). They work as late as the program allows: only when a thread waits for them, or
+// when no thread can run. So a missing wait shows.
+void start_asynchronous();
+// Lets one operation finish; false if none is under way.
 bool advance_asynchronous();
+bool has_asynchronous();
 
 // Happens-before (clock.cpp). All do nothing unless checking.
 void synchronize_block();

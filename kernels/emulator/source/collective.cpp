@@ -2,6 +2,7 @@
 #include "check.h"
 #include "finding.h"
 #include "machine.h"
+#include "tensor_core.h"
 
 namespace emulator {
 
@@ -66,18 +67,16 @@ void arrive(unsigned mask, const void* in, void* out, Combine combine, const cha
     Thread& thread = *machine.current;
     unsigned lane = thread.lane(), warp = thread.warp();
     if (!(mask >> lane & 1)) {
-        report("divergent-collective", place,
-               format("%s is called by lane %u, which is not in its mask 0x%08x", name, lane, mask));
-        abandon();
+        fail("divergent-collective", place,
+             format("%s is called by lane %u, which is not in its mask 0x%08x", name, lane, mask));
     }
     Meeting& meeting = meeting_of(warp, mask);
     if (meeting.arrived && strcmp(meeting.name, name)) {
         unsigned other = static_cast<unsigned>(__builtin_ctz(meeting.arrived));
-        report("divergent-collective", place,
-               format("lane %u is at %s while lane %u of the same mask 0x%08x is at %s (", lane, name, other, mask,
-                      meeting.name) +
-                   line_of(meeting.place[other]) + ")");
-        abandon();
+        fail("divergent-collective", place,
+             format("lane %u is at %s while lane %u of the same mask 0x%08x is at %s (", lane, name, other, mask,
+                    meeting.name) +
+                 line_of(meeting.place[other]) + ")");
     }
     meeting.combine = combine;
     meeting.name = name;
@@ -102,6 +101,10 @@ void collectives_after_exit(const Thread& thread) {
 
 void collective(unsigned mask, const void* in, void* out, Combine combine, const char* name) {
     arrive(mask, in, out, combine, name, false, CALLER);
+}
+
+void collective_at(unsigned mask, const void* in, void* out, Combine combine, const char* name, const void* place) {
+    arrive(mask, in, out, combine, name, false, place);
 }
 
 void sync_warp(unsigned mask) { arrive(mask, nullptr, nullptr, nullptr, "__syncwarp", true, CALLER); }

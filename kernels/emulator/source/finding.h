@@ -23,6 +23,9 @@ void report(const char* kind, const void* place, const std::string& message);
 // The same about a thread of the current block, or about the block as a whole (nullptr).
 void report_about(const Thread* thread, const char* kind, const void* place, const std::string& message);
 
+// Records a finding about the current thread and ends the launch.
+[[noreturn]] void fail(const char* kind, const void* place, const std::string& message);
+
 [[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...);
 // "thread (3,0,0)"
 std::string name_of(const Thread& thread);

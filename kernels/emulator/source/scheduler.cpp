@@ -6,6 +6,7 @@
 #include "check.h"
 #include "finding.h"
 #include "machine.h"
+#include "memory.h"
 
 namespace emulator {
 
@@ -57,6 +58,7 @@ void thread_main() {
     Thread& thread = *machine.current;
     thread.state = State::exited;
     --machine.live;
+    progress();
     if (machine.checking) check_exit(thread);
     collectives_after_exit(thread);
     barriers_after_exit();
@@ -129,6 +131,9 @@ void run_block(char* stacks) {
             machine.failed = true;
             break;
         }
+        // Threads that all ask again and again wait for something that is under way.
+        if (idle_turns > 4 * machine.live && advance_asynchronous()) idle_turns = 0;
+        if (machine.schedule == Schedule::random && has_asynchronous() && machine.random() % 16 == 0) advance_asynchronous();
         Thread& thread = machine.threads[ready.pop()];
         machine.current = &thread;
         builtin.thread_index = thread.index;
@@ -180,12 +185,13 @@ void wake(Thread& thread) {
 
 void yield(const char* name) {
     if (++idle_turns > most_idle_turns) {
-        report("deadlock", CALLER, std::string("threads only wait for each other in loops of ") + name);
-        abandon();
+        fail("deadlock", CALLER, std::string("threads only wait for each other in loops of ") + name);
     }
     ready.push_last(machine.current->rank);
     machine.current->fiber.suspend();
 }
+
+void progress() { idle_turns = 0; }
 
 void abandon() {
     machine.failed = true;
@@ -196,9 +202,7 @@ void abandon() {
 }
 
 void trap(const char* message) {
-    report("trap", CALLER, message);
-    abandon();
-    __builtin_unreachable();
+    fail("trap", CALLER, message);
 }
 
 void run_grid(Thunk thunk, void** arguments) {
@@ -221,13 +225,12 @@ void run_grid(Thunk thunk, void** arguments) {
         run_block(stacks);
         machine.running = false;
     }
+    finish_memory();
 }
 
 }  // namespace emulator
 
 // What `assert` calls when its condition does not hold.
 extern "C" [[noreturn]] void __assert_fail(const char* condition, const char*, unsigned, const char*) noexcept {
-    emulator::report("assertion", CALLER, std::string("assertion failed: ") + condition);
-    emulator::abandon();
-    __builtin_unreachable();
+    emulator::fail("assertion", CALLER, std::string("assertion failed: ") + condition);
 }
