@@ -74,7 +74,7 @@ class Registry:
         try:
             return self.entries[name]
         except KeyError:
-            raise unknown_name(self.kind, name, self._spelled) from None
+            raise unknown_name(self.kind, name, set(self._spelled)) from None
 
     def serialize(self, thing: Any) -> Any:
         """The configuration of ``thing``: a dictionary, or a registered function's name. None stays None."""
