@@ -62,7 +62,7 @@ def backward(
     retain = create_graph if retain_graph is None else retain_graph
     sums = _seed(outputs, output_gradients)
     with recording(create_graph):
-        _walk(sums, retain, None, {})
+        _walk(sums, retain, None)
         for leaf, gradient in sums.leaves.values():
             leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
 

@@ -181,11 +181,13 @@ class Primitive:
             }
             values = gradient.function(**arguments)
             if gradient.serves == (self.variadic,):
-                served = enumerate(values)
+                indices = list(range(len(values)))
             else:
                 values = values if len(gradient.serves) > 1 else (values,)
-                served = zip((self.inputs.index(name) for name in gradient.serves), values, strict=True)
-            results.update((i, value) for i, value in served if i in wanted and value is not None)
+                indices = [self.inputs.index(name) for name in gradient.serves]
+            results.update(
+                (i, value) for i, value in zip(indices, values, strict=True) if i in wanted and value is not None
+            )
         return results
 
     def _names(self, count: int) -> Sequence[str]:
@@ -241,6 +243,7 @@ def primitive(forward: Forward | None = None, *, outputs: Sequence[str] = ("y",)
 
 
 def device_mismatch(name: str, inputs: Sequence[Tensor | None]) -> DeviceMismatchError:
+    """The error for tensors of several devices, which says where each one is."""
     places = ", ".join(
         f"{tensor.dtype}{list(tensor.shape)} on {tensor.device}" for tensor in inputs if tensor is not None
     )

@@ -35,10 +35,12 @@ class Call:
 
 
 def supports_everything(call: Call) -> Answer:
+    """The predicate of an implementation without limits."""
     return True, "any shape, any floating dtype"
 
 
 def always_available() -> Answer:
+    """The predicate of an implementation that needs nothing but NumPy."""
     return True, "part of deepcore"
 
 
@@ -50,7 +52,7 @@ class Implementation:
         op: the hot operation.
         name: ``"numpy"``, ``"numba"``, ``"cuda-simt"`` and the like; unique within ``op``.
         device: ``"cpu"`` or ``"cuda"`` (which the emulator runs, too).
-        function: takes what the operation takes; None where only the record is known, not the code.
+        function: takes what the operation takes.
         supports: whether this call can be served, with the reason.
         cost: estimated seconds on the reference machine. Only the order among implementations of one device counts.
         available: whether this machine has what the implementation needs, with the reason or the install line.
@@ -59,7 +61,7 @@ class Implementation:
     op: str
     name: str
     device: str
-    function: Callable[..., Any] | None
+    function: Callable[..., Any]
     supports: Callable[[Call], Answer]
     cost: Callable[[Call], float]
     available: Callable[[], Answer]

@@ -21,7 +21,7 @@ def pair(value: int | Sequence[int], name: str, *, smallest: int = 1) -> Pair:
     >>> pair(3, "kernel_size")
     (3, 3)
     """
-    sizes = (value, value) if isinstance(value, int) else tuple(value)
+    sizes = tuple(value) if isinstance(value, Sequence) else (value, value)
     if len(sizes) != 2 or any(isinstance(s, bool) or not hasattr(s, "__index__") for s in sizes):
         raise ValueError(f"{name} must be an int or two ints (height, width); got {value!r}.")
     if any(s < smallest for s in sizes):
@@ -48,15 +48,13 @@ def resolve_padding(padding: Padding, size: Pair, window: Pair, strides: Pair) -
                 ends.append((total // 2, total - total // 2))
             return ends[0], ends[1]
         raise ValueError(f"padding must be 'valid', 'same' or explicit sizes; got {padding!r}.")
-    if isinstance(padding, int):
-        padding = (padding, padding)
-    rows, columns = padding if len(padding) == 2 else (None, None)
-    if rows is None:
+    given = (padding, padding) if isinstance(padding, int) else tuple(padding)
+    if len(given) != 2:
         raise ValueError(f"padding must be 'valid', 'same' or explicit sizes; got {padding!r}.")
-    resolved = tuple((int(p), int(p)) if isinstance(p, int) else (int(p[0]), int(p[1])) for p in (rows, columns))
-    if any(end < 0 for ends in resolved for end in ends):
+    rows, columns = ((int(p), int(p)) if isinstance(p, int) else (int(p[0]), int(p[1])) for p in given)
+    if min(*rows, *columns) < 0:
         raise ValueError(f"padding must not be negative; got {padding!r}.")
-    return resolved  # type: ignore[return-value]
+    return rows, columns
 
 
 @dataclass(frozen=True)

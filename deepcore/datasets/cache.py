@@ -97,7 +97,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 def _download(path: Path, urls: list[str], sha256: str) -> None:
     try:
-        import pooch  # type: ignore[import-untyped]
+        import pooch
         import requests
         from urllib3.exceptions import HTTPError as TransferError
     except ImportError as error:

@@ -27,7 +27,7 @@ def load_data(test_fraction: float = 0.2, seed: int = 0) -> Split:
     ((1438, 8, 8), (359, 8, 8), 'uint8', 16)
     """
     try:
-        from sklearn.datasets import load_digits  # type: ignore[import-untyped]
+        from sklearn.datasets import load_digits
     except ImportError as error:
         raise ImportError(f"digits needs scikit-learn ({error}): pip install 'deepcore[data]'") from error
     bunch = load_digits()

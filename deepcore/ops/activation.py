@@ -45,7 +45,7 @@ def _activation_dgrad(backend: Any, dy: Any, y: Any, *, activation: str) -> Any:
 
 @_activation_dgrad.gradient("dy")
 def _(ddz: Tensor, y: Tensor, activation: str) -> Tensor:
-    return _activation_dgrad(ddz, y, activation=activation)  # type: ignore[no-any-return]
+    return _activation_dgrad(ddz, y, activation=activation)
 
 
 @_activation_dgrad.gradient("y")
@@ -60,7 +60,7 @@ def _bias_activation_dgrad(backend: Any, dy: Any, y: Any, *, activation: str) ->
 
 @_bias_activation_dgrad.gradient("dy")
 def _(ddz: Tensor, ddbias: Tensor, y: Tensor, activation: str) -> Tensor:
-    return _activation_dgrad(ddz + ddbias, y, activation=activation)  # type: ignore[no-any-return]
+    return _activation_dgrad(ddz + ddbias, y, activation=activation)
 
 
 @_bias_activation_dgrad.gradient("y")
@@ -76,7 +76,7 @@ def _slope_gradient(ddz: Tensor, dy: Tensor, y: Tensor, activation: str) -> Tens
 def epilogue_gradient(dy: Tensor, y: Tensor | None, activation: str, with_bias: bool) -> tuple[Tensor, Tensor | None]:
     """The gradients behind an epilogue: of what the activation was applied to, and of the bias (None if not asked)."""
     if with_bias and activation != "linear":
-        return _bias_activation_dgrad(dy, y, activation=activation)  # type: ignore[no-any-return]
+        return _bias_activation_dgrad(dy, y, activation=activation)
     dz = dy if activation == "linear" else _activation_dgrad(dy, y, activation=activation)
     return dz, sum_to(dz, dz.shape[-1:]) if with_bias else None
 
@@ -120,12 +120,12 @@ def bias_activation(x: Any, bias: Any = None, activation: str = "linear") -> Ten
     tensor = floating(x)
     bias = None if bias is None else operands(tensor, bias)[1]
     check_epilogue("bias_activation", bias, tensor.shape[-1] if tensor.ndim else 1, activation)
-    return _bias_activation(tensor, bias, activation=activation)  # type: ignore[no-any-return]
+    return _bias_activation(tensor, bias, activation=activation)
 
 
 def _activation(name: str, doc: str) -> Any:
     def function(x: Any) -> Tensor:
-        return _bias_activation(floating(x), None, activation=name)  # type: ignore[no-any-return]
+        return _bias_activation(floating(x), None, activation=name)
 
     function.__name__ = function.__qualname__ = name
     function.__doc__ = doc

@@ -46,22 +46,22 @@ def _(
 
 @_conv2d_dgrad.gradient("dy")
 def _(ddx: Tensor, w: Tensor, geometry: Conv2DGeometry) -> Tensor:
-    return _conv2d(ddx, w, None, geometry=geometry, activation="linear")  # type: ignore[no-any-return]
+    return _conv2d(ddx, w, None, geometry=geometry, activation="linear")
 
 
 @_conv2d_dgrad.gradient("w")
 def _(ddx: Tensor, dy: Tensor, geometry: Conv2DGeometry) -> Tensor:
-    return _conv2d_wgrad(ddx, dy, geometry=geometry)  # type: ignore[no-any-return]
+    return _conv2d_wgrad(ddx, dy, geometry=geometry)
 
 
 @_conv2d_wgrad.gradient("x")
 def _(ddw: Tensor, dy: Tensor, geometry: Conv2DGeometry) -> Tensor:
-    return _conv2d_dgrad(dy, ddw, geometry=geometry)  # type: ignore[no-any-return]
+    return _conv2d_dgrad(dy, ddw, geometry=geometry)
 
 
 @_conv2d_wgrad.gradient("dy")
 def _(ddw: Tensor, x: Tensor, geometry: Conv2DGeometry) -> Tensor:
-    return _conv2d(x, ddw, None, geometry=geometry, activation="linear")  # type: ignore[no-any-return]
+    return _conv2d(x, ddw, None, geometry=geometry, activation="linear")
 
 
 def conv2d(
@@ -94,7 +94,7 @@ def conv2d(
     geometry = Conv2DGeometry.of(x.shape, w.shape, strides, padding, dilation, groups)
     bias = None if bias is None else operands(x, bias)[1]
     check_epilogue("conv2d", bias, geometry.out_channels, activation)
-    return _conv2d(x, w, bias, geometry=geometry, activation=activation)  # type: ignore[no-any-return]
+    return _conv2d(x, w, bias, geometry=geometry, activation=activation)
 
 
 def depthwise_conv2d(

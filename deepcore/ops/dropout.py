@@ -17,7 +17,7 @@ def _dropout(backend: Any, x: Any, *, rate: float, seed: int, offset: int) -> An
 
 @_dropout.gradient("x")
 def _(dy: Tensor, rate: float, seed: int, offset: int) -> Tensor:
-    return _dropout(dy, rate=rate, seed=seed, offset=offset)  # type: ignore[no-any-return]
+    return _dropout(dy, rate=rate, seed=seed, offset=offset)
 
 
 def dropout(x: Any, rate: float, seed: int | Generator | None = None) -> Tensor:
@@ -37,4 +37,4 @@ def dropout(x: Any, rate: float, seed: int | Generator | None = None) -> Tensor:
     if rate == 0:
         return tensor
     stream = as_generator(seed)
-    return _dropout(tensor, rate=float(rate), seed=stream.seed, offset=stream.reserve(tensor.size))  # type: ignore[no-any-return]
+    return _dropout(tensor, rate=float(rate), seed=stream.seed, offset=stream.reserve(tensor.size))

@@ -142,40 +142,40 @@ def _negative(backend: Any, x: Any) -> Any:
 
 @_negative.gradient("x")
 def _(dy: Tensor) -> Tensor:
-    return _negative(dy)  # type: ignore[no-any-return]
+    return _negative(dy)
 
 
 def add(x: Any, y: Any) -> Tensor:
     """x + y."""
-    return _add(*operands(x, y))  # type: ignore[no-any-return]
+    return _add(*operands(x, y))
 
 
 def subtract(x: Any, y: Any) -> Tensor:
     """x - y."""
-    return _subtract(*operands(x, y))  # type: ignore[no-any-return]
+    return _subtract(*operands(x, y))
 
 
 def multiply(x: Any, y: Any) -> Tensor:
     """x * y."""
-    return _multiply(*operands(x, y))  # type: ignore[no-any-return]
+    return _multiply(*operands(x, y))
 
 
 def divide(x: Any, y: Any) -> Tensor:
     """x / y; integers are divided as float32."""
     a, b = operands(x, y)
-    return _divide(floating(a), floating(b))  # type: ignore[no-any-return]
+    return _divide(floating(a), floating(b))
 
 
 def negative(x: Any) -> Tensor:
     """-x."""
-    return _negative(tensor_of(x))  # type: ignore[no-any-return]
+    return _negative(tensor_of(x))
 
 
 def power(x: Any, y: Any) -> Tensor:
     """x to the power y. Negative bases need whole exponents, as in NumPy."""
     if isinstance(y, int | float) and isinstance(x, Tensor) and x.dtype.kind == "f":
         return x if y == 1 else _constant_power(x, exponent=y)
-    return _power(*operands(x, y))  # type: ignore[no-any-return]
+    return _power(*operands(x, y))
 
 
 def floor_divide(x: Any, y: Any) -> Tensor:
@@ -197,7 +197,7 @@ def _function(primitive_: Primitive, doc: str) -> Any:
     """The public function of a primitive that takes one floating argument."""
 
     def function(x: Any) -> Tensor:
-        return primitive_(floating(x))  # type: ignore[no-any-return]
+        return primitive_(floating(x))
 
     function.__name__ = function.__qualname__ = primitive_.name.lstrip("_")
     function.__doc__ = doc
@@ -306,7 +306,7 @@ cos = _function(_cos, "The cosine of x radians.")
 
 def abs(x: Any) -> Tensor:
     """The magnitude of x; its gradient at zero is zero."""
-    return _abs(tensor_of(x))  # type: ignore[no-any-return]
+    return _abs(tensor_of(x))
 
 
 def rsqrt(x: Any) -> Tensor:
@@ -396,17 +396,17 @@ for _extremum in (_maximum, _minimum):
 def where(condition: Any, x: Any, y: Any) -> Tensor:
     """x where ``condition`` is true, else y."""
     a, b = operands(x, y)
-    return _where(cast(tensor_of(condition, like=a), bool), a, b)  # type: ignore[no-any-return]
+    return _where(cast(tensor_of(condition, like=a), bool), a, b)
 
 
 def maximum(x: Any, y: Any) -> Tensor:
     """The larger of x and y; NaN where either is. Where both are equal each gets half of the gradient."""
-    return _maximum(*operands(x, y))  # type: ignore[no-any-return]
+    return _maximum(*operands(x, y))
 
 
 def minimum(x: Any, y: Any) -> Tensor:
     """The smaller of x and y; NaN where either is. Where both are equal each gets half of the gradient."""
-    return _minimum(*operands(x, y))  # type: ignore[no-any-return]
+    return _minimum(*operands(x, y))
 
 
 @primitive
@@ -421,7 +421,7 @@ def _(dy: Tensor, x: Tensor, low: float, high: float) -> Tensor:
 
 def clip(x: Any, x_min: float, x_max: float) -> Tensor:
     """x held between two numbers; the gradient is zero outside."""
-    return _clip(tensor_of(x), low=x_min, high=x_max)  # type: ignore[no-any-return]
+    return _clip(tensor_of(x), low=x_min, high=x_max)
 
 
 # Comparisons and logic: no gradients
@@ -479,4 +479,4 @@ def _(dy: Tensor) -> Tensor:
 
 def identity(x: Any) -> Tensor:
     """``x`` itself, as a new point on the tape."""
-    return _identity(tensor_of(x))  # type: ignore[no-any-return]
+    return _identity(tensor_of(x))

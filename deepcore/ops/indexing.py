@@ -17,7 +17,7 @@ def _embedding(backend: Any, table: Any, ids: Any) -> Any:
 
 @_embedding.gradient("table")
 def _(dy: Tensor, ids: Tensor, table_shape: tuple[int, ...]) -> Tensor:
-    return _embedding_scatter(dy, ids, vocabulary=table_shape[0])  # type: ignore[no-any-return]
+    return _embedding_scatter(dy, ids, vocabulary=table_shape[0])
 
 
 @primitive(outputs=("dtable",))
@@ -27,7 +27,7 @@ def _embedding_scatter(backend: Any, dy: Any, ids: Any, *, vocabulary: int) -> A
 
 @_embedding_scatter.gradient("dy")
 def _(ddtable: Tensor, ids: Tensor, vocabulary: int) -> Tensor:
-    return _embedding(ddtable, ids)  # type: ignore[no-any-return]
+    return _embedding(ddtable, ids)
 
 
 def embedding(table: Any, ids: Any) -> Tensor:
@@ -52,7 +52,7 @@ def embedding(table: Any, ids: Any) -> Tensor:
             raise ValueError(
                 f"embedding: ids must be from 0 to {rows.shape[0] - 1}, the rows of the table; got {low} to {high}."
             )
-    return _embedding(rows, numbers)  # type: ignore[no-any-return]
+    return _embedding(rows, numbers)
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:

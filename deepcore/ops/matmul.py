@@ -43,9 +43,7 @@ def _(
 
 
 def _product(a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> Tensor:
-    return _matmul(  # type: ignore[no-any-return]
-        a, b, None, transpose_a=transpose_a, transpose_b=transpose_b, activation="linear"
-    )
+    return _matmul(a, b, None, transpose_a=transpose_a, transpose_b=transpose_b, activation="linear")
 
 
 def matmul(

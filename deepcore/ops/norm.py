@@ -90,7 +90,7 @@ def batch_norm(x: Any, gamma: Any, beta: Any, epsilon: float = 1e-3) -> tuple[Te
     count, not the count less one). Raises ``ValueError`` for parameters of another length. Ioffe and Szegedy 2015.
     """
     x, gamma, beta = _with_parameters("batch_norm", x, gamma=gamma, beta=beta)
-    return _batch_norm(x, gamma, beta, epsilon=float(epsilon))  # type: ignore[no-any-return]
+    return _batch_norm(x, gamma, beta, epsilon=float(epsilon))
 
 
 @primitive
@@ -128,7 +128,7 @@ def _(dy: Tensor, x: Tensor, gamma: Tensor, mean: Tensor, variance: Tensor, epsi
 def batch_norm_inference(x: Any, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: float = 1e-3) -> Tensor:
     """gamma * (x - mean) / sqrt(variance + epsilon) + beta with given statistics, all [channels]."""
     tensors = _with_parameters("batch_norm_inference", x, gamma=gamma, beta=beta, mean=mean, variance=variance)
-    return _batch_norm_inference(*tensors, epsilon=float(epsilon))  # type: ignore[no-any-return]
+    return _batch_norm_inference(*tensors, epsilon=float(epsilon))
 
 
 # Layer normalisation
@@ -141,7 +141,7 @@ def _layer_norm(backend: Any, x: Any, gamma: Any, beta: Any, *, epsilon: float) 
 
 @_layer_norm.gradient("x", "gamma", "beta")
 def _(dy: Tensor, x: Tensor, gamma: Tensor, mean: Tensor, rstd: Tensor, epsilon: float) -> tuple[Tensor, ...]:
-    return _layer_norm_dgrad(dy, x, gamma, mean.detach(), rstd.detach(), epsilon=epsilon)  # type: ignore[no-any-return]
+    return _layer_norm_dgrad(dy, x, gamma, mean.detach(), rstd.detach(), epsilon=epsilon)
 
 
 @primitive(outputs=("dx", "dgamma", "dbeta"))
@@ -168,7 +168,7 @@ def layer_norm(x: Any, gamma: Any, beta: Any, epsilon: float = 1e-3) -> Tensor:
     Returns a tensor of x's shape. Raises ``ValueError`` for parameters of another length. Ba et al. 2016.
     """
     x, gamma, beta = _with_parameters("layer_norm", x, gamma=gamma, beta=beta)
-    return _layer_norm(x, gamma, beta, epsilon=float(epsilon))[0]  # type: ignore[no-any-return]
+    return _layer_norm(x, gamma, beta, epsilon=float(epsilon))[0]
 
 
 # Local response normalisation
@@ -181,7 +181,7 @@ def _local_response_norm(backend: Any, x: Any, *, depth_radius: int, bias: float
 
 @_local_response_norm.gradient("x")
 def _(dy: Tensor, x: Tensor, scale: Tensor, depth_radius: int, bias: float, alpha: float, beta: float) -> Tensor:
-    return _local_response_norm_dgrad(  # type: ignore[no-any-return]
+    return _local_response_norm_dgrad(
         dy, x, scale.detach(), depth_radius=depth_radius, bias=bias, alpha=alpha, beta=beta
     )
 
@@ -224,7 +224,7 @@ def local_response_norm(
     """
     if depth_radius < 0:
         raise ValueError(f"local_response_norm: depth_radius must not be negative; got {depth_radius!r}.")
-    return _local_response_norm(  # type: ignore[no-any-return]
+    return _local_response_norm(
         floating(x), depth_radius=int(depth_radius), bias=float(bias), alpha=float(alpha), beta=float(beta)
     )[0]
 

@@ -89,4 +89,4 @@ def cast(x: Any, dtype: Any) -> Tensor:
         raise TypeError(f"cast: a tensor holds numbers; got dtype {target}.")
     if target.kind != "f":
         tensor = tensor.detach()
-    return _cast(tensor, dtype=target, source=tensor.dtype)  # type: ignore[no-any-return]
+    return _cast(tensor, dtype=target, source=tensor.dtype)

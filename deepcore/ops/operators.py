@@ -66,6 +66,7 @@ def install() -> None:
     """Sets the operators and methods on ``Tensor``."""
     for name, function in _OPERATORS.items():
         setattr(Tensor, name, function)
-    Tensor.__hash__ = object.__hash__  # type: ignore[method-assign]  # == compares elements; identity is the key
-    Tensor.T = property(shape.transpose)  # type: ignore[attr-defined]
-    Tensor.to = _to  # type: ignore[attr-defined]
+    # == compares elements, so that identity is what makes a tensor a key.
+    setattr(Tensor, "__hash__", object.__hash__)  # noqa: B010
+    setattr(Tensor, "T", property(shape.transpose))  # noqa: B010
+    setattr(Tensor, "to", _to)  # noqa: B010

@@ -19,7 +19,7 @@ def _max_pool2d(backend: Any, x: Any, *, geometry: Pool2DGeometry) -> Any:
 
 @_max_pool2d.gradient("x")
 def _(dy: Tensor, argmax: Tensor, geometry: Pool2DGeometry) -> Tensor:
-    return _max_pool2d_dgrad(dy, argmax, geometry=geometry)  # type: ignore[no-any-return]
+    return _max_pool2d_dgrad(dy, argmax, geometry=geometry)
 
 
 @primitive(outputs=("dx",))
@@ -29,7 +29,7 @@ def _max_pool2d_dgrad(backend: Any, dy: Any, argmax: Any, *, geometry: Pool2DGeo
 
 @_max_pool2d_dgrad.gradient("dy")
 def _(ddx: Tensor, argmax: Tensor, geometry: Pool2DGeometry) -> Tensor:
-    return _max_pool2d_gather(ddx, argmax, geometry=geometry)  # type: ignore[no-any-return]
+    return _max_pool2d_gather(ddx, argmax, geometry=geometry)
 
 
 @primitive
@@ -39,7 +39,7 @@ def _max_pool2d_gather(backend: Any, x: Any, argmax: Any, *, geometry: Pool2DGeo
 
 @_max_pool2d_gather.gradient("x")
 def _(dy: Tensor, argmax: Tensor, geometry: Pool2DGeometry) -> Tensor:
-    return _max_pool2d_dgrad(dy, argmax, geometry=geometry)  # type: ignore[no-any-return]
+    return _max_pool2d_dgrad(dy, argmax, geometry=geometry)
 
 
 @primitive
@@ -49,7 +49,7 @@ def _avg_pool2d(backend: Any, x: Any, *, geometry: Pool2DGeometry) -> Any:
 
 @_avg_pool2d.gradient("x")
 def _(dy: Tensor, geometry: Pool2DGeometry) -> Tensor:
-    return _avg_pool2d_dgrad(dy, geometry=geometry)  # type: ignore[no-any-return]
+    return _avg_pool2d_dgrad(dy, geometry=geometry)
 
 
 @primitive(outputs=("dx",))
@@ -59,7 +59,7 @@ def _avg_pool2d_dgrad(backend: Any, dy: Any, *, geometry: Pool2DGeometry) -> Any
 
 @_avg_pool2d_dgrad.gradient("dy")
 def _(ddx: Tensor, geometry: Pool2DGeometry) -> Tensor:
-    return _avg_pool2d(ddx, geometry=geometry)  # type: ignore[no-any-return]
+    return _avg_pool2d(ddx, geometry=geometry)
 
 
 def max_pool2d(
@@ -80,7 +80,7 @@ def max_pool2d(
     3.0
     """
     tensor = floating(x)
-    return _max_pool2d(tensor, geometry=Pool2DGeometry.of(tensor.shape, pool_size, strides, padding))[0]  # type: ignore[no-any-return]
+    return _max_pool2d(tensor, geometry=Pool2DGeometry.of(tensor.shape, pool_size, strides, padding))[0]
 
 
 def avg_pool2d(
@@ -88,7 +88,7 @@ def avg_pool2d(
 ) -> Tensor:
     """The mean of each window, over the elements that lie inside the input. Arguments as for ``max_pool2d``."""
     tensor = floating(x)
-    return _avg_pool2d(tensor, geometry=Pool2DGeometry.of(tensor.shape, pool_size, strides, padding))  # type: ignore[no-any-return]
+    return _avg_pool2d(tensor, geometry=Pool2DGeometry.of(tensor.shape, pool_size, strides, padding))
 
 
 def _whole(x: Any) -> tuple[Tensor, Pool2DGeometry]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from deepcore.autograd.primitive import primitive
-from deepcore.ops.elementwise import broadcast_to, cast, equal, exp, log, multiply, sqrt, square, where
+from deepcore.ops.elementwise import broadcast_to, cast, equal, exp, isfinite, log, multiply, sqrt, square, where
 from deepcore.ops.operand import floating, tensor_of
 from deepcore.ops.shape import reshape
 from deepcore.tensor import Tensor
@@ -38,7 +38,7 @@ def _kept(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, ...]:
 
 @primitive
 def _sum(backend: Any, x: Any, *, axes: tuple[int, ...], keepdims: bool) -> Any:
-    return backend.reduce_sum(x, axes, keepdims)
+    return backend.reduce_sum(x, axes, keepdims).astype(x.dtype, copy=False)  # NumPy widens sums of integers
 
 
 @_sum.gradient("x")
@@ -75,7 +75,7 @@ def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     tensor = tensor_of(x)
     if tensor.dtype.kind == "b":
         tensor = cast(tensor, "int32")
-    return _sum(tensor, axes=axes_of(axis, tensor.ndim, "sum"), keepdims=keepdims)  # type: ignore[no-any-return]
+    return _sum(tensor, axes=axes_of(axis, tensor.ndim, "sum"), keepdims=keepdims)
 
 
 def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -93,13 +93,13 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The largest element over ``axis``; NaN where there is one. Equal maxima share the gradient."""
     tensor = tensor_of(x)
-    return _max(tensor, axes=axes_of(axis, tensor.ndim, "max"), keepdims=keepdims)  # type: ignore[no-any-return]
+    return _max(tensor, axes=axes_of(axis, tensor.ndim, "max"), keepdims=keepdims)
 
 
 def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The smallest element over ``axis``; NaN where there is one. Equal minima share the gradient."""
     tensor = tensor_of(x)
-    return _min(tensor, axes=axes_of(axis, tensor.ndim, "min"), keepdims=keepdims)  # type: ignore[no-any-return]
+    return _min(tensor, axes=axes_of(axis, tensor.ndim, "min"), keepdims=keepdims)
 
 
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
@@ -110,15 +110,17 @@ def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 
 def std(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The square root of ``var``."""
-    return sqrt(var(x, axis, keepdims))  # type: ignore[no-any-return]
+    return sqrt(var(x, axis, keepdims))
 
 
 def logsumexp(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """log(sum(exp(x))), computed around the maximum so that nothing overflows."""
     tensor = floating(x)
     peak = max(tensor.detach(), axis, keepdims=True)
-    peak = where(equal(peak - peak, 0), peak, 0.0)  # an infinite peak would give NaN
-    total = log(sum(exp(tensor - peak), axis, keepdims=True)) + peak
+    peak = where(isfinite(peak), peak, 0.0)  # an infinite peak less itself would give NaN
+    scaled = sum(exp(tensor - peak), axis, keepdims=True)
+    nothing = equal(scaled.detach(), 0)  # all of them -inf: the logarithm of nothing is -inf, without a warning
+    total = where(nothing, float("-inf"), log(where(nothing, 1.0, scaled)) + peak)
     return total if keepdims else reshape(total, sum(tensor.detach(), axis).shape)
 
 

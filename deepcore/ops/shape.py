@@ -34,7 +34,7 @@ def _(dy: Tensor, axes: tuple[int, ...]) -> Tensor:
     inverse = [0] * len(axes)
     for position, axis in enumerate(axes):
         inverse[axis] = position
-    return _transpose(dy, axes=tuple(inverse))  # type: ignore[no-any-return]
+    return _transpose(dy, axes=tuple(inverse))
 
 
 @primitive
@@ -44,7 +44,7 @@ def _flip(backend: Any, x: Any, *, axes: tuple[int, ...]) -> Any:
 
 @_flip.gradient("x")
 def _(dy: Tensor, axes: tuple[int, ...]) -> Tensor:
-    return _flip(dy, axes=axes)  # type: ignore[no-any-return]
+    return _flip(dy, axes=axes)
 
 
 @primitive
@@ -64,7 +64,7 @@ def _getitem(backend: Any, x: Any, *, index: Any) -> Any:
 
 @_getitem.gradient("x")
 def _(dy: Tensor, x_shape: tuple[int, ...], index: Any) -> Tensor:
-    return _scatter(dy, shape=x_shape, index=index)  # type: ignore[no-any-return]
+    return _scatter(dy, shape=x_shape, index=index)
 
 
 @primitive
@@ -80,14 +80,14 @@ def _scatter(backend: Any, x: Any, *, shape: tuple[int, ...], index: Any) -> Any
 
 @_scatter.gradient("x")
 def _(dy: Tensor, index: Any) -> Tensor:
-    return _getitem(dy, index=index)  # type: ignore[no-any-return]
+    return _getitem(dy, index=index)
 
 
 def getitem(x: Any, index: Any) -> Tensor:
     """``x[index]`` with NumPy's rules: ints, slices, None, ..., boolean masks and integer arrays."""
     tensor = tensor_of(x)
     parts = index if isinstance(index, tuple) else (index,)
-    return _getitem(tensor, index=tuple(_plain(part) for part in parts))  # type: ignore[no-any-return]
+    return _getitem(tensor, index=tuple(_plain(part) for part in parts))
 
 
 def _plain(part: Any) -> Any:
@@ -111,7 +111,7 @@ def reshape(x: Any, newshape: int | Sequence[int]) -> Tensor:
     known = math.prod(size for size in shape if size != -1)
     if shape.count(-1) > 1 or (tensor.size != known if -1 not in shape else known == 0 or tensor.size % known):
         raise ValueError(f"reshape: {tensor.shape} has {tensor.size} elements, which do not fill {shape}.")
-    return _reshape(tensor, shape=shape)  # type: ignore[no-any-return]
+    return _reshape(tensor, shape=shape)
 
 
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
@@ -120,7 +120,7 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     order = tuple(reversed(range(tensor.ndim))) if axes is None else tuple(a % tensor.ndim for a in axes)
     if sorted(order) != list(range(tensor.ndim)):
         raise ValueError(f"transpose: axes {axes} are not a permutation of the axes of shape {tensor.shape}.")
-    return _transpose(tensor, axes=order)  # type: ignore[no-any-return]
+    return _transpose(tensor, axes=order)
 
 
 def moveaxis(x: Any, source: int, destination: int) -> Tensor:
@@ -163,7 +163,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     """``x`` in reverse order along ``axis``."""
     tensor = tensor_of(x)
     axes = range(tensor.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return _flip(tensor, axes=tuple(a % tensor.ndim for a in axes))  # type: ignore[no-any-return]
+    return _flip(tensor, axes=tuple(a % tensor.ndim for a in axes))
 
 
 def pad(x: Any, pad_width: Sequence[Sequence[int]], constant_values: float = 0.0) -> Tensor:
@@ -174,7 +174,7 @@ def pad(x: Any, pad_width: Sequence[Sequence[int]], constant_values: float = 0.0
         raise ValueError(
             f"pad: shape {tensor.shape} needs {tensor.ndim} pairs (before, after), none negative; got {pad_width}."
         )
-    return _pad(tensor, widths=widths, value=constant_values)  # type: ignore[no-any-return]
+    return _pad(tensor, widths=widths, value=constant_values)
 
 
 @primitive
@@ -203,7 +203,7 @@ def concatenate(xs: Sequence[Any], axis: int = -1) -> Tensor:
         raise ValueError(
             f"concatenate: shapes may differ along axis {axis} only; got {', '.join(str(t.shape) for t in tensors)}."
         )
-    return _concatenate(*tensors, axis=at)  # type: ignore[no-any-return]
+    return _concatenate(*tensors, axis=at)
 
 
 def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:

@@ -20,7 +20,7 @@ def _softmax(backend: Any, x: Any) -> Any:
 
 @_softmax.gradient("x")
 def _(dy: Tensor, y: Tensor) -> Tensor:
-    return _softmax_dgrad(dy, y)  # type: ignore[no-any-return]
+    return _softmax_dgrad(dy, y)
 
 
 @primitive(outputs=("dx",))
@@ -31,7 +31,7 @@ def _softmax_dgrad(backend: Any, dy: Any, y: Any) -> Any:
 # dx = y (dy - <dy, y>), which is linear in dy and quadratic in y.
 @_softmax_dgrad.gradient("dy")
 def _(ddx: Tensor, y: Tensor) -> Tensor:
-    return _softmax_dgrad(ddx, y)  # type: ignore[no-any-return]
+    return _softmax_dgrad(ddx, y)
 
 
 @_softmax_dgrad.gradient("y")
@@ -46,7 +46,7 @@ def _log_softmax(backend: Any, x: Any) -> Any:
 
 @_log_softmax.gradient("x")
 def _(dy: Tensor, y: Tensor) -> Tensor:
-    return _log_softmax_dgrad(dy, y)  # type: ignore[no-any-return]
+    return _log_softmax_dgrad(dy, y)
 
 
 @primitive(outputs=("dx",))
@@ -127,7 +127,7 @@ def _along(function: Primitive, x: Tensor, axis: int, op: str) -> Tensor:
     if x.shape[axis] == 0:
         raise ValueError(f"{op}: axis {axis} of shape {x.shape} is empty.")
     if axis % x.ndim == x.ndim - 1:
-        return function(x)  # type: ignore[no-any-return]
+        return function(x)
     return moveaxis(function(moveaxis(x, axis, -1)), -1, axis)
 
 

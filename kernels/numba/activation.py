@@ -189,7 +189,7 @@ def bias_activation(x, bias, y, activation):
 
 @parallel
 def bias_activation_dgrad(dy, y, dz, partial, chunk, activation):
-    """dz = dy * activation'(y) for [rows, columns]; partial [chunks, columns], zeros, gets the sums of ``chunk`` rows."""
+    """dz = dy * activation'(y), [rows, columns]; partial [chunks, columns], zeros, gets the sums of ``chunk`` rows."""
     for part in prange(partial.shape[0]):
         for row in range(part * chunk, min((part + 1) * chunk, y.shape[0])):
             activation_dgrad_row(dy, y, dz, activation, row)

@@ -3,7 +3,7 @@
 Output channel c * M + m comes from input channel c; ``multiplier`` is M.
 """
 
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, prange
 
 
 @inline
@@ -23,7 +23,7 @@ def output_pixel(x, w, y, n, p, q, stride, dilation, start, multiplier):
                     else:
                         for c in range(x.shape[3]):
                             for m in range(multiplier):
-                                k = c * multiplier + m
+                                k = index(c * multiplier + m)
                                 y[n, p, q, k] += x[n, h, column, c] * w[r, s, k]
 
 
@@ -54,7 +54,7 @@ def input_pixel(dy, w, dx, n, h, column, stride, dilation, start, multiplier):
                     else:
                         for c in range(dx.shape[3]):
                             for m in range(multiplier):
-                                k = c * multiplier + m
+                                k = index(c * multiplier + m)
                                 dx[n, h, column, c] += dy[n, p, q, k] * w[r, s, k]
 
 
@@ -85,7 +85,7 @@ def kernel_row(x, dy, dw, n, r, stride, dilation, start, multiplier):
                         else:
                             for c in range(x.shape[3]):
                                 for m in range(multiplier):
-                                    k = c * multiplier + m
+                                    k = index(c * multiplier + m)
                                     dw[n, r, s, k] += x[n, h, column, c] * dy[n, p, q, k]
 
 

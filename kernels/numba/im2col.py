@@ -5,7 +5,7 @@ Columns are [groups, pixels, taps * channels of a group] with the taps in row-ma
 ``top`` above and ``left`` beside the image; what lies outside reads as zero.
 """
 
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, prange
 
 
 @inline
@@ -22,11 +22,11 @@ def gather_window(x, columns, n, p, q, pixel, group, window, stride, dilation, s
                 low = high = length
             at = (r * runs + t) * length
             for e in range(low):
-                columns[group, pixel, at + e] = 0
+                columns[group, pixel, index(at + e)] = 0
             for e in range(low, high):
-                columns[group, pixel, at + e] = x[n, h, begin + e]
+                columns[group, pixel, index(at + e)] = x[n, h, index(begin + e)]
             for e in range(high, length):
-                columns[group, pixel, at + e] = 0
+                columns[group, pixel, index(at + e)] = 0
 
 
 @parallel
@@ -75,7 +75,7 @@ def add_row(columns, x, n, h, image, group, rows, out_width, window, stride, dil
                     begin = (q * stride[1] + t * dilation[1] - start[1]) * channels + group * length
                     at = (r * runs + t) * length
                     for e in range(max(0, -begin), min(length, row_length - begin)):
-                        x[n, h, begin + e] += columns[group, pixel, at + e]
+                        x[n, h, index(begin + e)] += columns[group, pixel, index(at + e)]
 
 
 @parallel

@@ -9,9 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numba
-from numba import njit, prange
+from numba import njit, prange, uintp
 
-__all__ = ["inline", "parallel", "prange"]
+__all__ = ["index", "inline", "parallel", "prange"]
+
+# index(i) for a computed index that is never negative: Numba lets a signed one count from the end, and the test for
+# that keeps a loop from vectorising.
+index = uintp
 
 # Rounding may be reassociated and multiply-adds contracted, so that reductions vectorise; NaN and infinity keep their
 # meaning, because a diverging network must show it.

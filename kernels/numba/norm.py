@@ -115,23 +115,42 @@ def layer_norm_dgrad(dy, x, gamma, mean, rstd, chunk, dx, gammas, betas):
 
 
 @inline
-def inverse_power(scale, beta):
+def multiply_by_inverse_power(x, scale, beta, y, row):
+    """y = x * scale**-beta, one row."""
     if beta == 0.75:  # AlexNet's: two square roots instead of a power
-        root = math.sqrt(scale)
-        return type(scale)(1) / (root * math.sqrt(root))
-    return scale**-beta
+        for column in range(x.shape[1]):
+            root = math.sqrt(scale[row, column])
+            y[row, column] = x[row, column] / (root * math.sqrt(root))
+    else:
+        for column in range(x.shape[1]):
+            y[row, column] = x[row, column] * scale[row, column] ** -beta
+
+
+@inline
+def add_squares(x, factor, total):
+    for column in range(total.shape[0]):
+        total[column] += factor * x[column] * x[column]
+
+
+@inline
+def add_products(x, y, total):
+    for column in range(total.shape[0]):
+        total[column] += x[column] * y[column]
+
+
+# Neighbours are reached through shifted views: an index such as ``column - offset`` could be negative for all the
+# compiler knows, and the check for that would keep the loop from vectorising.
 
 
 @inline
 def local_response_norm_row(x, depth_radius, bias, alpha, beta, y, scale, row):
     columns = x.shape[1]
     for column in range(columns):
-        scale[row, column] = bias
-    for offset in range(-depth_radius, depth_radius + 1):
-        for column in range(max(0, -offset), min(columns, columns - offset)):
-            scale[row, column] += alpha * x[row, column + offset] * x[row, column + offset]
-    for column in range(columns):
-        y[row, column] = x[row, column] * inverse_power(scale[row, column], beta)
+        scale[row, column] = bias + alpha * x[row, column] * x[row, column]
+    for offset in range(1, min(depth_radius + 1, columns)):
+        add_squares(x[row, offset:], alpha, scale[row, : columns - offset])
+        add_squares(x[row, : columns - offset], alpha, scale[row, offset:])
+    multiply_by_inverse_power(x, scale, beta, y, row)
 
 
 @parallel
@@ -145,13 +164,14 @@ def local_response_norm_fprop(x, depth_radius, bias, alpha, beta, y, scale):
 def local_response_norm_dgrad_row(dy, x, scale, depth_radius, alpha, beta, scratch, dx, row):
     columns = x.shape[1]
     factor = type(alpha)(-2) * alpha * beta
+    multiply_by_inverse_power(dy, scale, beta, dx, row)
     for column in range(columns):
-        direct = dy[row, column] * inverse_power(scale[row, column], beta)
-        dx[row, column] = direct
-        scratch[row, column] = direct * x[row, column] / scale[row, column] * factor
-    for offset in range(-depth_radius, depth_radius + 1):
-        for column in range(max(0, -offset), min(columns, columns - offset)):
-            dx[row, column] += x[row, column] * scratch[row, column + offset]
+        scratch[row, column] = dx[row, column] * x[row, column] / scale[row, column] * factor
+    for column in range(columns):
+        dx[row, column] += x[row, column] * scratch[row, column]
+    for offset in range(1, min(depth_radius + 1, columns)):
+        add_products(x[row, : columns - offset], scratch[row, offset:], dx[row, : columns - offset])
+        add_products(x[row, offset:], scratch[row, : columns - offset], dx[row, offset:])
 
 
 @parallel

@@ -205,14 +205,12 @@ def test_gradcheck_finds_a_wrong_second_derivative():
         gradcheck(cube, [np.array([2.0])], order=2)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name in CASES if name != "cast"])  # whose case is a cast to float64
 def test_float32_stays_float32(name):
     from deepcore import Tensor
     from deepcore.autograd import gradients
 
     function, *inputs = CASES[name]
-    if name == "cast":
-        function = lambda a: ops.cast(a, "float32")  # noqa: E731: the case itself casts to float64
     leaves = [Tensor(x.astype(np.float32), requires_grad=True) for x in inputs]
     outputs = function(*leaves)
     outputs = outputs if isinstance(outputs, tuple) else (outputs,)

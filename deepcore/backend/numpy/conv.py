@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -17,12 +18,12 @@ from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds, item_bytes, numba_seconds, numpy_seconds
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.window import Axis, Block, blocks, conv_axes
 
 __all__ = ["conv2d_dgrad", "conv2d_fprop", "conv2d_wgrad"]
 
-COLUMNS_BYTES = 2 << 20  # columns made at a time: what the second-level caches of two cores hold
+COLUMNS_BYTES = 4 << 20  # columns made at a time: few enough for the cache, enough to keep all cores busy
 
 Fill = Callable[[np.ndarray, np.ndarray, Block, Axis, Axis], None]
 
@@ -117,7 +118,7 @@ def _by_rows(x: np.ndarray) -> np.ndarray:
     return x.reshape(x.shape[0], x.shape[1], -1)
 
 
-def _window(rows: Axis, cols: Axis, channels: int, groups: int) -> tuple:
+def _window(rows: Axis, cols: Axis, channels: int, groups: int) -> tuple[Any, ...]:
     """What the compiled loops know of a window: sizes, strides, dilations, starts, channels, runs, length of a run."""
     merged = groups == 1 and cols.dilation == 1
     return (
@@ -213,8 +214,14 @@ def _fill_numpy_seconds(call: Call, elements: int, taps: int, channels: int) -> 
     return numpy_seconds(calls, 2 * elements, channels / call.geometry.groups, call.dtype)
 
 
-def _fill_numba_seconds(call: Call, elements: int) -> float:
-    return numba_seconds(_block_count(elements, call.dtype), 2 * elements, call.dtype)
+def _fill_numba_seconds(call: Call, elements: int, channels: int) -> float:
+    run = _run_length(call.geometry, channels)
+    return numba_seconds(_block_count(elements, call.dtype), 2 * elements, run, call.dtype)
+
+
+def _run_length(g: Conv2DGeometry, channels: int) -> int:
+    """Elements that a compiled loop copies without a break: a whole row of the window where its taps are neighbours."""
+    return channels * g.kernel_width if g.groups == 1 and g.dilation[1] == 1 else channels // g.groups
 
 
 def _fprop_numpy_cost(call: Call) -> float:
@@ -231,10 +238,12 @@ def _fprop_numpy(
 
 
 def _fprop_numba_cost(call: Call) -> float:
-    return _fprop_gemm_seconds(call) + _fill_numba_seconds(call, _column_elements(call.geometry))
+    return _fprop_gemm_seconds(call) + _fill_numba_seconds(
+        call, _column_elements(call.geometry), call.geometry.in_channels
+    )
 
 
-@implementation("conv2d_fprop", "numba", cost=_fprop_numba_cost, available=numba_available)
+@implementation("conv2d_fprop", "numba", supports=numba_supports, cost=_fprop_numba_cost, available=numba_available)
 def _fprop_numba(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
@@ -312,10 +321,12 @@ def _dgrad_numpy(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.
 
 
 def _dgrad_numba_cost(call: Call) -> float:
-    return _dgrad_gemm_seconds(call) + _fill_numba_seconds(call, _dgrad_elements(call.geometry))
+    return _dgrad_gemm_seconds(call) + _fill_numba_seconds(
+        call, _dgrad_elements(call.geometry), call.geometry.out_channels
+    )
 
 
-@implementation("conv2d_dgrad", "numba", cost=_dgrad_numba_cost, available=numba_available)
+@implementation("conv2d_dgrad", "numba", supports=numba_supports, cost=_dgrad_numba_cost, available=numba_available)
 def _dgrad_numba(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     return _dgrad(dy, w, geometry, _fill_numba)
 
@@ -327,10 +338,14 @@ def _dgrad_col2im_cost(call: Call) -> float:
         g.groups, g.batch * g.out_height * g.out_width, _length(g), g.out_channels // g.groups, call.dtype
     )
     # Written by the product; read, and added to what is read, by the loop.
-    return gemm + numba_seconds(_block_count(elements, call.dtype), 4 * elements, call.dtype)
+    return gemm + numba_seconds(
+        _block_count(elements, call.dtype), 4 * elements, _run_length(g, g.in_channels), call.dtype
+    )
 
 
-@implementation("conv2d_dgrad", "numba-col2im", cost=_dgrad_col2im_cost, available=numba_available)
+@implementation(
+    "conv2d_dgrad", "numba-col2im", supports=numba_supports, cost=_dgrad_col2im_cost, available=numba_available
+)
 def _dgrad_col2im(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     """dx from the gradient at the columns, dy times w transposed, added back to the pixels the columns came from."""
     g = geometry
@@ -381,10 +396,12 @@ def _wgrad_numpy(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.
 
 
 def _wgrad_numba_cost(call: Call) -> float:
-    return _wgrad_gemm_seconds(call) + _fill_numba_seconds(call, _column_elements(call.geometry))
+    return _wgrad_gemm_seconds(call) + _fill_numba_seconds(
+        call, _column_elements(call.geometry), call.geometry.in_channels
+    )
 
 
-@implementation("conv2d_wgrad", "numba", cost=_wgrad_numba_cost, available=numba_available)
+@implementation("conv2d_wgrad", "numba", supports=numba_supports, cost=_wgrad_numba_cost, available=numba_available)
 def _wgrad_numba(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     return _wgrad(x, dy, geometry, _fill_numba)
 
@@ -431,20 +448,25 @@ def _supports_depthwise(call: Call) -> Answer:
     return True, "depthwise: one input channel a group"
 
 
+def _supports_compiled_depthwise(call: Call) -> Answer:
+    ok, reason = numba_supports(call)
+    return _supports_depthwise(call) if ok else (ok, reason)
+
+
 def _multiplier(g: Conv2DGeometry) -> int:
     return g.out_channels // g.in_channels
 
 
 def _depthwise_blocks(g: Conv2DGeometry, item: int) -> Iterator[Block]:
     """Blocks of output rows whose products, one tap at a time, stay in the cache."""
-    return blocks(g.batch, g.out_height, g.out_width * g.in_channels * item, COLUMNS_BYTES // 4)
+    return blocks(g.batch, g.out_height, g.out_width * g.in_channels * item, COLUMNS_BYTES // 8)
 
 
 def _depthwise_numpy_cost(call: Call) -> float:
     g = call.geometry
     products = g.flops // 2  # each is read, multiplied into a temporary array, and added from there
     taps = g.kernel_height * g.kernel_width * _multiplier(g)
-    count = max(1, 4 * _block_count(products // taps, call.dtype))
+    count = max(1, 8 * _block_count(products // taps, call.dtype))
     return numpy_seconds(2 * taps * count, 5 * products, g.in_channels, call.dtype)
 
 
@@ -495,10 +517,11 @@ def _wgrad_depthwise_numpy(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeomet
 
 def _depthwise_numba_cost(call: Call) -> float:
     # A multiply-add reads both factors and adds to a third number in the first-level cache.
-    return numba_seconds(1, call.geometry.flops // 2, call.dtype)
+    g = call.geometry
+    return numba_seconds(1, g.flops // 2, g.in_channels, call.dtype)
 
 
-def _depthwise_window(g: Conv2DGeometry) -> tuple:
+def _depthwise_window(g: Conv2DGeometry) -> tuple[Any, ...]:
     rows, cols = conv_axes(g)
     return g.strides, g.dilation, (rows.before, cols.before), _multiplier(g)
 
@@ -506,7 +529,7 @@ def _depthwise_window(g: Conv2DGeometry) -> tuple:
 @implementation(
     "conv2d_fprop",
     "numba-depthwise",
-    supports=_supports_depthwise,
+    supports=_supports_compiled_depthwise,
     cost=_depthwise_numba_cost,
     available=numba_available,
 )
@@ -521,7 +544,7 @@ def _fprop_depthwise_numba(
 @implementation(
     "conv2d_dgrad",
     "numba-depthwise",
-    supports=_supports_depthwise,
+    supports=_supports_compiled_depthwise,
     cost=_depthwise_numba_cost,
     available=numba_available,
 )
@@ -534,7 +557,7 @@ def _dgrad_depthwise_numba(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeomet
 @implementation(
     "conv2d_wgrad",
     "numba-depthwise",
-    supports=_supports_depthwise,
+    supports=_supports_compiled_depthwise,
     cost=_depthwise_numba_cost,
     available=numba_available,
 )

@@ -10,13 +10,15 @@ GEMM_FLOPS = {"float32": 2.0e11, "float64": 1.0e11}  # a large product, BLAS on 
 GEMM_HALF = 16  # a product with an inner or output size this small runs at half that rate: tiles stay partly empty
 GEMM_CALL = 1.5e-6  # checks and dispatch of one np.matmul
 NUMPY_CALL = 2.0e-6  # one elementwise call, with the views it works on
-NUMPY_BYTES = 4.0e9  # read or written by an elementwise call on one core, out of the cache
+NUMPY_BYTES = 8.0e9  # read or written by an elementwise call on one core, out of the cache
 NUMPY_RUN = 4.0e-9  # the start of one contiguous run within such a call
-NUMBA_CALL = 2.5e-5  # handing a loop to all cores and waiting for the last
+NUMBA_CALL = 5.0e-5  # handing a loop to all cores and waiting for the last
 NUMBA_BYTES = 1.2e10  # read or written by a compiled loop on all cores
+NUMBA_RUN = 3.0e-9  # the start of one contiguous run within such a loop
 
 
 def item_bytes(dtype: str) -> int:
+    """Bytes of one element."""
     return 4 if dtype == "float32" else 8
 
 
@@ -31,6 +33,6 @@ def numpy_seconds(calls: float, elements: float, run: float, dtype: str) -> floa
     return calls * NUMPY_CALL + elements * (item_bytes(dtype) / NUMPY_BYTES + NUMPY_RUN / run)
 
 
-def numba_seconds(calls: float, elements: float, dtype: str) -> float:
-    """``calls`` compiled loops that move ``elements`` elements altogether."""
-    return calls * NUMBA_CALL + elements * item_bytes(dtype) / NUMBA_BYTES
+def numba_seconds(calls: float, elements: float, run: float, dtype: str) -> float:
+    """``calls`` compiled loops that move ``elements`` elements altogether, in contiguous runs of ``run``."""
+    return calls * NUMBA_CALL + elements * (item_bytes(dtype) / NUMBA_BYTES + NUMBA_RUN / run)

@@ -8,7 +8,7 @@ import importlib.util
 import os
 from types import ModuleType
 
-from deepcore.backend.dispatch import Answer
+from deepcore.backend.dispatch import Answer, Call
 
 
 def numba_available() -> Answer:
@@ -18,6 +18,13 @@ def numba_available() -> Answer:
     if not _numba_installed():
         return False, "Numba is not installed; pip install numba"
     return True, "Numba is installed"
+
+
+def numba_supports(call: Call) -> Answer:
+    """Whether Numba compiles loops for the dtype of ``call``, and why."""
+    if call.dtype not in ("float32", "float64"):
+        return False, f"compiled loops take float32 and float64; the arrays are {call.dtype}"
+    return True, "any shape, float32 or float64"
 
 
 @functools.cache

@@ -52,8 +52,8 @@ def _blas(
 ) -> np.ndarray:
     left = blas_ready(a.swapaxes(-1, -2) if transpose_a else a)
     right = blas_ready(b.swapaxes(-1, -2) if transpose_b else b)
-    if left.ndim > 2 and right.ndim == 2 and left.flags.c_contiguous:
-        # One matrix for the whole batch: one large product instead of many small ones.
+    if right.ndim == 2 and (left.ndim == 2 or left.flags.c_contiguous):
+        # One right matrix for the whole batch: one large product instead of many small ones.
         y = (left.reshape(-1, left.shape[-1]) @ right).reshape(*left.shape[:-1], right.shape[-1])
     else:
         # An output order of our own: NumPy would follow the strides of the operands.

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Pool2DGeometry
 from deepcore.backend.numpy.cost import gemm_seconds, numba_seconds, numpy_seconds
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.window import Block, blocks, pool_axes
 
 __all__ = ["avg_pool2d_dgrad", "avg_pool2d_fprop", "max_pool2d_dgrad", "max_pool2d_fprop", "max_pool2d_gather"]
 
 BLOCK_BYTES = 1 << 20  # outputs worked on at a time by NumPy, with their temporary arrays: they stay in the cache
-SHORT = 16  # channels below which a loop over channels does not fill a vector register
 
 
 def max_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
@@ -80,6 +80,7 @@ def avg_pool2d_dgrad(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 
 
 def argmax_dtype(geometry: Pool2DGeometry) -> type[np.unsignedinteger] | type[np.signedinteger]:
+    """The smallest dtype that the positions in this window fit."""
     return np.uint8 if geometry.window[0] * geometry.window[1] <= 256 else np.int32
 
 
@@ -90,7 +91,7 @@ def _blocks(g: Pool2DGeometry, item: int) -> Iterator[Block]:
     return blocks(g.batch, g.out_height, g.out_width * g.channels * item, BLOCK_BYTES)
 
 
-def _taps(g: Pool2DGeometry, block: Block) -> Iterator[tuple[int, tuple, tuple]]:
+def _taps(g: Pool2DGeometry, block: Block) -> Iterator[tuple[int, tuple[slice, ...], tuple[slice, ...]]]:
     """(place in the window, outputs within the block, inputs within x) for every tap in row-major order."""
     rows, cols = pool_axes(g)
     images = slice(block.start, block.stop)
@@ -224,14 +225,14 @@ def _avg_dgrad_global(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 
 def _numba_cost(call: Call) -> float:
     g = call.geometry
-    return numba_seconds(1, math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops, call.dtype)
+    return numba_seconds(1, math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops, g.channels, call.dtype)
 
 
-def _window(geometry: Pool2DGeometry) -> tuple:
+def _window(geometry: Pool2DGeometry) -> tuple[Any, ...]:
     return geometry.window, geometry.strides, (geometry.padding[0][0], geometry.padding[1][0])
 
 
-@implementation("max_pool2d_fprop", "numba", cost=_numba_cost, available=numba_available)
+@implementation("max_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
     y = np.empty(geometry.y_shape, x.dtype)
     argmax = np.empty(geometry.y_shape, argmax_dtype(geometry))
@@ -239,32 +240,33 @@ def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarra
     return y, argmax
 
 
-@implementation("max_pool2d_dgrad", "numba", cost=_numba_cost, available=numba_available)
+@implementation("max_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    if geometry.channels < SHORT:
+    pool = loops("pool")
+    if geometry.channels < pool.SHORT:
         dx = np.zeros(geometry.x_shape, dy.dtype)
-        loops("pool").max_dgrad_images(dy, argmax, dx, *_window(geometry))
+        pool.max_dgrad_short(dy, argmax, dx, *_window(geometry))
     else:
         dx = np.empty(geometry.x_shape, dy.dtype)
-        loops("pool").max_dgrad(dy, argmax, dx, *_window(geometry))
+        pool.max_dgrad(dy, argmax, dx, *_window(geometry))
     return dx
 
 
-@implementation("max_pool2d_gather", "numba", cost=_numba_cost, available=numba_available)
+@implementation("max_pool2d_gather", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_gather_numba(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     y = np.empty(geometry.y_shape, x.dtype)
     loops("pool").max_gather(x, argmax, y, *_window(geometry))
     return y
 
 
-@implementation("avg_pool2d_fprop", "numba", cost=_numba_cost, available=numba_available)
+@implementation("avg_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _avg_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     y = np.empty(geometry.y_shape, x.dtype)
     loops("pool").mean_fprop(x, y, *_window(geometry))
     return y
 
 
-@implementation("avg_pool2d_dgrad", "numba", cost=_numba_cost, available=numba_available)
+@implementation("avg_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     dx = np.empty(geometry.x_shape, dy.dtype)
     loops("pool").mean_dgrad(dy, dx, *_window(geometry))

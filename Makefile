@@ -1,0 +1,52 @@
+# make bench   measure convolution, pooling and matmul of real networks on this machine
+# make test    run the tests
+# make check   run the linters: ruff, mypy, import contracts
+# make test-oldest   run the tests on the oldest Python, NumPy and Numba that are promised (PYTHON310=python3.10)
+#
+# Each makes .venv first, with what it needs. Nothing but Python >= 3.10 has to be installed.
+
+PYTHON ?= python3
+PYTHON310 ?= python3.10
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.PHONY: bench test check test-oldest clean
+
+bench: $(VENV)/bench.installed
+	$(BIN)/deepcore bench ops
+
+test: $(VENV)/test.installed
+	$(BIN)/python -m pytest -n auto
+
+check: $(VENV)/check.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@# The floors are checked on an installed copy, where kernels/ and benchmarks/ lie inside the package.
+	rm -rf build/installed
+	$(PIP) install --no-deps --no-build-isolation --target build/installed .
+	rm -rf build/lib build/bdist.*
+	MYPYPATH=build/installed $(BIN)/mypy -p deepcore
+	PYTHONPATH=build/installed $(BIN)/lint-imports --no-cache
+
+test-oldest:
+	$(MAKE) test VENV=.venv-oldest PYTHON=$(PYTHON310) CONSTRAINT="--constraint tests/oldest.txt"
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+		{ echo "deepcore needs Python >= 3.10; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment; on Debian and Ubuntu: apt install python3-venv"; exit 1; }
+
+$(VENV)/bench.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing deepcore into $(VENV) ..."
+	$(PIP) install $(CONSTRAINT) --editable .
+	@touch $@
+
+$(VENV)/%.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing deepcore[$*] into $(VENV) ..."
+	$(PIP) install $(CONSTRAINT) --editable '.[$*]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .venv-oldest build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

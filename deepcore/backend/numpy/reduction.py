@@ -1,0 +1,112 @@
+"""Sums, means, maxima and minima over any axes.
+
+NumPy alone: its reductions run at the speed of memory, and a chunked sum is as accurate as its pairwise one.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.geometry import RowsGeometry
+from deepcore.backend.numpy.rows import chunk_rows, contiguous, numpy_cost, sum_rows
+
+__all__ = ["reduce_max", "reduce_mean", "reduce_min", "reduce_sum"]
+
+
+def reduce_sum(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    """The sum of ``x`` over ``axes``, non-negative and distinct; floating dtypes are kept, integers become int64.
+
+    Long float32 sums are taken in chunks: the error grows with the square root of the length at most, not with it.
+    """
+    return _reduce("reduce_sum", x, axes, keepdims)
+
+
+def reduce_mean(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    """The mean of ``x`` over ``axes``; as ``reduce_sum``, but integers become float64."""
+    return _reduce("reduce_mean", x, axes, keepdims)
+
+
+def reduce_max(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    """The largest element of ``x`` over ``axes``; NaN wherever there is one. The dtype of ``x``."""
+    return _reduce("reduce_max", x, axes, keepdims)
+
+
+def reduce_min(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
+    """The smallest element of ``x`` over ``axes``; NaN wherever there is one. The dtype of ``x``."""
+    return _reduce("reduce_min", x, axes, keepdims)
+
+
+def _reduce(op: str, x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    kept = math.prod(size for axis, size in enumerate(x.shape) if axis not in axes)
+    geometry = RowsGeometry(kept, math.prod(x.shape[axis] for axis in axes))
+    return choose(op, x.dtype.name, geometry).function(x, axes, keepdims)
+
+
+def _numpy_cost(call: Call) -> float:
+    return numpy_cost(call, passes=1, calls=4)
+
+
+@implementation("reduce_sum", "numpy", cost=_numpy_cost)
+def _sum_numpy(x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    with np.errstate(invalid="ignore", over="ignore"):
+        if x.dtype.kind != "f":
+            total = np.sum(x, axis=axes)
+        else:
+            total = contiguous(x)
+            for first, last in _runs(axes):  # from the last, so that the positions of the others hold
+                total = _sum_run(total, first, last)
+    return np.asarray(total).reshape(_result_shape(x.shape, axes, keepdims))
+
+
+def _runs(axes: tuple[int, ...]) -> list[tuple[int, int]]:
+    """Neighbouring axes as (first, one past the last), the last run first: (0, 2, 3) -> [(2, 4), (0, 1)]."""
+    runs: list[tuple[int, int]] = []
+    for axis in sorted(axes, reverse=True):
+        if runs and runs[-1][0] == axis + 1:
+            runs[-1] = (axis, runs[-1][1])
+        else:
+            runs.append((axis, axis + 1))
+    return runs
+
+
+def _sum_run(x: np.ndarray, first: int, last: int) -> np.ndarray:
+    """The sum of a contiguous ``x`` over axes first to last - 1, which it loses."""
+    outer, length, inner = (math.prod(part) for part in (x.shape[:first], x.shape[first:last], x.shape[last:]))
+    shape = x.shape[:first] + x.shape[last:]
+    if inner == 1:
+        return x.reshape(outer, length).sum(axis=1).reshape(shape)  # pairwise
+    if outer == 1:
+        return sum_rows(x.reshape(length, inner)).reshape(shape)
+    chunk = chunk_rows(length)
+    view = x.reshape(outer, length, inner)
+    whole = length // chunk * chunk
+    total = view[:, whole:].sum(axis=1)
+    if whole:
+        total += view[:, :whole].reshape(outer, -1, chunk, inner).sum(axis=2).sum(axis=1)
+    return total.reshape(shape)
+
+
+def _result_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
+    if keepdims:
+        return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
+    return tuple(size for axis, size in enumerate(shape) if axis not in axes)
+
+
+@implementation("reduce_mean", "numpy", cost=_numpy_cost)
+def _mean_numpy(x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    total = _sum_numpy(x, axes, keepdims)
+    count = math.prod(x.shape[axis] for axis in axes)
+    return np.asarray(total / (total.dtype.type(count) if total.dtype.kind == "f" else count))
+
+
+@implementation("reduce_max", "numpy", cost=_numpy_cost)
+def _max_numpy(x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    return contiguous(np.asarray(np.max(x, axis=axes, keepdims=keepdims)))
+
+
+@implementation("reduce_min", "numpy", cost=_numpy_cost)
+def _min_numpy(x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
+    return contiguous(np.asarray(np.min(x, axis=axes, keepdims=keepdims)))

@@ -1,0 +1,3 @@
+from planting import genuine, plant
+
+__all__ = ["genuine", "plant"]

@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from deepcore.benchmarks.clock import FEWEST_ROUNDS, Rotation, interleave, quantiles
+
+
+def test_quantiles_interpolate_and_ignore_order():
+    assert quantiles([5.0, 1.0, 4.0, 2.0, 3.0, 6.0]) == pytest.approx((2.0, 3.5, 5.0))
+    assert quantiles([0.25]) == (0.25, 0.25, 0.25)
+
+
+def test_what_is_compared_is_interleaved():
+    order = []
+    trials = [lambda name=name: order.append(name) or 1.0 for name in "ab"]
+    samples = interleave(trials, repeats=4, seconds=100.0)
+    assert "".join(order) == "abababab"
+    assert samples == [[1.0] * 4] * 2
+
+
+def test_the_budget_ends_the_rounds_but_never_before_the_fewest():
+    time = iter(range(1000))
+    samples = interleave([lambda: 0.5, lambda: 0.5], repeats=50, seconds=3.0, now=lambda: next(time))
+    assert len(samples[0]) == len(samples[1]) == FEWEST_ROUNDS + 5  # 2 x 3 s, less the first look
+    assert len(interleave([lambda: 0.5], repeats=50, seconds=0.0)[0]) == FEWEST_ROUNDS
+
+
+def test_repeats_are_the_most():
+    assert len(interleave([lambda: 0.5], repeats=2, seconds=100.0)[0]) == 2
+
+
+def test_a_rotation_hands_out_equal_copies_that_do_not_overlap(rng):
+    arrays = [rng.standard_normal((3, 5)).astype(np.float32), rng.integers(0, 9, (7,)).astype(np.uint8)]
+    rotation = Rotation(arrays, spread=5000)
+    assert rotation.copies * sum(array.nbytes for array in arrays) <= 10 * 5000
+    taken = [rotation.take() for _ in range(rotation.copies)]
+    for copy in taken:
+        for got, array in zip(copy, arrays, strict=True):
+            assert got.dtype == array.dtype
+            assert got.flags.c_contiguous
+            np.testing.assert_array_equal(got, array)
+    addresses = {copy[0].ctypes.data for copy in taken}
+    assert len(addresses) == rotation.copies > 5000 // 512
+    assert max(addresses) - min(addresses) >= 5000 - 512
+    assert rotation.take()[0].ctypes.data == taken[0][0].ctypes.data
+
+
+def test_a_warm_rotation_is_one_copy(rng):
+    rotation = Rotation([rng.standard_normal(4)], spread=0)
+    assert rotation.copies == 1
+    assert rotation.take()[0].ctypes.data == rotation.take()[0].ctypes.data
+
+
+def test_interleave_leaves_garbage_collection_as_it_was():
+    import gc
+
+    def fail():
+        raise KeyboardInterrupt
+
+    assert gc.isenabled()
+    with pytest.raises(KeyboardInterrupt):
+        interleave([fail], 3, 1.0)
+    assert gc.isenabled()

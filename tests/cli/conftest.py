@@ -1,0 +1,23 @@
+"""The command, run in this process."""
+
+from __future__ import annotations
+
+import pytest
+from planting import genuine, plant
+from typer.testing import CliRunner
+
+from deepcore.cli import app
+
+__all__ = ["genuine", "plant", "run"]
+
+
+@pytest.fixture
+def run(monkeypatch):
+    """``run("explain", "matmul", …)`` is the command's result: ``exit_code``, ``stdout``, ``stderr``."""
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def invoke(*arguments):
+        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+    return invoke

@@ -1,0 +1,134 @@
+"""``deepcore bench ops``: exit codes, files, what is selected, and what is left after Ctrl-C."""
+
+import numpy as np
+import pytest
+
+from deepcore.benchmarks.row import read
+from deepcore.cli.bench import select
+
+QUICK = ("--repeats", 2, "--seconds", 0, "--warm", "--batch", 1)
+
+
+def test_rows_are_shown_and_kept(run, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    result = run("bench", "ops", "--suite", "lenet", *QUICK, "--json", path, "--output-dir", tmp_path / "kept")
+    assert result.exit_code == 0, result.stderr
+    rows = list(read(path))
+    assert len(rows) == 5 * 3 + 2 * 2
+    assert {row.direction for row in rows} == {"fprop", "dgrad", "wgrad"}
+    assert all(row.correct and row.chosen and row.batch == 1 and row.cache == "warm" for row in rows)
+    assert "LeNet-5 (LeCun et al. 1998), 28x28x1: batch 1, float32, warm cache, cpu, whole call" in result.stdout
+    assert "lenet, batch 1: forward" in result.stdout
+    assert "Measured on" in result.stdout
+    assert "\x1b" not in result.stdout
+    assert "\r" not in result.stdout
+    (kept,) = (tmp_path / "kept").glob("ops-*.jsonl")
+    assert list(read(kept)) == rows
+    assert kept.with_suffix(".txt").read_text(encoding="utf-8") == result.stdout
+
+
+def test_a_second_run_appends(run, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    for _ in range(2):
+        assert run("bench", "ops", "--suite", "lenet", "--layer", "fc3", *QUICK, "--json", path).exit_code == 0
+    assert len(list(read(path))) == 6
+
+
+def test_a_wrong_implementation_ends_with_status_1_and_no_speed(run, tmp_path, plant, genuine):
+    right = genuine("matmul")
+    plant("matmul", "planted", lambda *arguments: right(*arguments) * np.float32(1.001))
+    path = tmp_path / "rows.jsonl"
+    result = run("bench", "ops", "--suite", "lenet", "--layer", "fc1", "-a", *QUICK, "--json", path)
+    assert result.exit_code == 1
+    lines = [line for line in result.stdout.splitlines() if "▸ planted" in line]
+    assert len(lines) == 3
+    assert all("WRONG" in line and " us" not in line and " ms" not in line for line in lines)
+    assert "3 of 6 rows are WRONG; a wrong result has no speed." in result.stdout
+    rows = list(read(path))
+    assert {row.implementation: row.correct for row in rows} == {"planted": False, "numpy": True}
+    assert all((row.p50 is None) == (row.implementation == "planted") for row in rows)
+
+
+def test_ctrl_c_keeps_and_shows_the_finished_rows(run, tmp_path, plant, genuine):
+    right = genuine("matmul")
+    seen = []
+
+    def interrupted(a, *others):
+        if a.shape not in seen:
+            seen.append(a.shape)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+        return right(a, *others)
+
+    plant("matmul", "planted", interrupted)
+    path = tmp_path / "rows.jsonl"
+    result = run("bench", "ops", "--suite", "lenet", "--op", "matmul", "--direction", "fprop", *QUICK, "--json", path)
+    assert result.exit_code == 130
+    assert [row.layer for row in read(path)] == ["fc1", "fc2"]
+    assert "fc2" in result.stdout
+    assert "fc3" not in result.stdout
+    assert "Interrupted: 2 of 3 rows were measured and kept." in result.stdout
+
+
+def test_what_cannot_run_is_listed_with_its_reason(run, plant):
+    plant("matmul", "absent", print, available=lambda: (False, "no such machine"))
+    result = run("bench", "ops", "--suite", "lenet", "--op", "matmul", "--direction", "fprop", "-a", *QUICK)
+    assert result.exit_code == 0, result.stderr
+    assert "matmul absent, on lenet fc1 and 2 more: no such machine" in result.stdout
+
+
+def test_a_named_implementation_is_measured_though_not_chosen(run, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    result = run(
+        "bench", "ops", "--suite", "lenet", "--layer", "conv2", "--implementation", "numpy", *QUICK, "--json", path
+    )
+    assert result.exit_code == 0, result.stderr
+    assert {row.implementation for row in read(path)} == {"numpy"}
+
+
+def names(cases):
+    return {(case.suite, case.layer, case.direction) for case in cases}
+
+
+def test_selection():
+    assert {suite for suite, _, _ in names(select((), (), (), ()))} == {"lenet", "vgg16", "resnet50", "mobilenet"}
+    assert {suite for suite, _, _ in names(select(("all",), (), (), ()))} >= {"alexnet", "deepbench"}
+    found = names(select(("vgg16",), ("conv5*", "pool5"), (), ("fprop", "wgrad")))
+    assert found == {("vgg16", "conv5_1", "fprop"), ("vgg16", "conv5_1", "wgrad"), ("vgg16", "pool5", "fprop")}
+    assert names(select(("lenet",), (), ("avg_pool2d",), ("all",))) == {
+        ("lenet", layer, direction) for layer in ("pool1", "pool2") for direction in ("fprop", "dgrad")
+    }
+    assert {case.op for case in select(("lenet",), (), ("conv2d_dgrad",), ())} == {"conv2d_dgrad"}
+    own_batch = {case.batch for case in select(("deepbench",), ("ocr*",), (), ())}
+    assert own_batch == {16}
+    assert {case.batch for case in select(("deepbench",), ("ocr*",), (), (), batch=3)} == {3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--suite", "vgg"], "Unknown suite 'vgg'. Did you mean 'vgg16'"),
+        (["--suite", "lenet", "--layer", "conv9"], "Unknown layer 'conv9'. Did you mean 'conv"),
+        (["--op", "conv"], "Unknown operation 'conv'. Did you mean 'conv2d"),
+        (["--direction", "forward"], "Unknown direction 'forward'."),
+        (["--dtype", "float46"], "Unknown dtype 'float46'. Did you mean 'float64'"),
+        (["--device", "tpu"], "Unknown benchmark device 'tpu'"),
+        (["--suite", "lenet", "--implementation", "nunpy"], "Unknown implementation 'nunpy'. Did you mean 'numpy'"),
+        (["--implementation", "numpy", "-a"], "exclude each other"),
+        (["--suite", "lenet", "--layer", "pool1", "--direction", "wgrad"], "Nothing to measure"),
+    ],
+)
+def test_misuse_ends_with_status_2_and_one_sentence(run, arguments, sentence):
+    result = run("bench", "ops", *arguments)
+    assert result.exit_code == 2
+    assert sentence in result.stderr
+    assert "Traceback" not in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_measured(run, tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    result = run("bench", "ops", "--suite", "lenet", *QUICK, "--json", tmp_path / "file" / "rows.jsonl")
+    assert result.exit_code == 2
+    assert "file" in result.stderr
+    assert result.stdout == ""
