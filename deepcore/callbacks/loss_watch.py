@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from deepcore import ops
 from deepcore.callbacks.callback import Callback
 from deepcore.tensor import Tensor
 
@@ -45,8 +46,8 @@ class LossWatch(Callback):
 
     def look(self) -> None:
         """Warns if a loss taken since the last look is not finite."""
-        for step, loss in enumerate(self.unseen, self.first_step + 1):
-            value = float(loss)
+        values = ops.stack(self.unseen).tolist() if self.unseen else []  # one transfer for all
+        for step, value in enumerate(values, self.first_step + 1):
             if not math.isfinite(value):
                 self.warned = True
                 warnings.warn(

@@ -220,7 +220,9 @@ class Layer:
     def count_params(self) -> int:
         """How many numbers the weights hold. Raises ``ValueError`` while the layer is not built."""
         if not self.built and not self.weights:
-            raise ValueError(f"Layer {self.name!r} has no weights to count yet: call it with data, or build() it first.")
+            raise ValueError(
+                f"Layer {self.name!r} has no weights to count yet: call it with data, or build() it first."
+            )
         return sum(v.size for v in self.weights)
 
     def sublayers(self) -> list[Layer]:

@@ -188,6 +188,4 @@ class SparseCategoricalCrossentropy(LossFunction):
         name: str | None = "sparse_categorical_crossentropy",
         dtype: Any = None,
     ) -> None:
-        super().__init__(
-            sparse_categorical_crossentropy, reduction, name, dtype, from_logits=from_logits, axis=axis
-        )
+        super().__init__(sparse_categorical_crossentropy, reduction, name, dtype, from_logits=from_logits, axis=axis)

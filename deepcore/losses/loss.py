@@ -75,7 +75,9 @@ class Loss(Configurable):
     Raises ``ValueError`` for another reduction.
     """
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None) -> None:
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
         if reduction is not None and reduction not in REDUCTIONS:
             raise unknown_name("reduction", reduction, REDUCTIONS)
         self.name = unique_name(snake_case(type(self).__name__)) if name is None else name

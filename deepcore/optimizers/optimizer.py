@@ -63,9 +63,7 @@ class Optimizer(Configurable):
         self.iterations = Variable(0, dtype="int64", trainable=False, name="iteration", device=CPU)
         self._schedule = learning_rate if callable(learning_rate) and not isinstance(learning_rate, Tensor) else None
         first = self._schedule(0) if self._schedule is not None else learning_rate
-        self._learning_rate = Variable(
-            _rate(first), dtype=FLOATX, trainable=False, name="learning_rate", device=CPU
-        )
+        self._learning_rate = Variable(_rate(first), dtype=FLOATX, trainable=False, name="learning_rate", device=CPU)
         self._parameters: list[Variable] = []
         self._slots: dict[str, list[Variable]] = {}
         self._position: dict[int, int] = {}
@@ -197,9 +195,7 @@ class Optimizer(Configurable):
             return [g * factor for g in gradients]
         return gradients
 
-    def exclude_from_weight_decay(
-        self, var_list: Iterable[Variable] = (), var_names: Iterable[str] = ()
-    ) -> None:
+    def exclude_from_weight_decay(self, var_list: Iterable[Variable] = (), var_names: Iterable[str] = ()) -> None:
         """Leaves variables out of weight decay: those given, and those whose name contains one of ``var_names``.
 
         Names are looked up among the variables of ``build``, which must have been called.
@@ -225,7 +221,9 @@ class Optimizer(Configurable):
 def _rate(value: Any) -> Any:
     rate = np.float32(value)
     if not rate >= 0:
-        raise ValueError(f"learning_rate must be a number that is not negative, or a function of the step; got {value!r}.")
+        raise ValueError(
+            f"learning_rate must be a number that is not negative, or a function of the step; got {value!r}."
+        )
     return rate
 
 

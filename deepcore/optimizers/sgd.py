@@ -17,9 +17,7 @@ class SGD(Optimizer):
         kwargs: see ``Optimizer``.
     """
 
-    def __init__(
-        self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any
-    ) -> None:
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
         self.momentum = share("momentum", momentum, including_one=True)
         self.nesterov = nesterov
