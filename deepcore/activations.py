@@ -28,7 +28,7 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     Tensor([-2.,  1.,  6.], dtype=float32)
     """
     if (negative_slope, max_value, threshold) == (0.0, None, 0.0):
-        return ops.relu(x)  # type: ignore[no-any-return]
+        return ops.relu(x)
     x = ops.convert_to_tensor(x)
     below = negative_slope * (x - threshold) if negative_slope else ops.zeros_like(x)
     above = x if max_value is None else ops.minimum(x, max_value)
@@ -38,15 +38,15 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
 @_register()
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
     """x where positive, else ``negative_slope`` * x."""
-    return ops.leaky_relu(x) if negative_slope == 0.2 else relu(x, negative_slope)  # type: ignore[no-any-return]
+    return ops.leaky_relu(x) if negative_slope == 0.2 else relu(x, negative_slope)
 
 
 @_register()
 def elu(x: Any, alpha: float = 1.0) -> Tensor:
     """x where positive, else ``alpha`` * (exp(x) - 1)."""
     if alpha == 1.0:
-        return ops.elu(x)  # type: ignore[no-any-return]
-    return ops.relu(x) + alpha * ops.minimum(ops.elu(x), 0.0)  # type: ignore[no-any-return]
+        return ops.elu(x)
+    return ops.relu(x) + alpha * ops.minimum(ops.elu(x), 0.0)
 
 
 @_register()
@@ -70,25 +70,25 @@ def silu(x: Any) -> Tensor:
 @_register("hard_swish")
 def hard_silu(x: Any) -> Tensor:
     """x * hard_sigmoid(x). Howard et al. 2019."""
-    return ops.convert_to_tensor(x) * ops.hard_sigmoid(x)  # type: ignore[no-any-return]
+    return ops.convert_to_tensor(x) * ops.hard_sigmoid(x)
 
 
 @_register()
 def exponential(x: Any) -> Tensor:
     """e to the power x."""
-    return ops.exp(x)  # type: ignore[no-any-return]
+    return ops.exp(x)
 
 
 @_register()
 def log_sigmoid(x: Any) -> Tensor:
     """log(sigmoid(x)), stable at both ends."""
-    return -ops.softplus(-ops.convert_to_tensor(x))  # type: ignore[no-any-return]
+    return -ops.softplus(-ops.convert_to_tensor(x))
 
 
 @_register()
 def mish(x: Any) -> Tensor:
     """x * tanh(softplus(x)). Misra 2019."""
-    return ops.convert_to_tensor(x) * ops.tanh(ops.softplus(x))  # type: ignore[no-any-return]
+    return ops.convert_to_tensor(x) * ops.tanh(ops.softplus(x))
 
 
 relu6, selu, sigmoid, hard_sigmoid = map(_register(), (ops.relu6, ops.selu, ops.sigmoid, ops.hard_sigmoid))
@@ -124,7 +124,7 @@ def get(identifier: Any) -> Activation:
     >>> get("relu") is relu
     True
     """
-    return linear if identifier is None else registry.get(identifier)  # type: ignore[no-any-return]
+    return linear if identifier is None else registry.get(identifier)
 
 
 def serialize(activation: Activation) -> Any:

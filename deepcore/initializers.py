@@ -20,7 +20,7 @@ from deepcore.tensor import FLOATX, Tensor
 registry = Registry("initializer", "deepcore.initializers", callables=True)
 _register = registry.register
 
-# Standard deviation of a standard normal distribution cut at two; Johnson et al., Continuous Univariate Distributions 1.
+# Standard deviation of the standard normal distribution cut at two; Johnson et al. 1994, chapter 13.
 _TRUNCATED_STDDEV = 0.87962566103423978
 
 

@@ -19,7 +19,7 @@ def set_random_seed(seed: int) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
         raise ValueError(f"A seed is a whole number from 0 to 2**32 - 1; got {seed!r}.")
     python_random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002: scripts that draw from NumPy's old interface are meant
+    np.random.seed(seed)  # noqa: NPY002
     random.set_seed(seed)
 
 

@@ -76,7 +76,7 @@ class Variable(Tensor):
     @property
     def value(self) -> Tensor:
         """The variable as a plain tensor: the same memory, and gradients still arrive at the variable."""
-        return self.alias()  # type: ignore[attr-defined,no-any-return]
+        return self.alias()
 
     def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""

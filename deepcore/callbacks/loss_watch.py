@@ -52,7 +52,7 @@ class LossWatch(Callback):
                 self.warned = True
                 warnings.warn(
                     f"The loss is {value} in epoch {self.epoch + 1}, step {step}, and will hardly recover. Look for "
-                    "NaN or very large numbers in x, use a smaller learning rate, or clip the gradients (clipnorm=1.0).",
+                    "NaN or very large numbers in x, use a smaller learning rate, or clip gradients (clipnorm=1.0).",
                     RuntimeWarning,
                     stacklevel=2,
                 )

@@ -55,7 +55,7 @@ def serialize(layer: Layer) -> Any:
 
 def deserialize(config: Any) -> Layer:
     """A new layer of a configuration."""
-    return registry.deserialize(config)  # type: ignore[no-any-return]
+    return registry.deserialize(config)
 
 
 __all__ = [

@@ -11,6 +11,7 @@ from deepcore.layers.image import ImageLayer, padding_of, window_output
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import positive_int
 from deepcore.tensor import Tensor
+from deepcore.variable import Variable
 
 Sizes = int | Sequence[int]
 
@@ -40,7 +41,7 @@ class _Conv(ImageLayer):
         self.use_bias = use_bias
         self.bias_initializer = initializers.get(bias_initializer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.bias = None
+        self.bias: Variable | None = None
 
     @property
     def window(self) -> tuple[int, int]:
@@ -324,7 +325,7 @@ class Conv2DTranspose(_Conv):
         )
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        sizes = []
+        sizes: list[int | None] = []
         for i, size in enumerate(shape[1:3]):
             window, stride = self.window[i], self.strides[i]
             if size is None:

@@ -8,6 +8,7 @@ from deepcore import activations, initializers, ops, regularizers
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer, positive_int
 from deepcore.tensor import Tensor
+from deepcore.variable import Variable
 
 
 class Dense(Layer):
@@ -43,7 +44,7 @@ class Dense(Layer):
         self.bias_initializer = initializers.get(bias_initializer)
         self.kernel_regularizer = regularizers.get(kernel_regularizer)
         self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.bias = None
+        self.bias: Variable | None = None
         self.input_spec = InputSpec(min_ndim=2)
 
     def build(self, input_shape: Any) -> None:

@@ -29,7 +29,7 @@ def padding_of(value: Any) -> str:
     padding = value.lower() if isinstance(value, str) else value
     if padding not in PADDINGS:
         raise unknown_name("padding", value, PADDINGS)
-    return padding  # type: ignore[no-any-return]
+    return padding
 
 
 class ImageLayer(Layer):
@@ -83,7 +83,7 @@ def window_output(
     shape: tuple[Any, ...], window: Sequence[int], strides: Sequence[int], padding: str, channels: Any
 ) -> tuple[Any, ...]:
     """The shape after windows slide over [batch, height, width, ...]. Raises ``ValueError`` where none fits."""
-    sizes = []
+    sizes: list[int | None] = []
     for size, extent, stride in zip(shape[1:3], window, strides, strict=True):
         if size is None:
             sizes.append(None)

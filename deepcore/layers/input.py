@@ -56,7 +56,7 @@ class InputLayer(Layer):
         }
 
 
-def Input(  # noqa: N802: Keras's name
+def Input(  # noqa: N802
     shape: Sequence[int | None], batch_size: int | None = None, dtype: Any = None, name: str | None = None
 ) -> SymbolicTensor:
     """A tensor without values that says which shape a model expects. Arguments as for ``InputLayer``.

@@ -49,8 +49,8 @@ class Layer:
     ...
     ...     def call(self, x):
     ...         return x * self.factor
-    >>> Scale()([[1.0, 2.0]])
-    Tensor([[1., 2.]], dtype=float32)
+    >>> Scale()([[1.0, 2.0]]).tolist()
+    [[1.0, 2.0]]
     """
 
     input_spec: InputSpec | None = None
@@ -201,7 +201,7 @@ class Layer:
         return [np.array(v.numpy()) for v in self.weights]
 
     def set_weights(self, weights: Sequence[Any]) -> None:
-        """Writes ``weights``, in the order of ``weights``. Raises ``ValueError``, and writes nothing, if one misfits."""
+        """Writes all weights, in the order of ``weights``. Raises ``ValueError``, writing nothing, if one misfits."""
         own = self.weights
         if len(weights) != len(own):
             raise ValueError(
@@ -220,9 +220,7 @@ class Layer:
     def count_params(self) -> int:
         """How many numbers the weights hold. Raises ``ValueError`` while the layer is not built."""
         if not self.built and not self.weights:
-            raise ValueError(
-                f"Layer {self.name!r} has no weights to count yet: call it with data, or build() it first."
-            )
+            raise ValueError(f"Layer {self.name!r} has no weights to count yet: call it with data, or build() it.")
         return sum(v.size for v in self.weights)
 
     def sublayers(self) -> list[Layer]:
@@ -270,7 +268,7 @@ class Layer:
         outer = _training.get()
         if training is None:
             training = outer
-        accepts, default = _training_parameter(type(self))
+        accepts, default = _training_parameter(type(self))  # type: ignore[arg-type]
         if training is None:
             training = default
         tokens = _training.set(training), _depth.set(_depth.get() + 1)
@@ -278,7 +276,7 @@ class Layer:
             if _depth.get() == 1:
                 self._forget_losses()
             if args:
-                args = (map_leaves(self._input, _structure(args[0])), *args[1:])
+                args = (map_leaves(self._as_input, _structure(args[0])), *args[1:])
             if accepts and training is not None:
                 kwargs["training"] = bool(training)
             return self._run(args, kwargs)
@@ -307,7 +305,7 @@ class Layer:
             self.add_loss(self.activity_regularizer(output))
         return output
 
-    def _input(self, x: Any) -> Any:
+    def _as_input(self, x: Any) -> Any:
         if isinstance(x, SymbolicTensor) or x is None:
             return x
         tensor = x if isinstance(x, Tensor) else Tensor(x, device=self._home())
@@ -340,7 +338,7 @@ class Layer:
 
     @property
     def losses(self) -> list[Tensor]:
-        """Scalars of ``add_loss`` since the last call of the outermost layer, and the penalties on trainable weights."""
+        """Scalars of ``add_loss`` since the outermost call began, and the penalties on trainable weights."""
         penalties = [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
         return [*self._all_added_losses(), *penalties]
 

@@ -15,7 +15,7 @@ from deepcore.variable import Variable
 
 
 class _Normalization(Layer):
-    """gamma * (x - mean) / sqrt(variance + epsilon) + beta; ``scale`` and ``center`` say whether gamma and beta learn."""
+    """gamma * (x - mean) / sqrt(variance + epsilon) + beta; ``scale``: whether gamma learns, ``center``: beta."""
 
     def __init__(
         self,
@@ -140,7 +140,7 @@ class BatchNormalization(_Normalization):
             y, mean, variance = ops.batch_norm(x, gamma, beta, self.epsilon)
             with no_grad():
                 for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
-                    moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))  # type: ignore[operator]
+                    moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
         else:
             y = ops.batch_norm_inference(x, gamma, beta, self.moving_mean, self.moving_variance, self.epsilon)
         return y if last else ops.moveaxis(y, -1, self.axis)

@@ -37,12 +37,12 @@ class Dropout(Layer):
         if not training or self.rate == 0:
             return x
         if self.rate == 1:
-            return x * 0.0  # type: ignore[operator,no-any-return]
+            return x * 0.0
         if self.noise_shape is None:
             return ops.dropout(x, self.rate, self.seed_generator)
         sizes = [full if size is None else size for size, full in zip(self.noise_shape, x.shape, strict=True)]
         ones = Tensor.wrap(x.device.backend.xp.ones(sizes, x.dtype), x.device)
-        return x * ops.dropout(ones, self.rate, self.seed_generator)  # type: ignore[operator,no-any-return]
+        return x * ops.dropout(ones, self.rate, self.seed_generator)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

@@ -25,7 +25,7 @@ def _check_smoothing(label_smoothing: float) -> None:
 def _log_probabilities(y_pred: Tensor) -> Tensor:
     """Logarithms of probabilities over the last axis, made to sum to one and held away from 0 and 1."""
     normalized = y_pred / ops.sum(y_pred, -1, keepdims=True)
-    return ops.log(ops.clip(normalized, EPSILON, 1 - EPSILON))  # type: ignore[no-any-return]
+    return ops.log(ops.clip(normalized, EPSILON, 1 - EPSILON))
 
 
 def _check_binary(y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
@@ -91,7 +91,7 @@ def categorical_crossentropy(
         target = target * (1.0 - label_smoothing) + label_smoothing / target.shape[-1]
     if from_logits:
         return ops.softmax_cross_entropy(prediction, target)
-    return -ops.sum(target * _log_probabilities(prediction), -1)  # type: ignore[no-any-return]
+    return -ops.sum(target * _log_probabilities(prediction), -1)
 
 
 def _check_classes(y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
@@ -140,7 +140,7 @@ def sparse_categorical_crossentropy(y_true: Any, y_pred: Any, from_logits: bool 
             f"{labels.shape}."
         )
     target = ops.one_hot(labels, prediction.shape[-1], dtype=prediction.dtype)
-    return -ops.sum(target * _log_probabilities(prediction), -1)  # type: ignore[no-any-return]
+    return -ops.sum(target * _log_probabilities(prediction), -1)
 
 
 class BinaryCrossentropy(LossFunction):

@@ -51,7 +51,7 @@ def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | No
         values, weight = align(values, weight)
         while weight.ndim < values.ndim:
             weight = ops.expand_dims(weight, -1)
-        values = values * weight  # type: ignore[operator]
+        values = values * weight
     if reduction in (None, "none"):
         return values
     total = ops.sum(values)
@@ -59,8 +59,8 @@ def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | No
         return total
     if weight is not None and reduction == "mean_with_sample_weight":
         count = ops.sum(ops.broadcast_to(weight, values.shape))
-        return total / ops.where(ops.equal(count, 0), 1.0, count)  # type: ignore[operator,no-any-return]
-    return total * (1.0 / max(values.size, 1))  # type: ignore[operator,no-any-return]
+        return total / ops.where(ops.equal(count, 0), 1.0, count)
+    return total * (1.0 / max(values.size, 1))
 
 
 class Loss(Configurable):
@@ -114,7 +114,7 @@ class LossFunction(Loss):
         self.kwargs = kwargs
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
-        return self.fn(y_true, y_pred, **self.kwargs)  # type: ignore[no-any-return]
+        return self.fn(y_true, y_pred, **self.kwargs)
 
     def check_targets(self, y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
         check = getattr(self.fn, "check_targets", None)

@@ -70,10 +70,10 @@ def metric_of(identifier: Any, y_true_shape: tuple[int, ...], y_pred_shape: tupl
     if isinstance(identifier, str) and identifier in _BY_OUTPUT:
         binary, sparse, categorical = _BY_OUTPUT[identifier]
         if y_pred_shape[-1] == 1:
-            return binary(name=identifier)  # type: ignore[no-any-return]
+            return binary(name=identifier)
         if len(y_true_shape) < len(y_pred_shape) or (y_true_shape[-1] == 1 and y_pred_shape[-1] > 1):
-            return sparse(name=identifier)  # type: ignore[no-any-return]
-        return categorical(name=identifier)  # type: ignore[no-any-return]
+            return sparse(name=identifier)
+        return categorical(name=identifier)
     metric = get(identifier)
     if not isinstance(metric, Metric):
         return MeanMetricWrapper(metric)

@@ -45,7 +45,7 @@ class RootMeanSquaredError(Mean):
 
     def result(self) -> Tensor:
         with no_grad():
-            return ops.sqrt(super().result())  # type: ignore[no-any-return]
+            return ops.sqrt(super().result())
 
 
 class BinaryCrossentropy(MeanMetricWrapper):

@@ -72,7 +72,7 @@ def samplewise(values: Any, sample_weight: Any, dtype: Any) -> tuple[Tensor, Ten
         values, weight = align(values, weight)
         if values.ndim > weight.ndim:
             values = ops.mean(values, tuple(range(weight.ndim, values.ndim)))
-        values = values * weight  # type: ignore[operator]
+        values = values * weight
         if values.ndim > 1:
             weight = ops.mean(ops.broadcast_to(weight, values.shape), tuple(range(1, values.ndim)))
     if values.ndim > 1:
@@ -106,7 +106,7 @@ class Mean(Metric):
 
     def result(self) -> Tensor:
         with no_grad():
-            return self.total / ops.where(ops.equal(self.count, 0), 1.0, self.count)  # type: ignore[operator,no-any-return]
+            return self.total / ops.where(ops.equal(self.count, 0), 1.0, self.count)
 
 
 class Sum(Metric):

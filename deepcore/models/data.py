@@ -94,8 +94,8 @@ class ArrayData:
                         )
         self.steps = -(-self.samples // self.batch_size)
 
-    def split(self, share: float) -> tuple[ArrayData, ArrayData]:
-        """The first examples, and the last ``share`` of them for validation.
+    def split(self, share: float, last_batch_size: int | None = None) -> tuple[ArrayData, ArrayData]:
+        """The first examples, and the last ``share`` of them, for validation, in batches of ``last_batch_size``.
 
         Raises ``ValueError`` if the share is not between 0 and 1, or leaves one part empty.
         """
@@ -105,13 +105,13 @@ class ArrayData:
         if not 0 < at < self.samples:
             raise ValueError(f"validation_split={share} of {self.samples} examples leaves one of the two parts empty.")
 
-        def part(where: slice) -> ArrayData:
-            pieces = [
+        def part(where: slice, batch_size: int) -> ArrayData:
+            x, y, weight = (
                 None if a is None else map_leaves(lambda b: b[where], a) for a in (self.x, self.y, self.sample_weight)
-            ]
-            return ArrayData(*pieces, batch_size=self.batch_size)
+            )
+            return ArrayData(x, y, weight, batch_size)
 
-        return part(slice(None, at)), part(slice(at, None))
+        return part(slice(None, at), self.batch_size), part(slice(at, None), last_batch_size or self.batch_size)
 
     @property
     def input_shape(self) -> Any:

@@ -77,9 +77,5 @@ def _bytes(size: int) -> str:
     """
     if size < 1024:
         return f"{size} B"
-    value = float(size)
-    for unit in ("KB", "MB", "GB"):
-        value /= 1024
-        if value < 1024:
-            break
-    return f"{value:.2f} {unit}"
+    power = min((size.bit_length() - 1) // 10, 3)
+    return f"{size / 1024**power:.2f} {('KB', 'MB', 'GB')[power - 1]}"

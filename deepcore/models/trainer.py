@@ -232,18 +232,11 @@ class Trainer:
         if validation_split != 0 and validation_data is None:
             if isinstance(data, IterableData):
                 raise ValueError("validation_split needs arrays; with an iterable pass validation_data.")
-            data, validation = data.split(validation_split)
+            data, validation = data.split(validation_split, validation_batch_size)
         if class_weight is not None:
             _apply_class_weight(data, class_weight)
         if validation_data is not None:
             validation = _validation_data_of(validation_data, validation_batch_size or batch_size, validation_steps)
-        elif validation is not None and validation_batch_size is not None:
-            validation = ArrayData(
-                validation.x,
-                validation.y,
-                validation.sample_weight,
-                validation_batch_size,  # type: ignore[arg-type]
-            )
         with use_device(self.device):  # type: ignore[attr-defined]
             self._prepare(data, validation)
             if not self.trainable_weights and self.weights:  # type: ignore[attr-defined]
@@ -443,7 +436,7 @@ class Trainer:
             if part is None:
                 continue
             shapes = part.input_shape
-            if not self.built:  # type: ignore[has-type]
+            if not self.built:  # type: ignore[attr-defined]
                 self.build(shapes)  # type: ignore[attr-defined]
             with no_grad():
                 output_shape = self.compute_output_shape(shapes)  # type: ignore[attr-defined]
@@ -527,7 +520,8 @@ def _validation_data_of(data: Any, batch_size: int | None, steps: int | None) ->
             "validation_data is (x, y) or (x, y, sample_weight), or an iterable of batches; got "
             f"{type(data).__name__}{f' of {len(data)}' if hasattr(data, '__len__') else ''}."
         )
-    return ArrayData(*data, batch_size=batch_size)
+    x, y, sample_weight = (*data, None)[:3]
+    return ArrayData(x, y, sample_weight, batch_size)
 
 
 def _apply_class_weight(data: Data, class_weight: Mapping[int, float]) -> None:

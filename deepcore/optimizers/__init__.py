@@ -16,7 +16,7 @@ for _class in (Adagrad, Adam, AdamW, RMSprop, SGD):
 
 def get(identifier: Any) -> Optimizer:
     """The optimizer of a name, a configuration or a class."""
-    return registry.get(identifier.lower() if isinstance(identifier, str) else identifier)  # type: ignore[no-any-return]
+    return registry.get(identifier.lower() if isinstance(identifier, str) else identifier)
 
 
 def serialize(optimizer: Optimizer) -> Any:
@@ -26,7 +26,7 @@ def serialize(optimizer: Optimizer) -> Any:
 
 def deserialize(config: Any) -> Optimizer:
     """The optimizer of a configuration."""
-    return registry.deserialize(config)  # type: ignore[no-any-return]
+    return registry.deserialize(config)
 
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]
