@@ -19,7 +19,6 @@ from deepcore.benchmarks.suite import SUITES
 
 CHOSEN = "▸"
 _PIPE_WIDTH = 10_000
-_NARROWEST_WHY = 24
 _GAP = 3
 
 
@@ -47,6 +46,7 @@ class Column:
         rank: columns of the highest rank go first when the width does not hold all; rank 0 stays.
         style: of its cells.
         flexible: whether its cells may be narrower than their text.
+        least: characters that a flexible column needs to be worth showing.
         wraps: whether a narrow cell goes on in the next line, or is cut short.
         repeats: whether a cell equal to the one above it is shown again.
     """
@@ -57,6 +57,7 @@ class Column:
     style: str = ""
     flexible: bool = False
     wraps: bool = True
+    least: int = 24
     repeats: bool = True
 
 
@@ -90,7 +91,7 @@ def render(
             no_wrap=plain or not (column.flexible and column.wraps),
             overflow="fold" if column.wraps else "ellipsis",
             header_style="bold",
-            width=widths[i] if plain or not column.flexible else max(1, min(widths[i], out.width - taken)),
+            width=widths[i] if plain or not column.flexible else max(1, min(widths[i], out.width - taken - _GAP)),
         )
     above: list[Cell] = []
     for row in rows:
@@ -119,11 +120,11 @@ def _width(column: Column, cells: Sequence[Cell]) -> int:
 
 
 def _needed(columns: Sequence[Column], widths: Sequence[int]) -> int:
-    """The least width at which the columns stand side by side, a flexible one at least ``_NARROWEST_WHY`` wide."""
+    """The least width at which the columns stand side by side, a flexible one ``least`` wide."""
     least = [
-        min(width, _NARROWEST_WHY) if column.flexible else width for column, width in zip(columns, widths, strict=True)
+        min(width, column.least) if column.flexible else width for column, width in zip(columns, widths, strict=True)
     ]
-    return sum(least) + _GAP * (len(least) - 1)
+    return sum(least) + _GAP * len(least)  # with the gap after the last, which older versions of rich count
 
 
 _COLUMNS = (
@@ -137,7 +138,7 @@ _COLUMNS = (
     Column("GB/s", right=True, rank=3),
     Column("max error", right=True, rank=5),
     Column("bound", right=True, rank=7),
-    Column("why", rank=6, style="dim", flexible=True, wraps=False),
+    Column("why", rank=6, style="dim", flexible=True, wraps=False, least=44),
 )
 
 

@@ -43,15 +43,14 @@ class Device:
         if self.kind == "cpu":
             return numpy_backend()
         if self.kind == "emulator":
-            raise DeviceUnavailableError(_EMULATOR_REASON)
+            raise DeviceUnavailableError(
+                f"device 'emulator' was asked for, but {_EMULATOR_REASON}. device='cpu' works everywhere."
+            )
         cuda.require(str(self))
         raise AssertionError("cuda.require accepts no device before the CUDA backend exists")
 
 
-_EMULATOR_REASON = (
-    "device 'emulator' was asked for, but this version of deepcore has no CUDA kernels to emulate yet. "
-    "device='cpu' works everywhere."
-)
+_EMULATOR_REASON = "this version of deepcore has no CUDA kernels to emulate yet"
 DeviceLike: TypeAlias = Device | str
 CPU = Device("cpu")
 _current: ContextVar[Device | None] = ContextVar("deepcore_device", default=None)

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.backend.numpy.random import blocks_used
+from deepcore.backend.contract import blocks_used
 from deepcore.device import DeviceLike, as_device, current_device
 from deepcore.tensor import FLOATX, Tensor
 

@@ -129,12 +129,11 @@ class Primitive:
         requires_grad = False
         for tensor in inputs:
             if tensor is not None:
-                if tensor.device != device:
+                if tensor.device is not device and tensor.device != device:
                     raise device_mismatch(self.name, inputs)
                 requires_grad = requires_grad or tensor.requires_grad
-        result = self.forward(
-            device.backend, *[None if tensor is None else tensor.data for tensor in inputs], **attributes
-        )
+        arrays = [None if tensor is None else tensor.data for tensor in inputs]
+        result = self.forward(device.backend, *arrays, **attributes)
         if not (requires_grad and is_recording()):
             if len(self.outputs) == 1:
                 return Tensor.wrap(result, device)

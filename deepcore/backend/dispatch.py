@@ -172,15 +172,18 @@ def forced(op: str) -> str | None:
     return None
 
 
-def choose(op: str, dtype: str, geometry: Any, device: str = "cpu") -> Implementation:
+def choose(op: str, dtype: Any, geometry: Any, device: str = "cpu") -> Implementation:
     """The implementation that a call takes: the forced one, else the cheapest that supports it.
 
-    Raises ``UnsupportedCallError`` with every reason if none does.
+    ``dtype`` is a NumPy dtype or its name. Raises ``UnsupportedCallError`` with every reason if none does.
     """
+    # Decided once for each key: a layer asks thousands of times with the same sizes. The name of a dtype takes NumPy
+    # longer to spell than everything else here, so it is spelled only to decide.
     key = (op, dtype, geometry, device, forced(op) if _forced.get() else None)
     chosen = _choices.get(key)
     if chosen is None:
-        chosen = _choices[key] = _choose(Call(op, dtype, geometry), device)
+        name = dtype if isinstance(dtype, str) else dtype.name
+        chosen = _choices[key] = _choose(Call(op, name, geometry), device)
         if len(_choices) > 10_000:  # a stream of ever new shapes must not grow without bound
             _choices.clear()
     return chosen

@@ -10,6 +10,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -140,11 +141,12 @@ def explain(
     Args:
         op: an operation with all its directions (``"conv2d"``) or one direction (``"conv2d_dgrad"``).
         *operands: the arrays of the forward call, or only their shapes as tuples of ints: x [N, H, W, C] and
-            w [R, S, C / groups, K] for ``conv2d``, x for pooling, a and b for ``matmul``.
+            w [R, S, C / groups, K] for ``conv2d``, a and b for ``matmul``, table and ids for an embedding, x for all
+            others.
         dtype: of the arrays; taken from the first array, else ``"float32"``.
         device: ``"cpu"``, ``"cuda"`` or ``"emulator"``; taken from the first array, else ``"cpu"``.
         **options: as the operation takes them: ``strides``, ``padding``, ``dilation``, ``groups``, ``pool_size``,
-            ``transpose_a``, ``transpose_b``.
+            ``transpose_a``, ``transpose_b``, ``axes``.
 
     Raises:
         ValueError: for an unknown operation, device or dtype, or sizes that do not fit together.
@@ -212,7 +214,19 @@ def _rows(x: Any) -> Any:
 
 
 def _flat(x: Any) -> Any:
-    return FlatGeometry(RowsGeometry.of(x, 0).rows)
+    return FlatGeometry(math.prod(x))
+
+
+def _reduction(x: Any, axes: Any = None) -> Any:
+    reduced = range(len(x)) if axes is None else {axis % len(x) for axis in ([axes] if isinstance(axes, int) else axes)}
+    kept = math.prod(size for axis, size in enumerate(x) if axis not in reduced)
+    return RowsGeometry(kept, math.prod(x) // kept)
+
+
+def _embedding(table: Any, ids: Any) -> Any:
+    if len(table) != 2:
+        raise ValueError(f"an embedding expects a table of rank 2, [vocabulary, features]; got shape {table}.")
+    return RowsGeometry(math.prod(ids), table[1])
 
 
 def _builder(op: str) -> Callable[..., Any]:
@@ -223,6 +237,10 @@ def _builder(op: str) -> Callable[..., Any]:
         return _pool2d
     if name == "matmul":
         return _matmul
+    if name.startswith("reduce_"):
+        return _reduction
+    if name.startswith("embedding_"):
+        return _embedding
     return _flat if name == "dropout" or name.startswith("random_") or name.endswith("_update") else _rows
 
 

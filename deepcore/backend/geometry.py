@@ -57,8 +57,26 @@ def resolve_padding(padding: Padding, size: Pair, window: Pair, strides: Pair) -
     return rows, columns
 
 
+class _SlidingWindow:
+    """What convolution and pooling have in common: how many windows fit."""
+
+    height: int
+    width: int
+    window: Pair
+    strides: Pair
+    padding: tuple[Pair, Pair]
+
+    @cached_property
+    def out_height(self) -> int:
+        return (self.height + sum(self.padding[0]) - self.window[0]) // self.strides[0] + 1
+
+    @cached_property
+    def out_width(self) -> int:
+        return (self.width + sum(self.padding[1]) - self.window[1]) // self.strides[1] + 1
+
+
 @dataclass(frozen=True)
-class Conv2DGeometry:
+class Conv2DGeometry(_SlidingWindow):
     """A 2-D convolution (cross-correlation): x [N, H, W, C], w [R, S, C / groups, K] -> y [N, P, Q, K].
 
     One geometry serves all three directions: fprop makes y, dgrad makes x's gradient, wgrad makes w's.
@@ -119,20 +137,12 @@ class Conv2DGeometry:
         return cls(n, h, w, c, k, r, s, stride_pair, ends, dilation_pair, groups)
 
     @cached_property
-    def window(self) -> Pair:
+    def window(self) -> Pair:  # type: ignore[override]  # there a field, here it follows from kernel and dilation
         """Height and width that a dilated kernel spans, in pixels."""
         return (
             (self.kernel_height - 1) * self.dilation[0] + 1,
             (self.kernel_width - 1) * self.dilation[1] + 1,
         )
-
-    @cached_property
-    def out_height(self) -> int:
-        return (self.height + sum(self.padding[0]) - self.window[0]) // self.strides[0] + 1
-
-    @cached_property
-    def out_width(self) -> int:
-        return (self.width + sum(self.padding[1]) - self.window[1]) // self.strides[1] + 1
 
     @property
     def x_shape(self) -> tuple[int, int, int, int]:
@@ -169,7 +179,7 @@ class Conv2DGeometry:
 
 
 @dataclass(frozen=True)
-class Pool2DGeometry:
+class Pool2DGeometry(_SlidingWindow):
     """2-D pooling: x [N, H, W, C] -> y [N, P, Q, C]. Max pooling pads with -inf; average pooling leaves padding out."""
 
     batch: int
@@ -207,14 +217,6 @@ class Pool2DGeometry:
             raise ValueError(f"pooling: padding {ends} must be smaller than the window {window}.")
         return cls(n, h, w, c, window, stride_pair, ends)
 
-    @cached_property
-    def out_height(self) -> int:
-        return (self.height + sum(self.padding[0]) - self.window[0]) // self.strides[0] + 1
-
-    @cached_property
-    def out_width(self) -> int:
-        return (self.width + sum(self.padding[1]) - self.window[1]) // self.strides[1] + 1
-
     @property
     def x_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.height, self.width, self.channels
@@ -222,6 +224,11 @@ class Pool2DGeometry:
     @property
     def y_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.out_height, self.out_width, self.channels
+
+    @property
+    def argmax_dtype(self) -> str:
+        """The smallest dtype that a position in the window fits."""
+        return "uint8" if self.window[0] * self.window[1] <= 256 else "int32"
 
     @property
     def flops(self) -> int:

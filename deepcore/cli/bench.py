@@ -37,33 +37,45 @@ def ops(
     suite: Annotated[
         list[str] | None,
         typer.Option(
-            help="lenet, alexnet, vgg16, resnet50, mobilenet, deepbench or all; repeatable. A selection by default."
+            metavar="NAME",
+            help="lenet, alexnet, vgg16, resnet50, mobilenet, deepbench or all; repeatable. A selection by default.",
         ),
     ] = None,
-    layer: Annotated[list[str] | None, typer.Option(help="Layers by name or pattern: conv1*; repeatable.")] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Layers by name or pattern: conv1*; repeatable.")
+    ] = None,
     op: Annotated[
-        list[str] | None, typer.Option(help="conv2d, max_pool2d, avg_pool2d, matmul or one direction; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="OP", help="conv2d, max_pool2d, avg_pool2d, matmul or one direction; repeatable."),
     ] = None,
     direction: Annotated[
-        list[str] | None, typer.Option(help="fprop, dgrad, wgrad or all (the default); repeatable.")
+        list[str] | None, typer.Option(metavar="WAY", help="fprop, dgrad, wgrad or all (the default); repeatable.")
     ] = None,
-    batch: Annotated[int | None, typer.Option(min=1, help="Images a call; each suite has its own otherwise.")] = None,
-    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
-    device: Annotated[str, typer.Option(help="Where to run: cpu.")] = "cpu",
+    batch: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Images a call; each suite has its own otherwise.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(metavar="NAME", help="float32 or float64.")] = "float32",
+    device: Annotated[str, typer.Option(metavar="NAME", help="Where to run: cpu.")] = "cpu",
     implementation: Annotated[
-        list[str] | None, typer.Option(help="Measure this one instead of what dispatch chooses; repeatable.")
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Measure this one instead of what dispatch chooses; repeatable."),
     ] = None,
     all_implementations: Annotated[
         bool, typer.Option("--all-implementations", "-a", help="Measure every implementation that serves the call.")
     ] = False,
-    repeats: Annotated[int, typer.Option(min=1, help="The most calls a row.")] = 50,
-    seconds: Annotated[float, typer.Option(min=0.0, help="Time a row may take, but at least three calls.")] = 0.3,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="The most calls a row.")] = 50,
+    seconds: Annotated[
+        float, typer.Option(min=0.0, metavar="S", help="Seconds a row may take, but at least three calls.")
+    ] = 0.3,
     cold: Annotated[
         bool, typer.Option("--cold/--warm", help="Inputs come from memory (cold) or may be in a cache (warm).")
     ] = True,
-    json: Annotated[Path | None, typer.Option(help="Append rows to this file of JSON lines as they finish.")] = None,
+    json: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Append rows to this file of JSON lines as they finish.")
+    ] = None,
     output_dir: Annotated[
-        Path | None, typer.Option(help="Keep rows and tables in new files in this folder, named by the time.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Keep rows and tables in new files in this folder, named by the time."),
     ] = None,
 ) -> None:
     """Measure convolution, pooling and matrix products on layers of well-known networks.

@@ -12,15 +12,15 @@ from deepcore.cli.terminal import fail, pair, sentences, shape
 def explain(
     op: Annotated[str, typer.Argument(help="conv2d, max_pool2d, avg_pool2d, matmul, …, or one direction of it.")],
     shapes: Annotated[list[str], typer.Argument(help="Sizes of the operands, such as 32x224x224x3 3x3x3x64.")],
-    strides: Annotated[str | None, typer.Option(help="2, or height x width: 2x1.")] = None,
-    padding: Annotated[str | None, typer.Option(help="same, valid, 1, or height x width: 1x2.")] = None,
-    dilation: Annotated[str | None, typer.Option(help="2, or height x width: 2x1.")] = None,
-    groups: Annotated[int | None, typer.Option(help="Groups of a convolution.")] = None,
-    pool_size: Annotated[str | None, typer.Option(help="Window of a pooling: 2, or 3x2.")] = None,
+    strides: Annotated[str | None, typer.Option(metavar="SIZE", help="2, or height x width: 2x1.")] = None,
+    padding: Annotated[str | None, typer.Option(metavar="PAD", help="same, valid, 1, or height x width: 1x2.")] = None,
+    dilation: Annotated[str | None, typer.Option(metavar="SIZE", help="2, or height x width: 2x1.")] = None,
+    groups: Annotated[int | None, typer.Option(metavar="N", help="Groups of a convolution.")] = None,
+    pool_size: Annotated[str | None, typer.Option(metavar="SIZE", help="Window of a pooling: 2, or 3x2.")] = None,
     transpose_a: Annotated[bool, typer.Option("--transpose-a", help="The left matrix is stored transposed.")] = False,
     transpose_b: Annotated[bool, typer.Option("--transpose-b", help="The right matrix is stored transposed.")] = False,
-    dtype: Annotated[str, typer.Option(help="float16, float32, float64.")] = "float32",
-    device: Annotated[str, typer.Option(help="Where the arrays are: cpu, cuda or emulator.")] = "cpu",
+    dtype: Annotated[str, typer.Option(metavar="NAME", help="float16, float32, float64.")] = "float32",
+    device: Annotated[str, typer.Option(metavar="NAME", help="Where the arrays are: cpu, cuda or emulator.")] = "cpu",
 ) -> None:
     """Say which implementation a call takes and why, and why not the others, for every direction.
 

@@ -361,7 +361,10 @@ class Layer:
                 f"{type(self).__name__}.__init__ takes arguments of its own, so the class must implement "
                 "get_config(): return {**super().get_config(), 'argument': self.argument, ...}."
             )
-        return {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+        if self.activity_regularizer is not None:
+            config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        return config
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:

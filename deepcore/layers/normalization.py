@@ -191,7 +191,7 @@ class LayerNormalization(_Normalization):
             gamma_regularizer,
             **kwargs,
         )
-        self.axis = axis if isinstance(axis, int) else list(axis)
+        self.axis = [axis] if isinstance(axis, int) else list(axis)
 
     def build(self, input_shape: Any) -> None:
         axes = self._axes(len(input_shape))
@@ -199,10 +199,10 @@ class LayerNormalization(_Normalization):
         self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
 
     def _axes(self, rank: int) -> tuple[int, ...]:
-        given = [self.axis] if isinstance(self.axis, int) else self.axis
-        if any(not -rank <= a < rank for a in given) or len({a % rank for a in given}) != len(given) or not given:
+        axes = tuple(a % rank for a in self.axis)
+        if any(not -rank <= a < rank for a in self.axis) or len(set(axes)) != len(axes) or not axes:
             raise ValueError(f"axis={self.axis} must name different axes of an input of rank {rank}.")
-        return tuple(a % rank for a in given)
+        return axes
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.compute_dtype)

@@ -396,7 +396,7 @@ class Trainer:
         class_weight: Mapping[int, float] | None = None,
         return_dict: bool = False,
     ) -> Any:
-        """One step on one batch. Loss and metrics are means since the last ``reset_metrics``, as in Keras."""
+        """One step on one batch. Returns its loss, or a list of loss and metrics, or a dictionary."""
         self._require_compiled("train_on_batch")
         data = _data_of(x, y, sample_weight, None, None)
         if class_weight is not None:
@@ -404,7 +404,7 @@ class Trainer:
         return self._on_batch(self.train_step, data, return_dict)
 
     def test_on_batch(self, x: Any, y: Any = None, sample_weight: Any = None, return_dict: bool = False) -> Any:
-        """Loss and metrics of one batch, as means since the last ``reset_metrics``."""
+        """The loss of one batch, or a list of loss and metrics, or a dictionary."""
         self._require_compiled("test_on_batch")
         with no_grad():
             return self._on_batch(self.test_step, _data_of(x, y, sample_weight, None, None), return_dict)
@@ -419,6 +419,7 @@ class Trainer:
     def _on_batch(self, step: Any, data: Data, return_dict: bool) -> Any:
         with use_device(self.device):  # type: ignore[attr-defined]
             self._prepare(data)
+            self.reset_metrics()
             logs = {name: float(value) for name, value in step(self._whole(data)).items()}
         return logs if return_dict else _flat(logs)
 

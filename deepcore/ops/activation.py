@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deepcore.autograd.primitive import Keeps, primitive
-from deepcore.backend.numpy.activation import ACTIVATIONS as EPILOGUES
+from deepcore.backend.contract import ACTIVATIONS as EPILOGUES
 from deepcore.errors import unknown_name
 from deepcore.ops.elementwise import abs as _abs
 from deepcore.ops.elementwise import cast, exp, less, sum_to

@@ -127,6 +127,7 @@ class Adam(Optimizer):
     """
 
     slots = ("momentum", "velocity")
+    slots_by_weight = True
 
     def __init__(
         self,

@@ -11,9 +11,9 @@ from deepcore import ops
 from deepcore.autograd import no_grad
 from deepcore.backend import Backend
 from deepcore.device import CPU
-from deepcore.naming import snake_case, unique_name
+from deepcore.naming import name_scope, snake_case, unique_name
 from deepcore.registry import Configurable
-from deepcore.tensor import FLOATX, Tensor
+from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
 Arrays = list[Any]
@@ -37,6 +37,7 @@ class Optimizer(Configurable):
     """
 
     slots: tuple[str, ...] = ()
+    slots_by_weight = False  # whether ``variables`` has all slots of a weight together, as Keras has them for Adam
 
     def __init__(
         self,
@@ -60,10 +61,12 @@ class Optimizer(Configurable):
         self.weight_decay, self.clipnorm = weight_decay, clipnorm
         self.clipvalue, self.global_clipnorm = clipvalue, global_clipnorm
         # Both are read by the host in every step, so they stay there.
-        self.iterations = Variable(0, dtype="int64", trainable=False, name="iteration", device=CPU)
+        with name_scope((self.name,)):
+            self.iterations = Variable(0, dtype="int64", trainable=False, name="iteration", device=CPU)
         self._schedule = learning_rate if callable(learning_rate) and not isinstance(learning_rate, Tensor) else None
         first = self._schedule(0) if self._schedule is not None else learning_rate
-        self._learning_rate = Variable(_rate(first), dtype=FLOATX, trainable=False, name="learning_rate", device=CPU)
+        with name_scope((self.name,)):
+            self._learning_rate = Variable(_rate(first), trainable=False, name="learning_rate", device=CPU)
         self._parameters: list[Variable] = []
         self._slots: dict[str, list[Variable]] = {}
         self._position: dict[int, int] = {}
@@ -85,11 +88,9 @@ class Optimizer(Configurable):
     @property
     def variables(self) -> list[Variable]:
         """The step, the learning rate, and what is kept for each weight: all that a checkpoint needs."""
-        kept = [v for position in range(len(self._parameters)) for v in self._kept(position)]
-        return [self.iterations, self._learning_rate, *kept]
-
-    def _kept(self, position: int) -> list[Variable]:
-        return [self._slots[slot][position] for slot in self.slots]
+        columns = [self._slots[slot] for slot in self.slots] if self.built else []
+        rows = zip(*columns, strict=True) if self.slots_by_weight else columns
+        return [self.iterations, self._learning_rate, *(v for row in rows for v in row)]
 
     @property
     def built(self) -> bool:
@@ -100,18 +101,13 @@ class Optimizer(Configurable):
         """Makes what is kept for each of ``variables``; called by the first ``apply``."""
         self._parameters = list(variables)
         self._position = {id(v): i for i, v in enumerate(self._parameters)}
-        self._slots = {
-            slot: [
-                Variable(
-                    v.device.backend.xp.full(v.shape, self.initial_value(slot), v.dtype),
-                    trainable=False,
-                    name=f"{v.path.replace('/', '_')}_{slot}",
-                    device=v.device,
-                )
-                for v in self._parameters
-            ]
-            for slot in self.slots
-        }
+        with name_scope((self.name,)):
+            self._slots = {slot: [self._slot(slot, v) for v in self._parameters] for slot in self.slots}
+
+    def _slot(self, slot: str, weight: Variable) -> Variable:
+        start = weight.device.backend.xp.full(weight.shape, self.initial_value(slot), weight.dtype)
+        name = f"{weight.path.replace('/', '_')}_{slot}"
+        return Variable(start, trainable=False, name=name, device=weight.device)
 
     def initial_value(self, slot: str) -> float:
         """What a slot's arrays start with."""

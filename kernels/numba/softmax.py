@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from deepcore.kernels.numba.elementary import exp
+from deepcore.kernels.numba.elementary import difference, exp
 from deepcore.kernels.numba.jit import inline, parallel, prange
 
 
@@ -21,7 +21,7 @@ def softmax_row(x, y, row, largest):
     """Writes the softmax of a row and returns the sum of its exponentials."""
     total = type(largest)(0)
     for column in range(x.shape[1]):
-        y[row, column] = exp(x[row, column] - largest)
+        y[row, column] = exp(difference(x[row, column], largest))
         total += y[row, column]
     scale = type(largest)(1) / total
     for column in range(x.shape[1]):
@@ -56,10 +56,10 @@ def softmax_dgrad(dy, y, dx):
 def log_softmax_row(x, y, row, largest):
     total = type(largest)(0)
     for column in range(x.shape[1]):
-        total += exp(x[row, column] - largest)
+        total += exp(difference(x[row, column], largest))
     shift = math.log(total)
     for column in range(x.shape[1]):
-        y[row, column] = x[row, column] - largest - shift
+        y[row, column] = difference(difference(x[row, column], largest), shift)
 
 
 @parallel
@@ -91,14 +91,14 @@ def cross_entropy_of_classes_fprop(logits, targets, loss, probabilities):
     for row in prange(logits.shape[0]):
         largest = row_max(logits, row)
         total = softmax_row(logits, probabilities, row, largest)
-        loss[row] = math.log(total) - (logits[row, targets[row]] - largest)
+        loss[row] = difference(math.log(total), difference(logits[row, targets[row]], largest))
 
 
 @inline
 def weighted_loss(logits, targets, row, largest, log_total):
     total = type(largest)(0)
     for column in range(logits.shape[1]):
-        total += targets[row, column] * (log_total - (logits[row, column] - largest))
+        total += targets[row, column] * difference(log_total, difference(logits[row, column], largest))
     return total
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from deepcore.benchmarks.case import cases_of
 from deepcore.benchmarks.clock import FEWEST_ROUNDS
-from deepcore.benchmarks.device import open_device
+from deepcore.benchmarks.device import Device, open_device
 from deepcore.benchmarks.run import Setting, measure, plan
 from deepcore.benchmarks.suite import Conv, Dense, Gemm, Pool, Suite
 
@@ -155,6 +155,42 @@ def test_cold_calls_get_fresh_copies_and_warm_calls_the_same(cpu, plant, genuine
         assert row.cache == ("cold" if cold else "warm")
         assert row.repeats == FEWEST_ROUNDS
         assert len(set(addresses[1:])) == distinct  # the first address is the gate's own copy
+
+
+class Remote(Device):
+    """A device with memory of its own and two clocks; it keeps count of what crosses."""
+
+    name = "remote"
+    clocks = ("kernel", "transfers")
+
+    def __init__(self):
+        super().__init__()
+        self.sent = self.waited = 0
+
+    def to_device(self, array):
+        self.sent += 1
+        return array.copy()
+
+    def synchronize(self):
+        self.waited += 1
+
+    def seconds(self, clock, call, rotation):
+        return super().seconds(clock, call, rotation) + (1.0 if clock == "transfers" else 0.0)
+
+    def transfer_bytes(self, clock, inputs, outputs):
+        return sum(array.nbytes for array in (*inputs, *outputs)) if clock == "transfers" else 0
+
+
+def test_a_device_brings_its_own_clocks_and_transfers():
+    remote = Remote()
+    one = case("dense", "fprop")
+    (job,) = plan([one], remote)
+    kernel, transfers = measure(job, remote, QUICK)
+    assert (kernel.clock, transfers.clock) == ("kernel", "transfers")
+    assert (kernel.device, kernel.transfer_bytes, transfers.transfer_bytes) == ("remote", 0, one.bytes)
+    assert kernel.p50 < 1.0 < transfers.p50
+    assert remote.sent == 3  # both operands for the gate, then the rotation's one buffer
+    assert remote.waited == 1 + 2 * 2 * (1 + QUICK.repeats)  # the gate; around each call, on each clock
 
 
 def test_rates_count_the_least_work():

@@ -17,7 +17,12 @@ def run(monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
 
+    try:
+        runner = CliRunner(mix_stderr=False)  # click before 8.2 mixes the streams otherwise, and later ones never do
+    except TypeError:
+        runner = CliRunner()
+
     def invoke(*arguments):
-        return CliRunner().invoke(app, [str(argument) for argument in arguments])
+        return runner.invoke(app, [str(argument) for argument in arguments])
 
     return invoke

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from deepcore.backend.dispatch import Call, choose, use_implementation
-from deepcore.backend.explain import explain, matmul_gradients
-from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry, Pool2DGeometry
+from deepcore.backend.dispatch import Call, choose, family, operations, use_implementation
+from deepcore.backend.explain import explain, load_records, matmul_gradients
+from deepcore.backend.geometry import Conv2DGeometry, FlatGeometry, MatmulGeometry, Pool2DGeometry, RowsGeometry
 
 
 def test_every_direction_is_explained_as_dispatch_decides():
@@ -25,6 +25,32 @@ def test_arrays_bring_their_dtype_and_one_direction_can_be_asked_for():
     assert explanation.dtype == section.call.dtype == "float64"
     assert section.call.geometry == Pool2DGeometry.of(x.shape, 2)
     assert explain("max_pool2d_fprop", x, dtype="float32").dtype == "float32"
+
+
+@pytest.mark.parametrize(
+    ("op", "shapes", "options", "geometry"),
+    [
+        ("softmax", [(4, 3, 10)], {}, RowsGeometry(12, 10)),
+        ("reduce_sum", [(4, 3, 10)], {"axes": (0, -1)}, RowsGeometry(3, 40)),
+        ("reduce_max", [(4, 3, 10)], {}, RowsGeometry(1, 120)),
+        ("embedding_gather", [(100, 16), (4, 7)], {}, RowsGeometry(28, 16)),
+        ("dropout", [(4, 3, 10)], {}, FlatGeometry(120)),
+    ],
+)
+def test_operations_of_rows_and_of_elements(op, shapes, options, geometry):
+    for section in explain(op, *shapes, **options).sections:
+        assert section.call.geometry == geometry
+        assert section.chosen is not None
+
+
+def test_every_operation_can_be_explained():
+    load_records()
+    operands = {"conv2d": [(2, 8, 8, 4), (3, 3, 4, 4)], "matmul": [(8, 4), (4, 8)]}
+    for op in operations():
+        shapes = operands.get(family(op), [(8, 4), (5,)] if op.startswith("embedding") else [(2, 8, 8, 4)])
+        for section in explain(op, *shapes).sections:
+            assert section.chosen.implementation.op == section.call.op
+            assert section.sizes
 
 
 def test_the_text_says_which_and_why_and_why_not(plant):

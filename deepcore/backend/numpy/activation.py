@@ -9,18 +9,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.contract import ACTIVATIONS, LEAKY_RELU_SLOPE, SELU_ALPHA, SELU_SCALE
+from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
+from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, loop_cost, numpy_cost, sum_rows, widen
+from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, quiet, sum_rows, widen
 from deepcore.errors import unknown_name
 
-__all__ = ["ACTIVATIONS", "activation_dgrad", "bias_activation", "bias_activation_dgrad"]
-
-# Constants of Keras 3; those of selu are from Klambauer et al. 2017, "Self-Normalizing Neural Networks".
-LEAKY_RELU_SLOPE = 0.2
-SELU_ALPHA = 1.6732632423543772
-SELU_SCALE = 1.0507009873554805
+__all__ = ["activation_dgrad", "bias_activation", "bias_activation_dgrad"]
 
 
 def bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str) -> np.ndarray:
@@ -62,7 +59,7 @@ def activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarr
     if activation == "linear":
         return contiguous(dy)
     geometry = RowsGeometry.of(y.shape)
-    return choose("activation_dgrad", y.dtype.name, geometry).function(dy, y, activation)
+    return choose("activation_dgrad", y.dtype, geometry).function(dy, y, activation)
 
 
 def bias_activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
@@ -81,13 +78,13 @@ def bias_activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> tup
     """
     _require_known(activation)
     geometry = RowsGeometry.of(y.shape)
-    return choose("bias_activation_dgrad", y.dtype.name, geometry).function(dy, y, activation)
+    return choose("bias_activation_dgrad", y.dtype, geometry).function(dy, y, activation)
 
 
 def _bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
     _require_known(activation)
     geometry = RowsGeometry.of(x.shape)
-    return choose("bias_activation", x.dtype.name, geometry).function(x, bias, activation, out)
+    return choose("bias_activation", x.dtype, geometry).function(x, bias, activation, out)
 
 
 def _require_known(activation: str) -> None:
@@ -247,7 +244,7 @@ _BACKWARD: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], None]] = {
     "exponential": _exponential_dgrad,
     "softplus": _softplus_dgrad,
 }
-ACTIVATIONS = tuple(_FORWARD)
+assert tuple(_FORWARD) == ACTIVATIONS
 
 
 def _numpy_cost(call: Call) -> float:
@@ -260,7 +257,7 @@ def _bias_activation_numpy(x: np.ndarray, bias: np.ndarray | None, activation: s
     source = contiguous(x).reshape(target.shape)
     bias = None if bias is None else np.tile(bias, target.shape[1] // bias.size)
     apply = _FORWARD[activation]
-    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity flow on, as in compiled loops
+    with quiet():
         for block in blocks(target.shape[0], target.strides[0]):
             z = target[block]
             if bias is not None:
@@ -275,7 +272,7 @@ def _bias_activation_numpy(x: np.ndarray, bias: np.ndarray | None, activation: s
 def _activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
     dz = np.empty(y.shape, y.dtype)
     flat_dy, flat_y, flat_dz = contiguous(dy).reshape(-1), contiguous(y).reshape(-1), dz.reshape(-1)
-    with np.errstate(over="ignore", invalid="ignore"):  # NaN and infinity flow on, as in compiled loops
+    with quiet():
         for block in blocks(flat_dz.size, flat_dz.itemsize):
             _BACKWARD[activation](flat_dy[block], flat_y[block], flat_dz[block])
     return dz
@@ -287,11 +284,17 @@ def _bias_activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str)
     return dz, sum_rows(as_rows(dz))
 
 
+def _supports(call: Call) -> Answer:
+    if call.dtype != "float32":
+        return False, "float32 only; in float64 the loop's exp and tanh would not vectorise, as NumPy's do"
+    return True, "float32, any shape"
+
+
 def _loop_cost(call: Call) -> float:
     return loop_cost(call, passes=3, math_per_element=0.3)  # a few networks' worth of relu for one of tanh
 
 
-@implementation("bias_activation", "numba", cost=_loop_cost, available=numba_available)
+@implementation("bias_activation", "numba", supports=_supports, cost=_loop_cost, available=numba_available)
 def _bias_activation_numba(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
     (target,) = widen(as_rows(out))
     columns = target.shape[1]
@@ -305,12 +308,12 @@ def _dgrad_loop_cost(call: Call) -> float:
     return loop_cost(call, passes=3)
 
 
-@implementation("activation_dgrad", "numba", cost=_dgrad_loop_cost, available=numba_available)
+@implementation("activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
     return _bias_activation_dgrad_numba(dy, y, activation)[0]  # the sums cost no pass over memory
 
 
-@implementation("bias_activation_dgrad", "numba", cost=_dgrad_loop_cost, available=numba_available)
+@implementation("bias_activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _bias_activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
     (rows,) = widen(as_rows(y))
     dz = np.empty(y.shape, y.dtype)

@@ -50,7 +50,7 @@ def conv2d_fprop(
     Raises:
         ValueError: ``activation`` is unknown.
     """
-    run = choose("conv2d_fprop", x.dtype.name, geometry).function
+    run = choose("conv2d_fprop", x.dtype, geometry).function
     return run(np.ascontiguousarray(x), np.ascontiguousarray(w), geometry, bias, activation)
 
 
@@ -65,7 +65,7 @@ def conv2d_dgrad(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.
     Returns:
         [N, H, W, C], same dtype.
     """
-    run = choose("conv2d_dgrad", dy.dtype.name, geometry).function
+    run = choose("conv2d_dgrad", dy.dtype, geometry).function
     return run(np.ascontiguousarray(dy), np.ascontiguousarray(w), geometry)
 
 
@@ -80,7 +80,7 @@ def conv2d_wgrad(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.
     Returns:
         [R, S, C / groups, K], same dtype.
     """
-    run = choose("conv2d_wgrad", x.dtype.name, geometry).function
+    run = choose("conv2d_wgrad", x.dtype, geometry).function
     return run(np.ascontiguousarray(x), np.ascontiguousarray(dy), geometry)
 
 

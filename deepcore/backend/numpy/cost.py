@@ -6,6 +6,8 @@ hardly their order, and the order is all that dispatch asks for.
 
 from __future__ import annotations
 
+from deepcore.backend.dispatch import Call
+
 GEMM_FLOPS = {"float32": 2.0e11, "float64": 1.0e11}  # a large product, BLAS on all cores
 GEMM_HALF = 16  # a product with an inner or output size this small runs at half that rate: tiles stay partly empty
 GEMM_CALL = 1.5e-6  # checks and dispatch of one np.matmul
@@ -15,6 +17,9 @@ NUMPY_RUN = 4.0e-9  # the start of one contiguous run within such a call
 NUMBA_CALL = 5.0e-5  # handing a loop to all cores and waiting for the last
 NUMBA_BYTES = 1.2e10  # read or written by a compiled loop on all cores
 NUMBA_RUN = 3.0e-9  # the start of one contiguous run within such a loop
+VECTOR_MATH = 1.5e-9  # one exp or tanh of a float32 in a compiled loop, where it is vectorised
+SCALAR_MATH = 8.0e-9  # one that is not: float64, and rows too short for a vector
+SHORT_ROW = 32  # columns: shorter than this, a loop's body does not fill its vectors
 
 
 def item_bytes(dtype: str) -> int:
@@ -36,3 +41,22 @@ def numpy_seconds(calls: float, elements: float, run: float, dtype: str) -> floa
 def numba_seconds(calls: float, elements: float, run: float, dtype: str) -> float:
     """``calls`` compiled loops that move ``elements`` elements altogether, in contiguous runs of ``run``."""
     return calls * NUMBA_CALL + elements * (item_bytes(dtype) / NUMBA_BYTES + NUMBA_RUN / run)
+
+
+def numpy_cost(call: Call, passes: float, calls: int) -> float:
+    """``calls`` NumPy calls that together read or write a whole array of rows, or a flat one, ``passes`` times."""
+    return calls * NUMPY_CALL + passes * _size(call) * item_bytes(call.dtype) / NUMPY_BYTES
+
+
+def loop_cost(call: Call, passes: float, math_per_element: float = 0.0) -> float:
+    """One compiled loop that does, with so many exponentials or the like for each element."""
+    seconds = NUMBA_CALL + passes * _size(call) * item_bytes(call.dtype) / NUMBA_BYTES
+    if math_per_element:
+        vector = call.dtype == "float32" and getattr(call.geometry, "columns", SHORT_ROW) >= SHORT_ROW
+        seconds += math_per_element * _size(call) * (VECTOR_MATH if vector else SCALAR_MATH)
+    return seconds
+
+
+def _size(call: Call) -> int:
+    geometry = call.geometry
+    return int(geometry.rows * geometry.columns) if hasattr(geometry, "rows") else int(geometry.size)

@@ -6,8 +6,9 @@ import numpy as np
 
 from deepcore.backend.dispatch import choose, implementation
 from deepcore.backend.geometry import RowsGeometry
+from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, loop_cost, numpy_cost, require_below
+from deepcore.backend.numpy.rows import as_rows, quiet, require_below
 
 __all__ = ["embedding_gather", "embedding_scatter"]
 
@@ -27,7 +28,7 @@ def embedding_gather(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
         ValueError: an id is negative or not below ``vocabulary``.
     """
     require_below("ids", ids, table.shape[0])
-    record = choose("embedding_gather", table.dtype.name, RowsGeometry(ids.size, table.shape[1]))
+    record = choose("embedding_gather", table.dtype, RowsGeometry(ids.size, table.shape[1]))
     return record.function(table, ids)
 
 
@@ -49,7 +50,7 @@ def embedding_scatter(dy: np.ndarray, ids: np.ndarray, vocabulary: int) -> np.nd
         ValueError: an id is negative or not below ``vocabulary``.
     """
     require_below("ids", ids, vocabulary)
-    record = choose("embedding_scatter", dy.dtype.name, RowsGeometry(ids.size, dy.shape[-1]))
+    record = choose("embedding_scatter", dy.dtype, RowsGeometry(ids.size, dy.shape[-1]))
     return record.function(dy, ids, vocabulary)
 
 
@@ -72,7 +73,7 @@ def _scatter_numpy(dy: np.ndarray, ids: np.ndarray, vocabulary: int) -> np.ndarr
     table = np.zeros((vocabulary, dy.shape[-1]), dy.dtype)
     if ids.size:
         order, starts, present = _segments(ids)
-        with np.errstate(invalid="ignore", over="ignore"):
+        with quiet():
             table[present] = np.add.reduceat(as_rows(dy)[order], starts, axis=0)
     return table
 

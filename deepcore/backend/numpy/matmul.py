@@ -37,7 +37,7 @@ def matmul(
         ValueError: ``a`` and ``b`` do not fit together, or ``activation`` is unknown.
     """
     geometry = MatmulGeometry.of(a.shape, b.shape, transpose_a, transpose_b)
-    run = choose("matmul", a.dtype.name, geometry).function
+    run = choose("matmul", a.dtype, geometry).function
     return run(a, b, transpose_a, transpose_b, bias, activation)
 
 

@@ -6,8 +6,9 @@ import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
+from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, loop_cost, numpy_cost, sum_rows, widen
+from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, quiet, sum_rows, widen
 
 __all__ = [
     "batch_norm_dgrad",
@@ -34,7 +35,7 @@ def batch_norm_fprop(
         (y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, mean [channels], variance [channels]); the variance
         is the biased one, divided by the number of elements of a channel.
     """
-    record = choose("batch_norm_fprop", x.dtype.name, RowsGeometry.of(x.shape))
+    record = choose("batch_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
     return record.function(x, gamma, beta, epsilon)
 
 
@@ -49,7 +50,7 @@ def batch_norm_dgrad(
     Returns:
         (dx [..., channels], dgamma [channels], dbeta [channels]).
     """
-    record = choose("batch_norm_dgrad", x.dtype.name, RowsGeometry.of(x.shape))
+    record = choose("batch_norm_dgrad", x.dtype, RowsGeometry.of(x.shape))
     return record.function(dy, x, gamma, mean, variance, epsilon)
 
 
@@ -57,7 +58,7 @@ def batch_norm_inference(
     x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
 ) -> np.ndarray:
     """``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` with given statistics [channels]; x [..., channels]."""
-    record = choose("batch_norm_inference", x.dtype.name, RowsGeometry.of(x.shape))
+    record = choose("batch_norm_inference", x.dtype, RowsGeometry.of(x.shape))
     return record.function(x, gamma, beta, mean, variance, epsilon)
 
 
@@ -74,7 +75,7 @@ def layer_norm_fprop(
     Returns:
         (y [..., columns], mean [...], rstd [...] = 1 / sqrt(variance + epsilon)).
     """
-    record = choose("layer_norm_fprop", x.dtype.name, RowsGeometry.of(x.shape))
+    record = choose("layer_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
     return record.function(x, gamma, beta, epsilon)
 
 
@@ -89,7 +90,7 @@ def layer_norm_dgrad(
     Returns:
         (dx [..., columns], dgamma [columns], dbeta [columns]).
     """
-    record = choose("layer_norm_dgrad", x.dtype.name, RowsGeometry.of(x.shape))
+    record = choose("layer_norm_dgrad", x.dtype, RowsGeometry.of(x.shape))
     return record.function(dy, x, gamma, mean, rstd)
 
 
@@ -106,7 +107,7 @@ def local_response_norm_fprop(
     Returns:
         (y = x * scale ** -beta, scale), both of the shape of ``x``.
     """
-    record = choose("local_response_norm_fprop", x.dtype.name, RowsGeometry.of(x.shape))
+    record = choose("local_response_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
     return record.function(x, depth_radius, bias, alpha, beta)
 
 
@@ -118,15 +119,12 @@ def local_response_norm_dgrad(
     dx_c = dy_c * scale_c ** -beta - 2 * alpha * beta * x_c * sum(dy_i * x_i * scale_i ** (-beta - 1)) over
     |i - c| <= depth_radius.
     """
-    record = choose("local_response_norm_dgrad", x.dtype.name, RowsGeometry.of(x.shape))
+    record = choose("local_response_norm_dgrad", x.dtype, RowsGeometry.of(x.shape))
     return record.function(dy, x, scale, depth_radius, alpha, beta)
 
 
-_ignore = {"invalid": "ignore", "over": "ignore", "divide": "ignore"}  # NaN and infinity flow on
-
-
 def _reciprocal_deviation(variance: np.ndarray, epsilon: float) -> np.ndarray:
-    with np.errstate(**_ignore):
+    with quiet():
         return 1 / np.sqrt(variance + variance.dtype.type(epsilon))
 
 
@@ -148,7 +146,7 @@ def _batch_norm_fprop_numpy(
     rows = as_rows(x)
     count = x.dtype.type(rows.shape[0])
     y = np.empty(x.shape, x.dtype)
-    with np.errstate(**_ignore):
+    with quiet():
         mean = sum_rows(rows) / count
         wide, wide_mean = widen(rows, mean)
         out = y.reshape(wide.shape)
@@ -176,7 +174,7 @@ def _batch_norm_dgrad_numpy(
     wide_dy = as_rows(dy).reshape(wide.shape)
     dx = np.empty(x.shape, x.dtype)
     out = dx.reshape(wide.shape)
-    with np.errstate(**_ignore):
+    with quiet():
         dbeta = sum_rows(as_rows(dy))
         products = []
         for block in blocks(wide.shape[0], wide.strides[0]):
@@ -200,7 +198,7 @@ def _batch_norm_inference_numpy(
     x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
 ) -> np.ndarray:
     y = np.empty(x.shape, x.dtype)
-    with np.errstate(**_ignore):
+    with quiet():
         scale = gamma * _reciprocal_deviation(variance, epsilon)
         wide, mean, scale, beta = widen(as_rows(x), mean, scale, beta)
         out = y.reshape(wide.shape)
@@ -219,7 +217,7 @@ def _layer_norm_fprop_numpy(
     count, epsilon = x.dtype.type(rows.shape[1]), x.dtype.type(epsilon)
     y, mean, rstd = np.empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype), np.empty(x.shape[:-1], x.dtype)
     out, row_mean, row_rstd = y.reshape(rows.shape), mean.reshape(-1, 1), rstd.reshape(-1, 1)
-    with np.errstate(**_ignore):
+    with quiet():
         for block in blocks(rows.shape[0], rows.strides[0]):
             row_mean[block] = rows[block].sum(axis=1, keepdims=True) / count
             part = np.subtract(rows[block], row_mean[block], out=out[block])
@@ -241,7 +239,7 @@ def _layer_norm_dgrad_numpy(
     dx = np.empty(x.shape, x.dtype)
     out = dx.reshape(rows.shape)
     products = []
-    with np.errstate(**_ignore):
+    with quiet():
         for block in blocks(rows.shape[0], rows.strides[0]):
             h = rows[block] - row_mean[block]
             h *= row_rstd[block]
@@ -278,7 +276,7 @@ def _local_response_norm_fprop_numpy(
     rows = as_rows(x)
     y, scale = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
     out, scales = y.reshape(rows.shape), scale.reshape(rows.shape)
-    with np.errstate(**_ignore):
+    with quiet():
         for block in blocks(rows.shape[0], rows.strides[0]):
             part = scales[block]
             _add_neighbours(rows[block] * rows[block], depth_radius, part)
@@ -295,7 +293,7 @@ def _local_response_norm_dgrad_numpy(
     rows, dy_rows, scales = as_rows(x), as_rows(dy), as_rows(scale)
     dx = np.empty(x.shape, x.dtype)
     out = dx.reshape(rows.shape)
-    with np.errstate(**_ignore):
+    with quiet():
         for block in blocks(rows.shape[0], rows.strides[0]):
             direct = _inverse_power(scales[block], beta)
             direct *= dy_rows[block]
@@ -330,7 +328,7 @@ def _batch_norm_fprop_numba(
     means, squares = means.reshape(-1, columns), squares.reshape(-1, columns)
     lengths = np.repeat(lengths, wide.shape[1] // columns, axis=0)
     count = x.dtype.type(wide.size // columns)
-    with np.errstate(**_ignore):
+    with quiet():
         mean = sum_rows(means * (lengths / count))
         variance = (sum_rows(squares) + sum_rows(lengths * (means - mean) ** 2)) / count
     return _batch_norm_inference_numba(x, gamma, beta, mean, variance, epsilon), mean, variance
@@ -360,7 +358,7 @@ def _batch_norm_dgrad_numba(
     chunk, (gammas, betas) = _partials(wide, 2)
     loops("norm").batch_norm_sums(wide_dy, wide, wide_mean, wide_rstd, chunk, gammas, betas)
     dx = np.empty(x.shape, x.dtype)
-    with np.errstate(**_ignore):
+    with quiet():
         dgamma, dbeta = (sum_rows(part.reshape(-1, columns)) for part in (gammas, betas))
         count = x.dtype.type(wide.size // columns)
         vectors = (dgamma / count, dbeta / count, gamma * rstd)

@@ -15,8 +15,9 @@ import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
+from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import blocks, loop_cost, numpy_cost
+from deepcore.backend.numpy.rows import blocks, quiet
 
 __all__ = ["adagrad_update", "adam_update", "momentum_update", "rmsprop_update", "sgd_update"]
 
@@ -130,7 +131,7 @@ def _update(op: str, lists: dict[str, Arrays], scalars: tuple[float, ...], *flag
     groups = _flat_groups(op, lists)
     if groups:
         geometry = FlatGeometry(sum(group[0].size for group in groups))
-        choose(op, groups[0][0].dtype.name, geometry).function(groups, scalars, *flags)
+        choose(op, groups[0][0].dtype, geometry).function(groups, scalars, *flags)
 
 
 def _flat_groups(op: str, lists: dict[str, Arrays]) -> list[tuple[np.ndarray, ...]]:
@@ -180,7 +181,7 @@ def _joined(arrays: Arrays) -> np.ndarray | None:
 def _in_blocks(groups: list[tuple[np.ndarray, ...]], formula: Callable[..., None], scalars: tuple[float, ...]) -> None:
     for group in groups:
         cast = [group[0].dtype.type(scalar) for scalar in scalars]
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        with quiet():
             for block in blocks(group[0].size, group[0].itemsize):
                 formula(*(array[block] for array in group), *cast)
 

@@ -31,7 +31,7 @@ def max_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarra
         argmax: [N, P, Q, C], position i * window_width + j in the window of the first maximum in row-major order;
             uint8 for windows of up to 256 elements, else int32.
     """
-    run = choose("max_pool2d_fprop", x.dtype.name, geometry).function
+    run = choose("max_pool2d_fprop", x.dtype, geometry).function
     return run(np.ascontiguousarray(x), geometry)
 
 
@@ -41,7 +41,7 @@ def max_pool2d_dgrad(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
     Returns:
         [N, H, W, C], dtype of dy.
     """
-    run = choose("max_pool2d_dgrad", dy.dtype.name, geometry).function
+    run = choose("max_pool2d_dgrad", dy.dtype, geometry).function
     return run(np.ascontiguousarray(dy), np.ascontiguousarray(argmax), geometry)
 
 
@@ -51,7 +51,7 @@ def max_pool2d_gather(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
     Returns:
         [N, P, Q, C], dtype of x.
     """
-    run = choose("max_pool2d_gather", x.dtype.name, geometry).function
+    run = choose("max_pool2d_gather", x.dtype, geometry).function
     return run(np.ascontiguousarray(x), np.ascontiguousarray(argmax), geometry)
 
 
@@ -65,7 +65,7 @@ def avg_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     Returns:
         [N, P, Q, C], same dtype.
     """
-    run = choose("avg_pool2d_fprop", x.dtype.name, geometry).function
+    run = choose("avg_pool2d_fprop", x.dtype, geometry).function
     return run(np.ascontiguousarray(x), geometry)
 
 
@@ -75,13 +75,8 @@ def avg_pool2d_dgrad(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     Returns:
         [N, H, W, C], dtype of dy.
     """
-    run = choose("avg_pool2d_dgrad", dy.dtype.name, geometry).function
+    run = choose("avg_pool2d_dgrad", dy.dtype, geometry).function
     return run(np.ascontiguousarray(dy), geometry)
-
-
-def argmax_dtype(geometry: Pool2DGeometry) -> type[np.unsignedinteger] | type[np.signedinteger]:
-    """The smallest dtype that the positions in this window fit."""
-    return np.uint8 if geometry.window[0] * geometry.window[1] <= 256 else np.int32
 
 
 # NumPy: one pass a tap, over all the windows for which it is inside x
@@ -127,7 +122,7 @@ def _numpy_cost(passes: int) -> Callable[[Call], float]:
 def _max_fprop_numpy(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
     g = geometry
     y = np.full(g.y_shape, -np.inf, x.dtype)
-    argmax = np.empty(g.y_shape, argmax_dtype(g))
+    argmax = np.empty(g.y_shape, g.argmax_dtype)
     # A window of nothing but -inf has its maximum at its first element inside x.
     first_i, first_j = (np.maximum(axis.before - np.arange(axis.outputs) * axis.stride, 0) for axis in pool_axes(g))
     argmax[...] = np.add.outer(first_i * g.window[1], first_j)[:, :, np.newaxis]
@@ -235,7 +230,7 @@ def _window(geometry: Pool2DGeometry) -> tuple[Any, ...]:
 @implementation("max_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
     y = np.empty(geometry.y_shape, x.dtype)
-    argmax = np.empty(geometry.y_shape, argmax_dtype(geometry))
+    argmax = np.empty(geometry.y_shape, geometry.argmax_dtype)
     loops("pool").max_fprop(x, y, argmax, *_window(geometry))
     return y, argmax
 

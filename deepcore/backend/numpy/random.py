@@ -13,28 +13,17 @@ import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
+from deepcore.backend.numpy.cost import NUMPY_CALL, loop_cost
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import NUMPY_CALL, contiguous, loop_cost
+from deepcore.backend.numpy.rows import contiguous
 
-__all__ = ["blocks_used", "dropout", "random_bits", "random_normal", "random_uniform"]
+__all__ = ["dropout", "random_bits", "random_normal", "random_uniform"]
 
 ROUNDS = 10
 MULTIPLIER_0, MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
 WEYL_0, WEYL_1 = 0x9E3779B9, 0xBB67AE85  # added to the key between rounds
 _WORD = 0xFFFFFFFF
 _BLOCKS_AT_ONCE = 4096  # four arrays of 32 KiB stay in cache over the rounds
-
-
-def blocks_used(size: int, dtype: np.dtype | str = "float32") -> int:
-    """How far a call advances the offset: the blocks of four words that ``size`` elements take.
-
-    A float64 takes two words, anything else one. ``dropout`` takes one word an element whatever the dtype.
-
-    >>> blocks_used(5), blocks_used(5, "float64")
-    (2, 3)
-    """
-    words = 2 if np.dtype(dtype) == np.float64 else 1
-    return -(-size * words // 4)
 
 
 def random_bits(size: int, seed: int, offset: int) -> np.ndarray:
@@ -48,7 +37,7 @@ def random_uniform(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dty
     Raises ``TypeError`` for any other dtype.
     """
     dtype = _checked(dtype)
-    record = choose("random_uniform", dtype.name, FlatGeometry(math.prod(shape)))
+    record = choose("random_uniform", dtype, FlatGeometry(math.prod(shape)))
     return record.function(shape, seed, offset, dtype)
 
 
@@ -58,7 +47,7 @@ def random_normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtyp
     Raises ``TypeError`` for a dtype that is neither float32 nor float64.
     """
     dtype = _checked(dtype)
-    record = choose("random_normal", dtype.name, FlatGeometry(math.prod(shape)))
+    record = choose("random_normal", dtype, FlatGeometry(math.prod(shape)))
     return record.function(shape, seed, offset, dtype)
 
 
@@ -79,7 +68,7 @@ def dropout(x: np.ndarray, rate: float, seed: int, offset: int) -> np.ndarray:
     if not 0 <= rate < 1:
         raise ValueError(f"dropout: rate must be in [0, 1), the fraction to drop; got {rate!r}.")
     threshold = min(round(rate * 2**32), _WORD)  # a rate within 2**-33 of one would not fit a word
-    return choose("dropout", x.dtype.name, FlatGeometry(x.size)).function(x, rate, threshold, seed, offset)
+    return choose("dropout", x.dtype, FlatGeometry(x.size)).function(x, rate, threshold, seed, offset)
 
 
 def _checked(dtype: np.dtype | str) -> np.dtype:

@@ -11,7 +11,8 @@ import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
-from deepcore.backend.numpy.rows import chunk_rows, contiguous, numpy_cost, sum_rows
+from deepcore.backend.numpy.cost import numpy_cost
+from deepcore.backend.numpy.rows import chunk_rows, contiguous, quiet, sum_rows
 
 __all__ = ["reduce_max", "reduce_mean", "reduce_min", "reduce_sum"]
 
@@ -42,7 +43,7 @@ def reduce_min(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> 
 def _reduce(op: str, x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
     kept = math.prod(size for axis, size in enumerate(x.shape) if axis not in axes)
     geometry = RowsGeometry(kept, math.prod(x.shape[axis] for axis in axes))
-    return choose(op, x.dtype.name, geometry).function(x, axes, keepdims)
+    return choose(op, x.dtype, geometry).function(x, axes, keepdims)
 
 
 def _numpy_cost(call: Call) -> float:
@@ -51,7 +52,7 @@ def _numpy_cost(call: Call) -> float:
 
 @implementation("reduce_sum", "numpy", cost=_numpy_cost)
 def _sum_numpy(x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
-    with np.errstate(invalid="ignore", over="ignore"):
+    with quiet():
         if x.dtype.kind != "f":
             total = np.sum(x, axis=axes)
         else:

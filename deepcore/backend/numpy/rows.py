@@ -1,48 +1,15 @@
-"""What the row-wise operations share: views of an array as rows, sums over rows, and the terms of their costs."""
+"""What the row-wise operations share: views of an array as rows, sums over rows, and blocks of them."""
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from deepcore.backend.dispatch import Call
-
-# The terms of a cost estimate, in seconds, coarse on purpose: they only have to order implementations that differ by
-# a factor of two or more.
-BYTE = 1 / 8e9  # one byte through one core, read or written, by one NumPy pass
-PARALLEL_BYTE = 1 / 16e9  # the same by a loop on all cores
-NUMPY_CALL = 1e-6  # one call of a NumPy function on a tiny array
-LOOP_CALL = 50e-6  # one parallel loop: waking the threads and waiting for the last
-VECTOR_MATH = 1.5e-9  # one exp or tanh of a float32 in a compiled loop, where it is vectorised
-SCALAR_MATH = 8e-9  # one that is not: float64, and rows too short for a vector
-
 _BLOCK_BYTES = 1 << 17  # a block, its bias and a temporary stay in a core's second-level cache
 _NARROW = 64  # columns: NumPy and compiled loops alike pay per row where the rows are shorter than this
-
-
-def numpy_cost(call: Call, passes: float, calls: int) -> float:
-    """Seconds for ``calls`` NumPy calls that together read or write the array ``passes`` times."""
-    return calls * NUMPY_CALL + passes * _bytes(call) * BYTE
-
-
-def loop_cost(call: Call, passes: float, math_per_element: float = 0.0) -> float:
-    """Seconds for one parallel loop that reads or writes the array ``passes`` times."""
-    seconds = LOOP_CALL + passes * _bytes(call) * PARALLEL_BYTE
-    if math_per_element:
-        vector = call.dtype == "float32" and getattr(call.geometry, "columns", _NARROW) >= _NARROW // 2
-        seconds += math_per_element * _size(call) * (VECTOR_MATH if vector else SCALAR_MATH)
-    return seconds
-
-
-def _size(call: Call) -> int:
-    geometry = call.geometry
-    return int(geometry.rows * geometry.columns) if hasattr(geometry, "rows") else int(geometry.size)
-
-
-def _bytes(call: Call) -> int:
-    return _size(call) * (8 if call.dtype == "float64" else 4)
 
 
 def contiguous(x: np.ndarray) -> np.ndarray:
@@ -64,7 +31,7 @@ def fold(rows: int, columns: int) -> int:
     if columns >= _NARROW:
         return 1
     most = -(-_NARROW // columns)
-    return next(k for k in range(min(most, rows), 0, -1) if rows % k == 0)
+    return next((k for k in range(min(most, rows), 0, -1) if rows % k == 0), 1)
 
 
 def widen(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
@@ -89,10 +56,16 @@ def sum_rows(x: np.ndarray) -> np.ndarray:
     (wide,) = widen(x)
     length = chunk_rows(wide.shape[0])
     whole = wide.shape[0] // length * length
-    total = wide[whole:].sum(axis=0)
-    if whole:
-        total += wide[:whole].reshape(-1, length, wide.shape[1]).sum(axis=1).sum(axis=0)
-    return total.reshape(-1, columns).sum(axis=0)
+    with quiet():
+        total = wide[whole:].sum(axis=0)
+        if whole:
+            total += wide[:whole].reshape(-1, length, wide.shape[1]).sum(axis=1).sum(axis=0)
+        return total.reshape(-1, columns).sum(axis=0)
+
+
+def quiet() -> contextlib.AbstractContextManager[None]:
+    """NumPy without its floating-point warnings: NaN and infinity flow on, as they do in compiled loops."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def blocks(rows: int, row_bytes: int) -> Iterator[slice]:

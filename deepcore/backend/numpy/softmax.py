@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
+from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, loop_cost, numpy_cost, require_below
+from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, quiet, require_below
 
 __all__ = [
     "log_softmax_dgrad",
@@ -21,22 +24,22 @@ __all__ = [
 
 def softmax_fprop(x: np.ndarray) -> np.ndarray:
     """``exp(x - max) / sum(exp(x - max))`` over the last axis of ``x`` [..., classes]; the same shape and dtype."""
-    return choose("softmax_fprop", x.dtype.name, RowsGeometry.of(x.shape)).function(x)
+    return choose("softmax_fprop", x.dtype, RowsGeometry.of(x.shape)).function(x)
 
 
 def softmax_dgrad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The gradient at the input of ``y = softmax_fprop(x)``: ``y * (dy - sum(dy * y))``."""
-    return choose("softmax_dgrad", y.dtype.name, RowsGeometry.of(y.shape)).function(dy, y)
+    return choose("softmax_dgrad", y.dtype, RowsGeometry.of(y.shape)).function(dy, y)
 
 
 def log_softmax_fprop(x: np.ndarray) -> np.ndarray:
     """``x - log(sum(exp(x)))`` over the last axis, by the log-sum-exp identity; the same shape and dtype."""
-    return choose("log_softmax_fprop", x.dtype.name, RowsGeometry.of(x.shape)).function(x)
+    return choose("log_softmax_fprop", x.dtype, RowsGeometry.of(x.shape)).function(x)
 
 
 def log_softmax_dgrad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The gradient at the input of ``y = log_softmax_fprop(x)``: ``dy - exp(y) * sum(dy)``."""
-    return choose("log_softmax_dgrad", y.dtype.name, RowsGeometry.of(y.shape)).function(dy, y)
+    return choose("log_softmax_dgrad", y.dtype, RowsGeometry.of(y.shape)).function(dy, y)
 
 
 def softmax_cross_entropy_fprop(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -54,7 +57,7 @@ def softmax_cross_entropy_fprop(logits: np.ndarray, targets: np.ndarray) -> tupl
     """
     targets = _checked_targets(logits, targets)
     geometry = RowsGeometry.of(logits.shape)
-    return choose("softmax_cross_entropy_fprop", logits.dtype.name, geometry).function(logits, targets)
+    return choose("softmax_cross_entropy_fprop", logits.dtype, geometry).function(logits, targets)
 
 
 def softmax_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -70,7 +73,7 @@ def softmax_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray, ta
     """
     targets = _checked_targets(probabilities, targets)
     geometry = RowsGeometry.of(probabilities.shape)
-    record = choose("softmax_cross_entropy_dgrad", probabilities.dtype.name, geometry)
+    record = choose("softmax_cross_entropy_dgrad", probabilities.dtype, geometry)
     return record.function(dloss, probabilities, targets)
 
 
@@ -87,7 +90,7 @@ def _checked_targets(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 _SHORT_ROW = 64
 
 
-def _blocks_classes_first(x: np.ndarray):
+def _blocks_classes_first(x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
     """(slice of rows, a copy of those rows as [classes, rows])."""
     for block in blocks(x.shape[0], x.strides[0]):
         yield block, (x[block].T.copy() if x.shape[1] < _SHORT_ROW else x[block].copy().T)
@@ -101,7 +104,7 @@ def _fprop_numpy(x: np.ndarray, logarithm: bool) -> np.ndarray:
     rows = as_rows(x)
     y = np.empty(x.shape, x.dtype)
     out = y.reshape(rows.shape)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+    with quiet():
         for block, z in _blocks_classes_first(rows):
             z -= z.max(axis=0)
             if logarithm:
@@ -132,7 +135,7 @@ def _softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     dy_rows, y_rows = as_rows(dy), as_rows(y)
     dx = np.empty(y.shape, y.dtype)
     out = dx.reshape(y_rows.shape)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with quiet():
         for block, z in _blocks_classes_first(dy_rows):
             weights = y_rows[block].T
             z -= _sum_classes(np.multiply(z, weights, out=np.empty_like(z)))
@@ -145,7 +148,7 @@ def _log_softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     dy_rows, y_rows = as_rows(dy), as_rows(y)
     dx = np.empty(y.shape, y.dtype)
     out = dx.reshape(y_rows.shape)
-    with np.errstate(invalid="ignore", over="ignore"):
+    with quiet():
         for block, z in _blocks_classes_first(dy_rows):
             probabilities = np.exp(y_rows[block])
             probabilities *= _sum_classes(z)[:, None]
@@ -158,7 +161,7 @@ def _cross_entropy_fprop_numpy(logits: np.ndarray, targets: np.ndarray) -> tuple
     logits = as_rows(logits)
     probabilities = np.empty(logits.shape, logits.dtype)
     loss = np.empty(logits.shape[0], logits.dtype)
-    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+    with quiet():
         for block, z in _blocks_classes_first(logits):
             z -= z.max(axis=0)
             if targets.ndim == 1:
@@ -179,13 +182,14 @@ def _cross_entropy_fprop_numpy(logits: np.ndarray, targets: np.ndarray) -> tuple
 
 @implementation("softmax_cross_entropy_dgrad", "numpy", cost=lambda call: numpy_cost(call, passes=4, calls=5))
 def _cross_entropy_dgrad_numpy(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    if targets.ndim == 1:
-        dlogits = np.array(probabilities, order="C")
-        dlogits[np.arange(len(dlogits)), targets] -= 1
-    else:
-        dlogits = np.multiply(probabilities, targets.sum(axis=1, keepdims=True), order="C")
-        dlogits -= targets
-    dlogits *= dloss[:, None]
+    with quiet():
+        if targets.ndim == 1:
+            dlogits = np.array(probabilities, order="C")
+            dlogits[np.arange(len(dlogits)), targets] -= 1
+        else:
+            dlogits = np.multiply(probabilities, targets.sum(axis=1, keepdims=True), order="C")
+            dlogits -= targets
+        dlogits *= dloss[:, None]
     return dlogits
 
 
