@@ -300,7 +300,9 @@ class Layer:
             for output in outputs:
                 output.history = (self, args, kwargs)
             return outputs[0] if is_shape(shape) else outputs
-        output = self.call(*args, **kwargs)
+        scope = current_scope()
+        with name_scope(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
+            output = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
             self.add_loss(self.activity_regularizer(output))
         return output
