@@ -402,6 +402,9 @@ def _scoped(build: Any) -> Any:
     return scoped
 
 
+Layer.build = _scoped(Layer.build)  # type: ignore[method-assign]  # __init_subclass__ does not see the base itself
+
+
 @functools.cache
 def _training_parameter(layer_class: type[Layer]) -> tuple[bool, bool | None]:
     """Whether ``call`` takes ``training``, and its default."""
