@@ -39,9 +39,7 @@ def main() -> None:
     )
     model.summary()
     model.compile(loss="categorical_crossentropy", optimizer="rmsprop", metrics=["accuracy"])
-    model.fit(
-        x_train, y_train, batch_size=options.batch_size, epochs=options.epochs, validation_data=(x_test, y_test)
-    )
+    model.fit(x_train, y_train, batch_size=options.batch_size, epochs=options.epochs, validation_data=(x_test, y_test))
     loss, accuracy = model.evaluate(x_test, y_test, verbose=0)
     print(f"Test loss {loss:.4f}, test accuracy {accuracy:.2%}")
 

@@ -136,7 +136,7 @@ class ProgbarLogger(Callback):
         from rich.text import Text
 
         steps = self.params.get("steps")
-        count = f"{self._steps_done}/{steps}" if steps else f"{self._steps_done}"
+        count = f"{self._steps_done:>{len(str(steps))}}/{steps}" if steps else f"{self._steps_done}"
         figures = "  ".join([self._note] if self._note else self._figures(final)[1:])
         values = "  ".join(self._values(" "))
         width = self._live.console.width
@@ -144,7 +144,7 @@ class ProgbarLogger(Callback):
         one_line = room - len(values) - 2 >= _SHORTEST_BAR
         bar = max(min(room - (len(values) + 2 if one_line else 0), _LONGEST_BAR), 4)
         line = Table.grid(padding=(0, 2, 0, 0))
-        cells = [
+        cells: list[Any] = [
             Text(self._title, "bold"),
             ProgressBar(total=steps or None, completed=self._steps_done, width=bar, pulse=not steps and not final),
             Text(count),
