@@ -136,7 +136,7 @@ class ProgbarLogger(Callback):
         from rich.text import Text
 
         steps = self.params.get("steps")
-        count = f"{self._steps_done}/{steps}" if steps else f"{self._steps_done}"
+        count = f"{self._steps_done:>{len(str(steps))}}/{steps}" if steps else f"{self._steps_done}"
         figures = "  ".join([self._note] if self._note else self._figures(final)[1:])
         values = "  ".join(self._values(" "))
         width = self._live.console.width

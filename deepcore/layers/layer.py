@@ -6,7 +6,7 @@ import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
@@ -161,10 +161,9 @@ class Layer:
     @property
     def weights(self) -> list[Variable]:
         """All weights: the layer's own, the trainable ones first, then those of its sublayers."""
-        own = [*self._own_weights, *(v for v in self._attributes() if isinstance(v, Variable))]
-        own.sort(key=lambda v: not v.born_trainable)
+        own, sublayers = self._members()
         found = {id(v): v for v in own}
-        for layer in self.sublayers():
+        for layer in sublayers:
             found.update((id(v), v) for v in layer.weights if id(v) not in found)
         return list(found.values())
 
@@ -191,10 +190,11 @@ class Layer:
     @trainable.setter
     def trainable(self, on: bool) -> None:
         self._trainable = bool(on)
-        for weight in [*self._own_weights, *(v for v in self._attributes() if isinstance(v, Variable))]:
-            weight.trainable = bool(on) and weight.born_trainable
-        for layer in self.sublayers():
-            layer.trainable = bool(on)
+        weights, layers = self._members()
+        for weight in weights:
+            weight.trainable = self._trainable and weight.born_trainable
+        for layer in layers:
+            layer.trainable = self._trainable
 
     def get_weights(self) -> list[np.ndarray[Any, Any]]:
         """Copies of all weights as NumPy arrays, in the order of ``weights``."""
@@ -225,17 +225,24 @@ class Layer:
 
     def sublayers(self) -> list[Layer]:
         """The layers that this one holds, in lists and dictionaries, too."""
-        found = {id(v): v for v in self._attributes() if isinstance(v, Layer)}
-        found.pop(id(self), None)
-        return list(found.values())
+        return self._members()[1]
 
-    def _attributes(self) -> Iterator[Any]:
-        """Values of all attributes, those in lists, tuples and dictionaries one by one."""
-        for name, value in vars(self).items():
-            if isinstance(value, Layer | Variable):
-                yield value
-            elif isinstance(value, list | tuple | dict) and name != "_own_weights":
-                yield from leaves(value)
+    def _members(self) -> tuple[list[Variable], list[Layer]]:
+        """The layer's own weights, the trainable ones first, and its sublayers: whatever its attributes hold now."""
+        variables = {id(v): v for v in self._own_weights}
+        layers: dict[int, Layer] = {}
+        for value in vars(self).values():
+            if isinstance(value, Variable):
+                variables[id(value)] = value
+            elif isinstance(value, Layer):
+                layers[id(value)] = value
+            elif isinstance(value, list | tuple | dict) and value and value is not self._own_weights:
+                for leaf in leaves(value):
+                    if isinstance(leaf, Variable):
+                        variables[id(leaf)] = leaf
+                    elif isinstance(leaf, Layer):
+                        layers[id(leaf)] = leaf
+        return sorted(variables.values(), key=lambda v: not v.born_trainable), list(layers.values())
 
     # Calling
 
