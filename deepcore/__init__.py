@@ -59,7 +59,9 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(f"deepcore.{name}")
     else:
-        raise AttributeError(f"module 'deepcore' has no attribute {name!r}")
+        from deepcore.errors import nearest
+
+        raise AttributeError(f"module 'deepcore' has no attribute {name!r}.{nearest(name, __all__)}")
     globals()[name] = value
     return value
 

@@ -15,6 +15,7 @@ import numpy as np
 from deepcore import initializers, regularizers
 from deepcore.autograd import no_grad
 from deepcore.device import CPU, Device, current_device, use_device
+from deepcore.errors import nearest
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.symbolic import Shape, SymbolicTensor, is_shape, leaves, map_leaves
 from deepcore.naming import current_scope, name_scope, snake_case, unique_name
@@ -72,7 +73,8 @@ class Layer:
         if kwargs:
             raise TypeError(
                 f"{type(self).__name__} does not know the argument{'s' if len(kwargs) > 1 else ''} "
-                f"{', '.join(map(repr, kwargs))}. See help({type(self).__name__}) for those it has."
+                f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), _arguments_of(type(self)))} "
+                f"See help({type(self).__name__}) for those it has."
             )
         if given is not None:
             given = tuple(given) if isinstance(given, list | tuple) else (given,)
@@ -382,6 +384,15 @@ class Layer:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _arguments_of(kind: type) -> set[str]:
+    """Names that the constructors of a class and of its bases take."""
+    constructors = [
+        base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in base.__dict__ and base is not object
+    ]
+    names = {name for function in constructors for name in inspect.signature(function).parameters}
+    return names - {"self", "args", "kwargs"}
 
 
 def _scoped(build: Any) -> Any:
