@@ -31,7 +31,8 @@ class InputSpec:
         """Raises ``ValueError`` with what was expected and the shape that came."""
         rank = len(shape)
         if self.ndim is not None and rank != self.ndim:
-            raise ValueError(f"expected an input of rank {self.ndim}, got shape {shape} of rank {rank}.")
+            hint = " If it has one channel, give it that axis: x[..., None]." if rank == self.ndim - 1 == 3 else ""
+            raise ValueError(f"expected an input of rank {self.ndim}, got shape {shape} of rank {rank}.{hint}")
         if self.min_ndim is not None and rank < self.min_ndim:
             raise ValueError(f"expected an input of rank {self.min_ndim} or more, got shape {shape} of rank {rank}.")
         if self.max_ndim is not None and rank > self.max_ndim:
