@@ -358,6 +358,15 @@ def test_stop_training_ends_after_the_step(data, model):
     assert int(model.optimizer.iterations) == 2
 
 
+@pytest.fixture
+def listening():
+    """Ctrl-C raises KeyboardInterrupt, as in a terminal: a shell's background jobs begin with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("listening")
 @pytest.mark.parametrize("how", ["signal", "exception"])
 def test_ctrl_c_finishes_the_step_and_keeps_the_history(how, data, model):
     ended = []
@@ -390,6 +399,7 @@ def test_ctrl_c_finishes_the_step_and_keeps_the_history(how, data, model):
     assert len(model.fit(x, y, epochs=1, verbose=0).epoch) == 1
 
 
+@pytest.mark.usefixtures("listening")
 def test_a_second_ctrl_c_does_not_wait(data, model):
     class Insist(Callback):
         def on_train_batch_begin(self, batch, logs=None):
