@@ -27,7 +27,7 @@ check: $(VENV)/check.installed
 	$(PIP) install --no-deps --no-build-isolation --target build/installed .
 	rm -rf build/lib build/bdist.*
 	MYPYPATH=build/installed $(BIN)/mypy -p deepcore
-	PYTHONPATH=build/installed $(BIN)/lint-imports --no-cache
+	cd build/installed && PYTHONPATH=. $(abspath $(BIN))/lint-imports --no-cache --config ../../setup.cfg
 
 test-oldest:
 	$(MAKE) test VENV=.venv-oldest PYTHON=$(PYTHON310) CONSTRAINT="--constraint tests/oldest.txt"

@@ -11,7 +11,23 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-_MODULES = ("autograd", "backend", "datasets", "layers", "losses", "metrics", "models", "ops", "optimizers", "random")
+_MODULES = (
+    "activations",
+    "autograd",
+    "backend",
+    "callbacks",
+    "datasets",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "random",
+    "regularizers",
+    "utils",
+)
 _NAMES = {
     "Tensor": "ops",
     "Device": "device",
@@ -24,7 +40,14 @@ _NAMES = {
     "value_and_grad": "autograd",
     "explain": "backend.explain",
     "use_implementation": "backend.dispatch",
+    "Input": "layers",
+    "Layer": "layers",
+    "Loss": "losses",
+    "Metric": "metrics",
+    "Model": "models",
+    "Optimizer": "optimizers",
     "Sequential": "models",
+    "Variable": "variable",
 }
 
 __all__ = ["__version__", *_MODULES, *_NAMES]
@@ -36,7 +59,9 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(f"deepcore.{name}")
     else:
-        raise AttributeError(f"module 'deepcore' has no attribute {name!r}")
+        from deepcore.errors import nearest
+
+        raise AttributeError(f"module 'deepcore' has no attribute {name!r}.{nearest(name, __all__)}")
     globals()[name] = value
     return value
 

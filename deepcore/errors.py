@@ -33,6 +33,14 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     Unknown activation 'rleu'. Did you mean 'relu'? Known: relu, tanh.
     """
     choices = sorted(known)
-    near = get_close_matches(str(name), choices, n=3, cutoff=0.5)
-    hint = f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-    return ValueError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(choices)}.")
+    return ValueError(f"Unknown {kind} {name!r}.{nearest(name, choices)} Known: {', '.join(choices)}.")
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """A question that offers the known names nearest to ``name``, led by a space; empty if none is near.
+
+    >>> nearest("Sequntial", ["Sequential", "Tensor"])
+    " Did you mean 'Sequential'?"
+    """
+    near = get_close_matches(str(name), sorted(known), n=3, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""

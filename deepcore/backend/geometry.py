@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
@@ -48,7 +48,7 @@ def resolve_padding(padding: Padding, size: Pair, window: Pair, strides: Pair) -
                 ends.append((total // 2, total - total // 2))
             return ends[0], ends[1]
         raise ValueError(f"padding must be 'valid', 'same' or explicit sizes; got {padding!r}.")
-    given = (padding, padding) if isinstance(padding, int) else tuple(padding)
+    given: tuple[Any, ...] = (padding, padding) if isinstance(padding, int) else tuple(padding)
     if len(given) != 2:
         raise ValueError(f"padding must be 'valid', 'same' or explicit sizes; got {padding!r}.")
     rows, columns = ((int(p), int(p)) if isinstance(p, int) else (int(p[0]), int(p[1])) for p in given)

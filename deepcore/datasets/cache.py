@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from deepcore.errors import CorruptedFileError
 
@@ -164,7 +165,7 @@ class _ResumingDownloader:
             raise requests.ConnectionError(f"the transfer ended after {self.part.stat().st_size} of {total} bytes")
         os.replace(self.part, output_file)
 
-    def _receive(self, response, have: int, total: int | None) -> None:
+    def _receive(self, response: Any, have: int, total: int | None) -> None:
         from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 

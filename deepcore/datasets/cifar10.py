@@ -8,6 +8,7 @@ import pickle
 import re
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -87,19 +88,20 @@ class _Record:
     __slots__ = ("arguments", "name", "state")
 
     def __init__(self, name: str, arguments: tuple = ()) -> None:
-        self.name, self.arguments, self.state = name, arguments, None
+        self.name, self.arguments = name, arguments
+        self.state: Any = None
 
-    def __call__(self, *arguments):
+    def __call__(self, *arguments: object) -> _Record:
         return _Record(self.name, arguments)
 
-    def __setstate__(self, state):
+    def __setstate__(self, state: Any) -> None:
         self.state = state
 
 
 class _ArrayUnpickler(pickle.Unpickler):
     NAMES = ("numpy.core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype")
 
-    def find_class(self, module: str, name: str):
+    def find_class(self, module: str, name: str) -> _Record:
         if f"{module}.{name}" not in self.NAMES:
             raise pickle.UnpicklingError(f"it names {module}.{name}, and may name only {', '.join(self.NAMES)}")
         return _Record(f"{module}.{name}")

@@ -205,8 +205,6 @@ def _transposed_sizes(
             else:
                 total = 0 if padding == "valid" else 2 * (window[i] // 2)
                 lengths.append((size[i] - 1) * strides[i] + window[i] - total + extra[i])
-        if padding == "same" and extra is not None:
-            return (lengths[0], lengths[1]), tuple((k // 2, k // 2) for k in window)  # type: ignore[return-value]
         out = (lengths[0], lengths[1])
         return out, resolve_padding(padding, out, (window[0], window[1]), strides)
     ends = resolve_padding(padding, (0, 0), (window[0], window[1]), strides)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -186,17 +187,20 @@ def _in_blocks(groups: list[tuple[np.ndarray, ...]], formula: Callable[..., None
                 formula(*(array[block] for array in group), *cast)
 
 
-def _sgd(p, g, learning_rate):
+Scalar = np.floating  # of the arrays' dtype, so that float32 stays float32
+
+
+def _sgd(p: np.ndarray, g: np.ndarray, learning_rate: Scalar) -> None:
     p -= learning_rate * g
 
 
-def _momentum(p, g, v, learning_rate, momentum):
+def _momentum(p: np.ndarray, g: np.ndarray, v: np.ndarray, learning_rate: Scalar, momentum: Scalar) -> None:
     v *= momentum
     v -= learning_rate * g
     p += v
 
 
-def _nesterov(p, g, v, learning_rate, momentum):
+def _nesterov(p: np.ndarray, g: np.ndarray, v: np.ndarray, learning_rate: Scalar, momentum: Scalar) -> None:
     step = learning_rate * g
     v *= momentum
     v -= step
@@ -204,14 +208,16 @@ def _nesterov(p, g, v, learning_rate, momentum):
     p -= step
 
 
-def _adagrad(p, g, accumulator, learning_rate, epsilon):
+def _adagrad(p: np.ndarray, g: np.ndarray, accumulator: np.ndarray, learning_rate: Scalar, epsilon: Scalar) -> None:
     accumulator += g * g
     step = learning_rate * g
     step /= np.sqrt(accumulator + epsilon)
     p -= step
 
 
-def _rmsprop(p, g, mean_square, *rest, centered: bool, has_momentum: bool):
+def _rmsprop(
+    p: np.ndarray, g: np.ndarray, mean_square: np.ndarray, *rest: Any, centered: bool, has_momentum: bool
+) -> None:
     states, (learning_rate, rho, one_less_rho, momentum, epsilon) = rest[:-5], rest[-5:]
     mean_square *= rho
     mean_square += one_less_rho * (g * g)
@@ -230,7 +236,16 @@ def _rmsprop(p, g, mean_square, *rest, centered: bool, has_momentum: bool):
     p -= step
 
 
-def _adam(p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon):
+def _adam(
+    p: np.ndarray,
+    g: np.ndarray,
+    m: np.ndarray,
+    v: np.ndarray,
+    alpha: Scalar,
+    one_less_beta_1: Scalar,
+    one_less_beta_2: Scalar,
+    epsilon: Scalar,
+) -> None:
     m += one_less_beta_1 * (g - m)
     v += one_less_beta_2 * (g * g - v)
     step = alpha * m
@@ -268,7 +283,7 @@ def _adagrad_numpy(groups: Groups, scalars: tuple[float, ...]) -> None:
 
 @implementation("rmsprop_update", "numpy", cost=_numpy_passes(10))
 def _rmsprop_numpy(groups: Groups, scalars: tuple[float, ...], centered: bool, has_momentum: bool) -> None:
-    def formula(*arguments):
+    def formula(*arguments: Any) -> None:
         _rmsprop(*arguments, centered=centered, has_momentum=has_momentum)
 
     _in_blocks(groups, formula, scalars)

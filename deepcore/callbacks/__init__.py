@@ -1,0 +1,8 @@
+"""What is told of the progress of fit, evaluate and predict."""
+
+from deepcore.callbacks.callback import Callback, CallbackList
+from deepcore.callbacks.history import History
+from deepcore.callbacks.loss_watch import LossWatch
+from deepcore.callbacks.progress import ProgbarLogger
+
+__all__ = ["Callback", "CallbackList", "History", "LossWatch", "ProgbarLogger"]

@@ -1,0 +1,173 @@
+"""Callback: what is told of the progress of fit, evaluate and predict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+
+class Logs(Mapping[str, float]):
+    """Loss and metrics by name, fetched from the device when they are first read."""
+
+    def __init__(self, values: Mapping[str, Any]) -> None:
+        self._values = dict(values)
+
+    def __getitem__(self, name: str) -> float:
+        value = self._values[name]
+        if not isinstance(value, float):
+            value = self._values[name] = float(value() if callable(value) else value)
+        return value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class Callback:
+    """The base of all callbacks: implement what you want to be told of.
+
+    ``logs`` holds loss and metrics by name. At the end of a batch it is fetched from the device only when it is read:
+    a callback that does not look costs nothing.
+
+    Attributes:
+        model: the model; set before anything else happens.
+        params: ``epochs`` and ``steps`` (None where unknown), and ``verbose``.
+    """
+
+    def __init__(self) -> None:
+        self.model: Any = None
+        self.params: dict[str, Any] = {}
+
+    def set_model(self, model: Any) -> None:
+        self.model = model
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        self.params = params
+
+    def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Before the first epoch."""
+
+    def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """After the last epoch, also when training was interrupted."""
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Before epoch ``epoch``, counted from 0."""
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """After epoch ``epoch``; ``logs`` is a dictionary, with ``val_`` names after validation."""
+
+    def on_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Before a training batch; the older name of ``on_train_batch_begin``."""
+
+    def on_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """After a training batch; the older name of ``on_train_batch_end``."""
+
+    def on_train_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Before training batch ``batch`` of the epoch, counted from 0."""
+        self.on_batch_begin(batch, logs)
+
+    def on_train_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """After training batch ``batch`` of the epoch."""
+        self.on_batch_end(batch, logs)
+
+    def on_test_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Before evaluation or validation."""
+
+    def on_test_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """After evaluation or validation."""
+
+    def on_test_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Before a batch of evaluation or validation."""
+
+    def on_test_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """After a batch of evaluation or validation."""
+
+    def on_predict_begin(self, logs: Mapping[str, float] | None = None) -> None:
+        """Before prediction."""
+
+    def on_predict_end(self, logs: Mapping[str, float] | None = None) -> None:
+        """After prediction."""
+
+    def on_predict_batch_begin(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """Before a batch of prediction."""
+
+    def on_predict_batch_end(self, batch: int, logs: Mapping[str, float] | None = None) -> None:
+        """After a batch of prediction."""
+
+
+class CallbackList(Callback):
+    """Passes everything on to several callbacks, in order.
+
+    Args:
+        callbacks: the callbacks, or one.
+        add_history: append a ``History``, unless there is one; it is then the attribute ``history``.
+        add_progbar: append a ``ProgbarLogger``, unless there is one.
+        model: given to all.
+        params: given to all, as keywords.
+
+    Raises ``TypeError`` for what is no callback.
+    """
+
+    def __init__(
+        self,
+        callbacks: Callback | Sequence[Callback] | None = None,
+        add_history: bool = False,
+        add_progbar: bool = False,
+        model: Any = None,
+        **params: Any,
+    ) -> None:
+        from deepcore.callbacks.history import History
+        from deepcore.callbacks.progress import ProgbarLogger
+
+        super().__init__()
+        given = [] if callbacks is None else [callbacks] if isinstance(callbacks, Callback) else list(callbacks)
+        for callback in given:
+            if not isinstance(callback, Callback):
+                raise TypeError(
+                    f"callbacks must be instances of Callback; got {callback!r} ({type(callback).__name__})."
+                )
+        if add_progbar and not any(isinstance(callback, ProgbarLogger) for callback in given):
+            given.append(ProgbarLogger())
+        history = next((callback for callback in given if isinstance(callback, History)), None)
+        if add_history and history is None:
+            history = History()
+            given.append(history)
+        self.callbacks = given
+        self.history = history
+        if model is not None:
+            self.set_model(model)
+        self.set_params(params)
+
+    def append(self, callback: Callback) -> None:
+        self.callbacks.append(callback)
+
+    def set_model(self, model: Any) -> None:
+        super().set_model(model)
+        if self.history is not None:
+            model.history = self.history
+        for callback in self.callbacks:
+            callback.set_model(model)
+
+    def set_params(self, params: dict[str, Any]) -> None:
+        super().set_params(params)
+        for callback in self.callbacks:
+            callback.set_params(params)
+
+
+def _pass_on(hook: str) -> Any:
+    def method(self: CallbackList, *args: Any, **kwargs: Any) -> None:
+        for callback in self.callbacks:
+            getattr(callback, hook)(*args, **kwargs)
+
+    method.__name__ = method.__qualname__ = hook
+    method.__doc__ = getattr(Callback, hook).__doc__
+    return method
+
+
+for _hook in [name for name in vars(Callback) if name.startswith("on_")]:
+    setattr(CallbackList, _hook, _pass_on(_hook))

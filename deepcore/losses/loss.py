@@ -1,0 +1,150 @@
+"""Loss: one number from targets and predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from deepcore import ops
+from deepcore.errors import unknown_name
+from deepcore.naming import snake_case, unique_name
+from deepcore.registry import Configurable
+from deepcore.tensor import Tensor
+
+REDUCTIONS = ("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight", "none")
+
+
+def align(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Both with one rank, where they differ by one axis of length one at the end."""
+    if a.ndim == b.ndim + 1 and a.shape[-1] == 1:
+        return (a, ops.expand_dims(b, -1)) if b.ndim == 1 else (ops.squeeze(a, -1), b)
+    if b.ndim == a.ndim + 1 and b.shape[-1] == 1:
+        return (ops.expand_dims(a, -1), b) if a.ndim == 1 else (a, ops.squeeze(b, -1))
+    return a, b
+
+
+def paired(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
+    """Targets and predictions as tensors of one floating dtype, that of the predictions, and one shape.
+
+    Raises ``ValueError`` with both shapes if they do not match.
+    """
+    prediction = ops.convert_to_tensor(y_pred)
+    if prediction.dtype.kind != "f":
+        prediction = ops.cast(prediction, "float32")
+    target = ops.cast(ops.convert_to_tensor(y_true, like=prediction), prediction.dtype)
+    target, prediction = align(target, prediction)
+    if target.shape != prediction.shape:
+        raise ValueError(
+            f"The targets have shape {target.shape}, the predictions {prediction.shape}; they must be the same. "
+            "Check the last layer's units, or the loss (the sparse_ losses take class numbers)."
+        )
+    return target, prediction
+
+
+def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | None = "sum_over_batch_size") -> Tensor:
+    """Weighted values as ``reduction`` says: their sum, their mean, or each of them."""
+    weight = None
+    if sample_weight is not None:
+        weight = ops.cast(ops.convert_to_tensor(sample_weight, like=values), values.dtype)
+        values, weight = align(values, weight)
+        while weight.ndim < values.ndim:
+            weight = ops.expand_dims(weight, -1)
+        values = values * weight
+    if reduction in (None, "none"):
+        return values
+    total = ops.sum(values)
+    if reduction == "sum":
+        return total
+    if weight is not None and reduction == "mean_with_sample_weight":
+        count = ops.sum(ops.broadcast_to(weight, values.shape))
+        return total / ops.where(ops.equal(count, 0), 1.0, count)
+    return total * (1.0 / max(values.size, 1))
+
+
+class Loss(Configurable):
+    """The base of all losses. A loss of your own implements ``call(y_true, y_pred)``, one value an example.
+
+    Args:
+        name: of the loss; the class's name in snake case by default.
+        reduction: ``"sum_over_batch_size"`` (or ``"mean"``), ``"sum"``, ``"mean_with_sample_weight"``, or ``"none"``
+            for one value an example.
+        dtype: accepted as Keras has it; a loss is computed in the dtype of the predictions.
+
+    Raises ``ValueError`` for another reduction.
+    """
+
+    def __init__(
+        self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
+    ) -> None:
+        if reduction is not None and reduction not in REDUCTIONS:
+            raise unknown_name("reduction", reduction, REDUCTIONS)
+        self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
+        self.reduction = "none" if reduction is None else reduction
+
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
+        """One value an example."""
+        raise NotImplementedError(f"{type(self).__name__} must implement call(y_true, y_pred).")
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
+        """The reduced loss; ``sample_weight`` weighs each example."""
+        return reduce_values(self.call(y_true, y_pred), sample_weight, self.reduction)
+
+    def check_targets(self, y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
+        """Raises ``ValueError`` if the targets ``y`` cannot be compared with outputs of ``output_shape``."""
+
+    def get_config(self) -> dict[str, Any]:
+        return {"name": self.name, "reduction": self.reduction}
+
+
+class LossFunction(Loss):
+    """A loss of a function ``fn(y_true, y_pred, **kwargs)`` that gives one value an example."""
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(getattr(fn, "__name__", None) if name is None else name, reduction, dtype)
+        self.fn = fn
+        self.kwargs = kwargs
+
+    def call(self, y_true: Any, y_pred: Any) -> Tensor:
+        return self.fn(y_true, y_pred, **self.kwargs)
+
+    def check_targets(self, y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
+        check = getattr(self.fn, "check_targets", None)
+        if check is not None:
+            check(y, output_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **self.kwargs}
+
+
+def checked_by(check: Callable[[np.ndarray[Any, Any], tuple[Any, ...]], None]) -> Callable[[Any], Any]:
+    """Decorator: a loss function whose targets ``check(y, output_shape)`` looks at before training starts."""
+
+    def attach(function: Any) -> Any:
+        function.check_targets = check
+        return function
+
+    return attach
+
+
+def check_same_shape(y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
+    """Raises ``ValueError`` unless y [batch, ...] fits an output of ``output_shape``, but for a last axis of one."""
+    sizes, outputs = list(y.shape[1:]), list(output_shape[1:])
+    if len(sizes) + 1 == len(outputs) and outputs[-1] == 1:
+        sizes.append(1)
+    elif len(outputs) + 1 == len(sizes) and sizes[-1] == 1:
+        outputs.append(1)
+    if len(sizes) != len(outputs) or any(n is not None and m != n for m, n in zip(sizes, outputs, strict=True)):
+        raise ValueError(
+            f"The targets have shape {y.shape}, but the model's output has shape {tuple(output_shape)}; all axes but "
+            "the first must be the same. Check the last layer's units, or choose another loss: for class numbers "
+            "'sparse_categorical_crossentropy', for one-hot rows 'categorical_crossentropy'."
+        )

@@ -1,0 +1,6 @@
+"""Models: layers that are trained, measured and shown."""
+
+from deepcore.models.model import Model
+from deepcore.models.sequential import Sequential
+
+__all__ = ["Model", "Sequential"]

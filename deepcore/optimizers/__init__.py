@@ -1,0 +1,32 @@
+"""Optimizers by Keras's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepcore.optimizers.adaptive import Adagrad, Adam, AdamW, RMSprop
+from deepcore.optimizers.optimizer import Optimizer
+from deepcore.optimizers.sgd import SGD
+from deepcore.registry import Registry
+
+registry = Registry("optimizer", "deepcore.optimizers", base=Optimizer)
+for _class in (Adagrad, Adam, AdamW, RMSprop, SGD):
+    registry.register(_class.__name__.lower())(_class)
+
+
+def get(identifier: Any) -> Optimizer:
+    """The optimizer of a name, a configuration or a class."""
+    return registry.get(identifier.lower() if isinstance(identifier, str) else identifier)
+
+
+def serialize(optimizer: Optimizer) -> Any:
+    """The configuration of an optimizer."""
+    return registry.serialize(optimizer)
+
+
+def deserialize(config: Any) -> Optimizer:
+    """The optimizer of a configuration."""
+    return registry.deserialize(config)
+
+
+__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]

@@ -1,0 +1,43 @@
+"""Gradient descent, with and without momentum."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepcore.optimizers.optimizer import Arrays, Optimizer, share
+
+
+class SGD(Optimizer):
+    """w -= learning_rate * g; with momentum v = momentum * v - learning_rate * g and w += v.
+
+    Args:
+        learning_rate: a number or a schedule.
+        momentum: from 0 to 1.
+        nesterov: w += momentum * v - learning_rate * g instead. Sutskever et al. 2013.
+        kwargs: see ``Optimizer``.
+    """
+
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.momentum = share("momentum", momentum, including_one=True)
+        self.nesterov = nesterov
+        self.slots = ("momentum",) if momentum else ()
+
+    def update(
+        self,
+        backend: Any,
+        parameters: Arrays,
+        gradients: Arrays,
+        slots: dict[str, Arrays],
+        learning_rate: float,
+        step: int,
+    ) -> None:
+        if self.momentum:
+            backend.momentum_update(
+                parameters, gradients, slots["momentum"], learning_rate, self.momentum, self.nesterov
+            )
+        else:
+            backend.sgd_update(parameters, gradients, learning_rate)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}

@@ -1,0 +1,116 @@
+"""Objects found by name or by configuration: initializers, losses, metrics, optimizers, layers, regularizers.
+
+A configuration is Keras's dictionary: ``class_name`` and ``config``, the arguments that make the object anew. Only
+registered classes are made from one, so that a file cannot call anything else.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from deepcore.errors import unknown_name
+from deepcore.naming import snake_case
+
+C = TypeVar("C")
+
+
+class Registry:
+    """The known classes and functions of one kind.
+
+    Args:
+        kind: what they are, for messages: ``"initializer"``.
+        module: where they live, for configurations: ``"deepcore.initializers"``.
+        base: the class that ready-made objects are instances of; anything callable counts, too, where ``callables``.
+    """
+
+    def __init__(self, kind: str, module: str, base: type | None = None, callables: bool = False) -> None:
+        self.kind = kind
+        self.module = module
+        self.base = base
+        self.callables = callables
+        self.entries: dict[str, Any] = {}
+        self._spelled: list[str] = []  # one name for each entry, to offer
+
+    def register(self, *aliases: str) -> Callable[[C], C]:
+        """Decorator: the class or function is known by its own name, in snake case, and by ``aliases``."""
+
+        def add(entry: C) -> C:
+            name = entry.__name__  # type: ignore[attr-defined]
+            for spelling in (name, snake_case(name), *aliases):
+                self.entries[spelling] = entry
+            self._spelled.append(snake_case(name))
+            return entry
+
+        return add
+
+    def get(self, identifier: Any) -> Any:
+        """The object that ``identifier`` stands for: a name, a configuration, a class, or the object itself.
+
+        Raises ``ValueError`` for an unknown name, with the nearest known ones, ``TypeError`` for anything else.
+        """
+        if identifier is None:
+            return None
+        if isinstance(identifier, str):
+            entry = self.find(identifier)
+            return entry() if inspect.isclass(entry) else entry
+        if isinstance(identifier, dict):
+            return self.deserialize(identifier)
+        if inspect.isclass(identifier) and (self.base is None or issubclass(identifier, self.base)):
+            return identifier()
+        if (self.base is not None and isinstance(identifier, self.base)) or (
+            self.callables and callable(identifier) and not inspect.isclass(identifier)
+        ):
+            return identifier
+        expected = f"an instance of {self.base.__name__}" if self.base is not None else "a function"
+        raise TypeError(
+            f"Expected the name of a known {self.kind}, its configuration, or {expected}; "
+            f"got {identifier!r} ({type(identifier).__name__})."
+        )
+
+    def find(self, name: str) -> Any:
+        """The class or function called ``name``. Raises ``ValueError`` with the nearest known names."""
+        try:
+            return self.entries[name]
+        except KeyError:
+            raise unknown_name(self.kind, name, set(self._spelled)) from None
+
+    def serialize(self, thing: Any) -> Any:
+        """The configuration of ``thing``: a dictionary, or a registered function's name. None stays None."""
+        if thing is None:
+            return None
+        if hasattr(thing, "get_config"):
+            return {
+                "module": self.module,
+                "class_name": type(thing).__name__,
+                "config": thing.get_config(),
+                "registered_name": None,
+            }
+        return thing.__name__
+
+    def deserialize(self, config: Any) -> Any:
+        """The object of a configuration."""
+        if isinstance(config, str):
+            return self.get(config)
+        try:
+            name, arguments = config["class_name"], config["config"]
+        except (TypeError, KeyError):
+            raise ValueError(
+                f"The configuration of a {self.kind} is a dictionary with 'class_name' and 'config'; got {config!r}."
+            ) from None
+        entry = self.find(name)
+        return entry.from_config(arguments) if hasattr(entry, "from_config") else entry
+
+
+class Configurable:
+    """What its own arguments can make anew."""
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make this object anew."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The object of ``get_config``'s dictionary."""
+        return cls(**config)

@@ -1,0 +1,119 @@
+"""Variable: a tensor that is kept, named, and written in place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from deepcore import initializers
+from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
+from deepcore.naming import current_scope, unique_name
+from deepcore.tensor import FLOATX, Tensor
+
+
+class Variable(Tensor):
+    """A weight, a statistic or a counter: its memory stays the same, ``assign`` writes into it.
+
+    Args:
+        initializer: the name of an initializer, a callable ``f(shape, dtype)``, or the starting value, which is
+            copied.
+        shape: needed with an initializer.
+        dtype: by default that of the starting value, float32 with an initializer.
+        trainable: whether it is recorded for a backward pass; never so for integers and booleans.
+        name: ``variable``, ``variable_1``, ... by default.
+        device: a device or its name; by default the current device.
+
+    Raises ``ValueError`` if an initializer comes without a shape, or a value has another shape than ``shape``.
+
+    >>> weight = Variable([1.0, 2.0], name="weight")
+    >>> weight.assign_add([1.0, 1.0])
+    <Variable path=weight, shape=(2,), dtype=float32, trainable, value=[2. 3.]>
+    """
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: Sequence[int] | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+        *,
+        device: DeviceLike | None = None,
+    ) -> None:
+        where = current_device() if device is None else as_device(device)
+        if isinstance(initializer, str):
+            initializer = initializers.get(initializer)
+        if callable(initializer):
+            if shape is None:
+                raise ValueError(
+                    f"A variable made by an initializer needs a shape; got shape=None and {initializer!r}."
+                )
+            with use_device(CPU):
+                initializer = initializer(tuple(shape), dtype=np.dtype(FLOATX if dtype is None else dtype))
+        value = Tensor(initializer, dtype, where).data
+        if shape is not None and value.shape != tuple(shape):
+            raise ValueError(f"A variable of shape {tuple(shape)} was given a starting value of shape {value.shape}.")
+        super().__init__(value.copy(), device=where)
+        self.name = unique_name("variable") if name is None else name
+        self.path = "/".join((*current_scope(), self.name))
+        self.regularizer: Any = None
+        self.constraint: Any = None
+        self.born_trainable = bool(trainable)  # what a layer that was frozen gives back when it thaws
+        self.trainable = trainable
+
+    @property
+    def trainable(self) -> bool:
+        """Whether an optimizer may change it; integers and booleans never have gradients."""
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, on: bool) -> None:
+        self._trainable = bool(on)
+        self._leaf_requires_grad = self._trainable and self.dtype.kind == "f"
+
+    @property
+    def value(self) -> Tensor:
+        """The variable as a plain tensor: the same memory, and gradients still arrive at the variable."""
+        return self.alias()
+
+    def assign(self, value: Any) -> Variable:  # type: ignore[override]
+        """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""
+        array = self._here(value)
+        if array.shape != self.shape:
+            raise ValueError(
+                f"assign: the variable {self.path!r} has shape {self.shape}; got a value of shape {array.shape}."
+            )
+        self.data[...] = array
+        self.version += 1
+        return self
+
+    def assign_add(self, value: Any) -> Variable:
+        """Adds ``value``, which may broadcast, in place."""
+        return self._change(value, 1)
+
+    def assign_sub(self, value: Any) -> Variable:
+        """Subtracts ``value``, which may broadcast, in place."""
+        return self._change(value, -1)
+
+    def _change(self, value: Any, sign: int) -> Variable:
+        array = self._here(value)
+        if np.broadcast_shapes(array.shape, self.shape) != self.shape:
+            raise ValueError(
+                f"The variable {self.path!r} has shape {self.shape}; a change of shape {array.shape} does not fit it."
+            )
+        self.data += array if sign > 0 else -array
+        self.version += 1
+        return self
+
+    def _here(self, value: Any) -> Any:
+        """``value`` as an array of the variable's dtype where the variable is."""
+        if isinstance(value, Tensor) and value.device == self.device:
+            return value.data.astype(self.dtype, copy=False)
+        return Tensor(value, self.dtype, self.device).data
+
+    def __repr__(self) -> str:
+        values = np.array2string(self.numpy(), threshold=100)
+        trainable = "trainable" if self.trainable else "not trainable"
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, {trainable}, value={values}>"

@@ -1,0 +1,106 @@
+"""Starting values: their distributions, their seeds, and their names."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from deepcore import initializers, random
+
+SHAPE = (3, 3, 40, 50)
+FAN_IN, FAN_OUT = 360, 450
+VARIANCES = {
+    "glorot_uniform": 2 / (FAN_IN + FAN_OUT),
+    "glorot_normal": 2 / (FAN_IN + FAN_OUT),
+    "he_uniform": 2 / FAN_IN,
+    "he_normal": 2 / FAN_IN,
+    "lecun_uniform": 1 / FAN_IN,
+    "lecun_normal": 1 / FAN_IN,
+    "variance_scaling": 1 / FAN_IN,
+    "random_normal": 0.05**2,
+    "random_uniform": 0.1**2 / 12,
+}
+
+
+@pytest.mark.parametrize("name", VARIANCES)
+def test_variance_and_bounds(name):
+    random.set_seed(5)
+    values = initializers.get(name)(SHAPE).numpy()
+    assert values.dtype == np.float32
+    assert values.shape == SHAPE
+    stddev = math.sqrt(VARIANCES[name])
+    # The standard error of a variance of n values is at most sqrt(2 / n) of it; five of them.
+    assert abs(values.var() / VARIANCES[name] - 1) < 5 * math.sqrt(2 / values.size)
+    assert abs(values.mean()) < 5 * stddev / math.sqrt(values.size)
+    largest = np.abs(values).max() / stddev
+    if "uniform" in name:
+        assert 0.99 * math.sqrt(3) < largest <= math.sqrt(3) * (1 + 1e-6)
+    elif name != "random_normal":
+        assert 0.99 * 2 / 0.8796 < largest <= 2 / 0.8796 * (1 + 1e-4)
+
+
+def test_truncated_normal_is_cut_at_two_standard_deviations():
+    values = initializers.TruncatedNormal(mean=1.0, stddev=0.5, seed=1)((20_000,)).numpy()
+    assert values.min() >= 0
+    assert values.max() <= 2
+    assert abs(values.std() - 0.5 * 0.8796) < 0.01
+
+
+def test_constants():
+    assert initializers.Zeros()((2, 3)).tolist() == [[0, 0, 0]] * 2
+    assert initializers.get("ones")((2,), dtype="int32").dtype == np.int32
+    assert initializers.Constant([1.0, 2.0])((2, 2)).tolist() == [[1, 2], [1, 2]]
+
+
+def test_a_seed_repeats_and_a_stream_goes_on():
+    fixed = initializers.GlorotUniform(seed=3)
+    np.testing.assert_array_equal(fixed((4,)).numpy(), fixed((4,)).numpy())
+    stream = initializers.GlorotUniform(seed=random.Generator(3))
+    assert (stream((4,)).numpy() != stream((4,)).numpy()).any()
+    random.set_seed(9)
+    first = initializers.HeNormal()((4,)).numpy()
+    assert (first != initializers.HeNormal()((4,)).numpy()).any()
+    random.set_seed(9)
+    np.testing.assert_array_equal(first, initializers.HeNormal()((4,)).numpy())
+
+
+@pytest.mark.parametrize("name", sorted({c.__name__ for c in initializers.registry.entries.values()}))
+def test_configurations_round_trip(name):
+    made = initializers.get(name)
+    config = initializers.serialize(made)
+    again = initializers.deserialize(config)
+    assert type(again) is type(made)
+    assert initializers.serialize(again) == config
+    assert config["class_name"] == name
+
+
+def test_float64_values_are_not_rounded_to_float32():
+    values = initializers.RandomNormal(seed=1)((50,), dtype="float64").numpy()
+    assert values.dtype == np.float64
+    assert (values != values.astype(np.float32)).any()
+
+
+def test_a_function_is_an_initializer():
+    assert initializers.get(np.zeros) is np.zeros
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"scale": 0}, "scale must be positive"),
+        ({"mode": "fan"}, "mode must be one of"),
+        ({"distribution": "gamma"}, "distribution must be one of"),
+    ],
+)
+def test_impossible_scalings(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        initializers.VarianceScaling(**arguments)
+
+
+def test_what_is_no_initializer():
+    with pytest.raises(ValueError, match=r"Unknown initializer 'he_norm'. Did you mean 'he_normal'"):
+        initializers.get("he_norm")
+    with pytest.raises(TypeError, match="instance of Initializer"):
+        initializers.get(3)

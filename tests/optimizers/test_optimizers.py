@@ -1,0 +1,222 @@
+"""Optimizers against their formulas, step by step in float64."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deepcore import optimizers
+from deepcore.tensor import Tensor
+from deepcore.variable import Variable
+
+STEPS = 6
+
+
+def sgd(w, gradients, rate=0.01, momentum=0.0, nesterov=False):
+    v = 0.0
+    for g in gradients:
+        v = momentum * v - rate * g
+        w = w + (momentum * v - rate * g if nesterov else v)
+    return w
+
+
+def adagrad(w, gradients, rate=0.001, start=0.1, epsilon=1e-7):
+    a = start
+    for g in gradients:
+        a = a + g * g
+        w = w - rate * g / np.sqrt(a + epsilon)
+    return w
+
+
+def rmsprop(w, gradients, rate=0.001, rho=0.9, momentum=0.0, epsilon=1e-7, centered=False):
+    v = mean = m = 0.0
+    for g in gradients:
+        v = rho * v + (1 - rho) * g * g
+        mean = rho * mean + (1 - rho) * g
+        step = rate * g / np.sqrt((v - mean**2 if centered else v) + epsilon)
+        m = momentum * m + step
+        w = w - m
+    return w
+
+
+def adam(w, gradients, rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m = v = 0.0
+    for t, g in enumerate(gradients, 1):
+        m = beta_1 * m + (1 - beta_1) * g
+        v = beta_2 * v + (1 - beta_2) * g * g
+        w = w - rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (np.sqrt(v) + epsilon)
+    return w
+
+
+CASES = [
+    (optimizers.SGD(), sgd, {}),
+    (optimizers.SGD(0.1, momentum=0.9), sgd, {"rate": 0.1, "momentum": 0.9}),
+    (optimizers.SGD(0.1, momentum=0.9, nesterov=True), sgd, {"rate": 0.1, "momentum": 0.9, "nesterov": True}),
+    (optimizers.Adagrad(), adagrad, {}),
+    (optimizers.Adagrad(0.5, initial_accumulator_value=0.0), adagrad, {"rate": 0.5, "start": 0.0}),
+    (optimizers.RMSprop(), rmsprop, {}),
+    (optimizers.RMSprop(0.01, rho=0.8, momentum=0.5), rmsprop, {"rate": 0.01, "rho": 0.8, "momentum": 0.5}),
+    (optimizers.RMSprop(0.01, centered=True), rmsprop, {"rate": 0.01, "centered": True}),
+    (optimizers.Adam(), adam, {}),
+    (optimizers.Adam(0.1, 0.8, 0.9, 1e-3), adam, {"rate": 0.1, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3}),
+]
+SHAPES = [(3, 4), (4,), (), (2, 1, 5)]
+
+
+def run(optimizer, starts, gradients, dtype):
+    """The variables after one step for each list of gradients."""
+    variables = [Variable(w.astype(dtype), name=f"w{i}") for i, w in enumerate(starts)]
+    memory = [v.data for v in variables]
+    for step in gradients:
+        optimizer.apply_gradients(zip([Tensor(g.astype(dtype)) for g in step], variables, strict=True))
+    assert all(v.data is array for v, array in zip(variables, memory, strict=True))
+    return variables
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{type(case[0]).__name__}-{case[2]}")
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_several_steps_follow_the_formula(case, dtype, rng):
+    made, formula, arguments = case
+    optimizer = type(made).from_config(made.get_config())
+    starts = [rng.standard_normal(shape) for shape in SHAPES]
+    gradients = [[rng.standard_normal(shape) for shape in SHAPES] for _ in range(STEPS)]
+    variables = run(optimizer, starts, gradients, dtype)
+    # The learning rate is kept in float32, as in Keras.
+    arguments = {**arguments, "rate": float(np.float32(arguments.get("rate", made.get_config()["learning_rate"])))}
+    tolerance = 1e-5 if dtype == "float32" else 1e-11
+    for i, (variable, start) in enumerate(zip(variables, starts, strict=True)):
+        expected = formula(start, [step[i] for step in gradients], **arguments)
+        assert variable.dtype == dtype
+        np.testing.assert_allclose(variable.numpy(), expected, rtol=tolerance, atol=tolerance)
+    assert int(optimizer.iterations) == STEPS
+
+
+@pytest.mark.parametrize(
+    ("clipping", "clip"),
+    [
+        ({"clipvalue": 0.3}, lambda gs: [np.clip(g, -0.3, 0.3) for g in gs]),
+        ({"clipnorm": 0.7}, lambda gs: [g * min(1, 0.7 / np.linalg.norm(g)) for g in gs]),
+        (
+            {"global_clipnorm": 0.7},
+            lambda gs: [g * min(1, 0.7 / np.sqrt(sum((h * h).sum() for h in gs))) for g in gs],
+        ),
+    ],
+)
+@pytest.mark.parametrize("scale", [1e-2, 10.0])
+def test_clipping(clipping, clip, scale, rng):
+    starts = [rng.standard_normal(shape) for shape in SHAPES]
+    gradients = [rng.standard_normal(shape) * scale for shape in SHAPES]
+    variables = run(optimizers.SGD(0.5, **clipping), starts, [gradients], "float64")
+    for variable, start, gradient in zip(variables, starts, clip(gradients), strict=True):
+        np.testing.assert_allclose(variable.numpy(), start - 0.5 * gradient, rtol=1e-12)
+
+
+def test_weight_decay_is_decoupled_and_can_leave_variables_out():
+    optimizer = optimizers.SGD(0.5, weight_decay=0.1)
+    kernel, bias = Variable([2.0], name="kernel"), Variable([2.0], name="bias")
+    optimizer.build([kernel, bias])
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    optimizer.apply([Tensor([1.0]), Tensor([1.0])])
+    assert kernel.numpy() == pytest.approx([2 - 2 * 0.1 * 0.5 - 0.5])
+    assert bias.numpy() == pytest.approx([1.5])
+    assert optimizers.AdamW().weight_decay == 0.004
+
+
+def test_the_learning_rate_can_be_assigned_and_scheduled():
+    weight = Variable([0.0])
+    optimizer = optimizers.SGD(1.0)
+    optimizer.apply([Tensor([1.0])], [weight])
+    optimizer.learning_rate = 0.5
+    optimizer.apply([Tensor([1.0])], [weight])
+    optimizer.learning_rate.assign(0.25)
+    optimizer.apply([Tensor([1.0])], [weight])
+    assert weight.tolist() == [-1.75]
+    optimizer.learning_rate = lambda step: 0.125 * step
+    optimizer.apply([Tensor([1.0])], [weight])
+    assert weight.tolist() == [-1.75 - 0.125 * 3]
+    assert float(optimizer.learning_rate) == 0.5, "four steps are done"
+
+
+def test_a_subset_of_the_variables_keeps_its_own_state():
+    both, alone = [Variable([1.0], name="a"), Variable([1.0], name="b")], Variable([1.0], name="c")
+    optimizer, reference = optimizers.SGD(0.1, momentum=0.9), optimizers.SGD(0.1, momentum=0.9)
+    optimizer.build(both)
+    for _ in range(3):
+        optimizer.apply([Tensor([1.0])], both[1:])
+        reference.apply([Tensor([1.0])], [alone])
+    assert both[0].tolist() == [1.0]
+    assert both[1].tolist() == alone.tolist()
+
+
+def test_a_gradient_of_none_leaves_its_variable():
+    a, b = Variable([1.0]), Variable([1.0])
+    optimizers.SGD(1.0).apply([None, Tensor([1.0])], [a, b])
+    assert (a.tolist(), b.tolist()) == ([1.0], [0.0])
+
+
+def test_a_step_changes_the_version_that_the_tape_looks_at():
+    weight = Variable([1.0])
+    y = (weight * weight).sum()
+    optimizers.SGD().apply([Tensor([1.0])], [weight])
+    with pytest.raises(RuntimeError, match="assigned a new value"):
+        y.backward()
+
+
+def test_variables_are_named_and_ordered_as_in_keras():
+    weights = [Variable([1.0], name="a"), Variable([1.0], name="b")]
+    adam, rms = optimizers.Adam(name="adam"), optimizers.RMSprop(momentum=0.5, name="rms")
+    for optimizer in (adam, rms):
+        optimizer.build(weights)
+    assert [v.path for v in adam.variables] == [
+        "adam/iteration",
+        "adam/learning_rate",
+        "adam/a_momentum",
+        "adam/a_velocity",
+        "adam/b_momentum",
+        "adam/b_velocity",
+    ]
+    assert [v.name for v in rms.variables[2:]] == ["a_velocity", "b_velocity", "a_momentum", "b_momentum"]
+
+
+def test_what_does_not_fit_is_said_before_anything_changes():
+    a, b = Variable([1.0], name="a"), Variable([1.0], name="b")
+    optimizer = optimizers.SGD(1.0)
+    with pytest.raises(ValueError, match="2 variables need as many gradients; got 1"):
+        optimizer.apply([Tensor([1.0])], [a, b])
+    with pytest.raises(ValueError, match="No gradient was given"):
+        optimizer.apply([None], [a])
+    optimizer.build([a])
+    with pytest.raises(ValueError, match="'b' is not one that this optimizer was built for"):
+        optimizer.apply([Tensor([1.0]), Tensor([1.0])], [a, b])
+    with pytest.raises(ValueError, match=r"'a' has shape \(1,\); its gradient has \(2,\)"):
+        optimizer.apply([Tensor([1.0, 2.0])], [a])
+    assert (a.tolist(), b.tolist()) == ([1.0], [1.0])
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: optimizers.SGD(-1.0), "learning_rate must be a number that is not negative"),
+        (lambda: optimizers.SGD(float("nan")), "learning_rate"),
+        (lambda: optimizers.SGD(momentum=1.5), "momentum must be from 0 to 1"),
+        (lambda: optimizers.Adam(beta_1=1.0), "beta_1 must be from 0 to 1, 1 excluded"),
+        (lambda: optimizers.Adam(clipnorm=1.0, clipvalue=1.0), "Only one of clipnorm, clipvalue"),
+        (lambda: optimizers.Adam(clipnorm=0), "clipnorm must be positive"),
+        (lambda: optimizers.Adam(weight_decay=-1), "weight_decay must not be negative"),
+        (lambda: optimizers.Adagrad(initial_accumulator_value=-1), "initial_accumulator_value"),
+        (lambda: optimizers.AdamW(weight_decay=None), "AdamW needs a weight_decay"),
+        (lambda: optimizers.get("adan"), "Unknown optimizer 'adan'. Did you mean 'adam'"),
+    ],
+)
+def test_impossible_arguments(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@pytest.mark.parametrize("name", ["SGD", "sgd", "Adam", "adam", "rmsprop", "RMSprop", "adagrad", "adamw"])
+def test_names_and_configurations(name):
+    optimizer = optimizers.get(name)
+    assert type(optimizer).__name__.lower() == name.lower()
+    again = optimizers.deserialize(optimizers.serialize(optimizer))
+    assert type(again) is type(optimizer)
+    assert again.get_config() == optimizer.get_config()
