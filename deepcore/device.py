@@ -16,7 +16,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from deepcore.backend import Backend, cuda, numpy_backend
+from deepcore.backend import Backend, cuda, emulated_backend, numpy_backend
 from deepcore.errors import DeviceUnavailableError, unknown_name
 
 KINDS = ("cpu", "emulator", "cuda")
@@ -43,14 +43,14 @@ class Device:
         if self.kind == "cpu":
             return numpy_backend()
         if self.kind == "emulator":
-            raise DeviceUnavailableError(
-                f"device 'emulator' was asked for, but {_EMULATOR_REASON}. device='cpu' works everywhere."
-            )
+            ok, reason = cuda.emulator_probe()
+            if not ok:
+                raise DeviceUnavailableError(f"device 'emulator' was asked for, but {reason} device='cpu' needs none.")
+            return emulated_backend()
         cuda.require(str(self))
         raise AssertionError("cuda.require accepts no device before the CUDA backend exists")
 
 
-_EMULATOR_REASON = "this version of deepcore has no CUDA kernels to emulate yet"
 DeviceLike: TypeAlias = Device | str
 CPU = Device("cpu")
 _current: ContextVar[Device | None] = ContextVar("deepcore_device", default=None)
@@ -123,6 +123,6 @@ def describe_devices() -> list[tuple[str, bool, str]]:
     """Every kind of device: its name, whether it can be used here, and why."""
     return [
         ("cpu", True, "NumPy, and Numba's compiled loops"),
-        ("emulator", False, _EMULATOR_REASON),
+        ("emulator", *cuda.emulator_probe()),
         ("cuda", *cuda.probe()),
     ]

@@ -39,7 +39,20 @@ class Backend:
         for file in FILES:
             module = importlib.import_module(f"deepcore.backend.{name}.{file}")
             for function in module.__all__:
-                setattr(self, function, getattr(module, function))
+                setattr(self, function, self._placed(getattr(module, function), file))
+
+    def _placed(self, function: Any, file: str) -> Any:
+        """``function`` itself; where its arrays follow from no argument, they are made by this backend's ``xp``."""
+        if self.name == "numpy" or file != "random":
+            return function
+        from deepcore.backend.cuda.array import allocating_in
+
+        @functools.wraps(function)
+        def placed(*args: Any, **kwargs: Any) -> Any:
+            with allocating_in(self.xp):
+                return function(*args, **kwargs)
+
+        return placed
 
     def __getattr__(self, function: str) -> Any:  # only reached where __init__ set nothing of that name
         raise AttributeError(f"the {self.name} backend has no function {function!r}")
@@ -53,3 +66,11 @@ def numpy_backend() -> Backend:
     import numpy
 
     return Backend("numpy", numpy)
+
+
+@functools.cache
+def emulated_backend() -> Backend:
+    """The CUDA backend on NumPy arrays: its kernels run on the emulator."""
+    import numpy
+
+    return Backend("cuda", numpy)

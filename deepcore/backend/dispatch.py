@@ -202,9 +202,10 @@ def judge(call: Call, device: str = "cpu") -> list[Choice]:
     only = forced(call.op)
     verdicts = []
     for record in implementations(call.op):
-        ok, reason = record.verdict(call)
-        if ok and record.device != device:
+        if record.device != device:  # first, so that a CPU call never asks for a GPU or a compiler
             ok, reason = False, f"runs on {record.device}; the arrays are on {device}"
+        else:
+            ok, reason = record.verdict(call)
         if ok and only not in (None, record.name):
             ok, reason = False, f"use_implementation holds {call.op} to {only!r}"
         seconds = record.cost(call) if record.supports(call)[0] else None

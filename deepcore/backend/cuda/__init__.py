@@ -54,6 +54,17 @@ def probe() -> Answer:
     )
 
 
+def emulator_probe() -> Answer:
+    """Whether the kernels can be emulated here, which takes a C++ compiler, and what to install if not."""
+    from deepcore.kernels.emulator import CompilerNotFoundError, compiler
+
+    try:
+        tool = compiler()
+    except CompilerNotFoundError as error:
+        return False, str(error)
+    return True, f"CUDA kernels on NumPy arrays, built by {tool.version.split(' -m')[0]}"
+
+
 def require(name: str) -> None:
     """Raises ``DeviceUnavailableError`` with the reason unless the device ``name`` can be used."""
     ok, reason = probe()

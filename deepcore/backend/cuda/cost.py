@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from deepcore.backend.cuda import probe
+from deepcore.backend.cuda import emulator_probe, probe
 from deepcore.backend.dispatch import Answer, Call
 
 LAUNCH = 5.0e-6  # one kernel, from Python to the GPU
@@ -59,10 +59,5 @@ def gpu_or_emulator() -> Answer:
     ok, reason = probe()
     if ok:
         return True, reason
-    from deepcore.kernels.emulator import CompilerNotFoundError, compiler
-
-    try:
-        compiler()
-    except CompilerNotFoundError as error:
-        return False, f"{reason}; and no emulator either: {error}"
-    return True, "on the emulator"
+    emulated, why = emulator_probe()
+    return (True, "on the emulator") if emulated else (False, f"{reason}; and no emulator either: {why}")
