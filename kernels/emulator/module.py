@@ -14,7 +14,7 @@ import numpy as np
 from deepcore.errors import unknown_name
 from deepcore.kernels.emulator.builder import CUDA, INCLUDE, build, cache_folder, digest
 from deepcore.kernels.emulator.memory import DeviceMemory
-from deepcore.kernels.emulator.report import Counter, EmulatorError, Finding, Frame, Places, Report
+from deepcore.kernels.emulator.report import Counter, EmulatorError, Finding, Frame, Places, Report, shared_variables
 from deepcore.kernels.signature import Signature, convert_scalar
 
 SCHEDULES = ("fifo", "lifo", "random")
@@ -54,6 +54,8 @@ class _Library:
     def __init__(self, path: Path) -> None:
         self.lock = threading.Lock()
         self.functions = ctypes.CDLL(str(path))
+        for variable in shared_variables(path):
+            self.functions.emulator_variable(*map(ctypes.c_size_t, variable[:3]), variable[3].encode())
         for name in ("emulator_finding_count", "emulator_counter_count", "emulator_image"):
             getattr(self.functions, name).restype = ctypes.c_size_t
 

@@ -170,3 +170,23 @@ class Places:
             if not any(file.startswith(folder) for folder in self._hidden) and not file.endswith("entries"):
                 frames.append((self._rename(file), int(line)))
         return tuple(frames)
+
+
+FENCE = 128
+"""Bytes behind an array that ``DC_SHARED`` declares, as in ``include/entry.h``."""
+
+
+def shared_variables(library: Path) -> list[tuple[int, int, int, str]]:
+    """Offset, bytes, bytes of fence at the end, and name, of each variable in shared memory of a library."""
+    words = ["readelf", "--syms", "--wide", "--demangle", str(library)]
+    try:
+        text = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return []
+    found = {}
+    for value, size, name in re.findall(r"^\s*\d+: ([0-9a-f]+)\s+(\d+) TLS\s+\S+\s+\S+\s+\S+ (.+)$", text, re.MULTILINE):
+        if int(size) and not name.startswith("guard variable"):
+            fenced = name.endswith("_fenced")
+            short = re.sub(r"\(.*\)", "", name).removesuffix("_fenced").rsplit("::", 1)[-1]
+            found[int(value, 16)] = (int(value, 16), int(size), FENCE if fenced else 0, short)
+    return [found[offset] for offset in sorted(found)]

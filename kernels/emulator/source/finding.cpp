@@ -12,6 +12,7 @@ void report_about(const Thread* thread, const char* kind, const void* place, con
     if (findings.size() >= most_findings) return;
     for (const Finding& known : findings)
         if (known.place == place && !strcmp(known.kind, kind)) return;
+    if (!strcmp(kind, "unwritten")) place = nullptr;
     uint3 index = thread ? thread->index : uint3{};
     findings.push_back({kind, builtin.block_index, index, machine.running, thread != nullptr, place, message});
 }

@@ -1,8 +1,10 @@
 // The functions that Python calls, in this order: prepare, buffer for each array, the kernel's own entry, then the
 // questions about what happened. One caller at a time.
 #include "check.h"
+#include "counter.h"
 #include "finding.h"
 #include "machine.h"
+#include "memory.h"
 #include "shared.h"
 
 using namespace emulator;
@@ -19,6 +21,31 @@ EXPORTED void emulator_prepare(const unsigned* grid, const unsigned* block, size
     findings.clear();
     shared.locate();
     shared.dynamic_bytes = dynamic_bytes;
+    start_memory();
+}
+
+// Once for each `__shared__` variable, before the first launch.
+EXPORTED void emulator_variable(size_t offset, size_t bytes, size_t fence, const char* name) {
+    add_variable({offset, bytes, fence, name});
+}
+
+EXPORTED void emulator_buffer(uintptr_t address, size_t bytes, unsigned item_bytes, const char* name, int output) {
+    add_buffer(address, bytes, item_bytes, name, output != 0);
+}
+
+EXPORTED size_t emulator_counter_count() { return sites.size(); }
+
+struct CounterView {
+    const void* place;
+    int operation, space;
+    unsigned size;
+    uint64_t requests, threads, cost, ideal;
+};
+
+EXPORTED void emulator_counter(size_t index, CounterView* view) {
+    const Site& site = sites[index];
+    *view = {site.place,    static_cast<int>(site.operation), static_cast<int>(site.space), site.size, site.requests,
+             site.threads, site.cost,                         site.ideal};
 }
 
 EXPORTED size_t emulator_finding_count() { return findings.size(); }
@@ -42,5 +69,3 @@ EXPORTED void emulator_finding(size_t index, FindingView* view) {
 }
 
 EXPORTED uintptr_t emulator_image() { return image.begin; }
-EXPORTED void emulator_buffer(const char*, size_t, unsigned, const char*, int) {}
-EXPORTED size_t emulator_counter_count() { return 0; }

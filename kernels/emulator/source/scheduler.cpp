@@ -6,6 +6,7 @@
 #include "check.h"
 #include "finding.h"
 #include "machine.h"
+#include "memory.h"
 
 namespace emulator {
 
@@ -221,6 +222,7 @@ void run_grid(Thunk thunk, void** arguments) {
         run_block(stacks);
         machine.running = false;
     }
+    finish_memory();
 }
 
 }  // namespace emulator
