@@ -29,18 +29,19 @@ __device__ __forceinline__ T activate(T z, int activation) {
     }
 }
 
-// The derivative at the activation's input, from its output y.
+// The derivative at the activation's input, from its output y. The comparisons ask where y is known to be in a flat part,
+// so that NaN in y never cuts a gradient off.
 __device__ __forceinline__ T slope(T y, int activation) {
     const T zero = T(0), one = T(1);
     const T selu_alpha = T(1.6732632423543772), selu_scale = T(1.0507009873554805);
     switch (activation) {
-        case RELU: return y > zero ? one : zero;
-        case RELU6: return y > zero && y < T(6) ? one : zero;
-        case LEAKY_RELU: return y > zero ? one : T(0.2);
+        case RELU: return y <= zero ? zero : one;
+        case RELU6: return y <= zero || y >= T(6) ? zero : one;
+        case LEAKY_RELU: return y <= zero ? T(0.2) : one;
         case ELU: return y > zero ? one : y + one;
         case SELU: return y > zero ? selu_scale : y + selu_scale * selu_alpha;
         case SIGMOID: return y * (one - y);
-        case HARD_SIGMOID: return y > zero && y < one ? one / T(6) : zero;
+        case HARD_SIGMOID: return y <= zero || y >= one ? zero : one / T(6);
         case TANH: return one - y * y;
         case EXPONENTIAL: return y;
         case SOFTPLUS: return -expm1(-y);

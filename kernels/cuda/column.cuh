@@ -32,11 +32,11 @@ __device__ __forceinline__ void for_each_column_task(int64_t outer, int64_t rows
     const int64_t tiles = ceil_div(columns, int64_t(blockDim.x)), chunks = ceil_div(rows, chunk_rows);
     for (int64_t i = blockIdx.x; i < outer * chunks * tiles; i += gridDim.x) {
         ColumnTask task;
-        task.column = i % tiles * blockDim.x + threadIdx.x;
+        task.chunk = i / tiles;
+        task.column = (i - task.chunk * tiles) * blockDim.x + threadIdx.x;
         task.inside = task.column < columns;
         task.clamped = task.inside ? task.column : columns - 1;
-        task.chunk = i / tiles;
-        const int64_t matrix = task.chunk / chunks, first = task.chunk % chunks * chunk_rows;
+        const int64_t matrix = task.chunk / chunks, first = (task.chunk - matrix * chunks) * chunk_rows;
         task.first_row = matrix * rows + first + threadIdx.y;
         task.last_row = matrix * rows + (first + chunk_rows < rows ? first + chunk_rows : rows);
         body(task);

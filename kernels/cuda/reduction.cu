@@ -9,7 +9,7 @@
 #include "vector.cuh"
 
 // Where a reduction begins: at zero, or, for a maximum or minimum, at any element of what is reduced.
-__device__ __forceinline__ R start(dc::Sum, R) { return R(0); }
+__device__ __forceinline__ R start(dc::Sum, R) { return static_cast<R>(0); }
 template <class Reduce>
 __device__ __forceinline__ R start(Reduce, R element) {
     return element;
@@ -23,32 +23,32 @@ reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long lon
     constexpr int width = dc::pack<T>;
     const dc::OP reduce;
     const int64_t chunks = dc::ceil_div(columns, chunk_columns);
-    const bool wide = columns % width == 0 && chunk_columns % width == 0 && dc::is_aligned(x);
+    const bool aligned = columns % width == 0 && chunk_columns % width == 0 && dc::is_aligned(x);
     dc::for_each_row(rows * chunks, chunk_columns, [&](int64_t task, int64_t count) {
-        const int64_t first = task % chunks * chunk_columns;
-        const T* elements = x + task / chunks * columns + first;
+        const int64_t row = task / chunks, first = (task - row * chunks) * chunk_columns;
+        const T* elements = x + row * columns + first;
         const bool idle = count == 0;
         if (first + count > columns) count = columns - first;
-        const R begin = start(reduce, R(elements[0]));
-        R total = begin;
-        if (wide) {
-            R totals[width];
+        const R begin = start(reduce, static_cast<R>(elements[0]));
+        R totals[width];
 #pragma unroll
-            for (int k = 0; k < width; ++k) totals[k] = begin;
-            for (int64_t i = dc::RowGroup::lane() * width; i < count; i += dc::RowGroup::threads * width) {
+        for (int k = 0; k < width; ++k) totals[k] = begin;
+        const int lane = dc::RowGroup::lane(), threads = dc::RowGroup::threads;
+        if (aligned) {
+            dc::for_each_pack<T>(lane, threads, count, true, [&](const dc::Pack& at) {
                 __align__(16) T values[width];
-                dc::load(elements + i, values);
+                dc::load(elements, at, values);
 #pragma unroll
-                for (int k = 0; k < width; ++k) totals[k] = reduce(totals[k], R(values[k]));
-            }
-#pragma unroll
-            for (int k = 0; k < width; ++k) total = reduce(total, totals[k]);
+                for (int k = 0; k < width; ++k) totals[k] = reduce(totals[k], static_cast<R>(values[k]));
+            });
         } else {
-            for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-                total = reduce(total, R(elements[i]));
+            for (int64_t i = lane; i < count; i += threads) totals[0] = reduce(totals[0], static_cast<R>(elements[i]));
         }
+        R total = totals[0];
+#pragma unroll
+        for (int k = 1; k < width; ++k) total = reduce(total, totals[k]);
         total = dc::RowGroup::reduce(total, reduce, begin);
-        if (!idle && dc::RowGroup::lane() == 0) y[task] = total / divisor;
+        if (!idle && lane == 0) y[task] = total / divisor;
     });
 }
 
@@ -62,10 +62,10 @@ reduce_columns(const T* __restrict__ x, R* __restrict__ y, long long outer, long
     dc::for_each_column_task(outer, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         // A thread without a row of its own (first_row >= last_row) must begin at a row that there is.
         const int64_t any_row = task.last_row - 1;
-        R total = start(reduce, R(x[any_row * columns + task.clamped]));
+        R total = start(reduce, static_cast<R>(x[any_row * columns + task.clamped]));
 #pragma unroll 4
         for (int64_t row = task.first_row; row < task.last_row; row += blockDim.y)
-            total = reduce(total, R(x[row * columns + task.clamped]));
+            total = reduce(total, static_cast<R>(x[row * columns + task.clamped]));
         total = dc::reduce_strips(total, reduce);
         if (task.writes()) y[task.place(columns)] = total / divisor;
     });

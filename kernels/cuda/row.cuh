@@ -24,11 +24,14 @@ struct RowGroup {
     // must call it. `neutral` changes nothing that it is combined with.
     template <class Value, class Reduce>
     __device__ __forceinline__ static Value reduce(Value value, Reduce reduce, Value neutral) {
-        if constexpr (threads > warp_size) return block_reduce<threads>(value, reduce, neutral);
+        if constexpr (threads > warp_size) {
+            return block_reduce<threads>(value, reduce, neutral);
+        } else {
 #pragma unroll
-        for (int distance = (threads < warp_size ? threads : warp_size) / 2; distance > 0; distance /= 2)
-            value = reduce(value, __shfl_xor_sync(full_warp, value, distance));
-        return value;
+            for (int distance = threads / 2; distance > 0; distance /= 2)
+                value = reduce(value, __shfl_xor_sync(full_warp, value, distance));
+            return value;
+        }
     }
 
     template <class Value>

@@ -9,44 +9,49 @@ namespace dc {
 template <class Value>
 constexpr int pack = 16 / sizeof(Value);
 
-template <class Value>
-__device__ __forceinline__ void load(const Value* from, Value (&to)[pack<Value>]) {
-    *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
-}
-
-template <class Value>
-__device__ __forceinline__ void store(Value* to, const Value (&from)[pack<Value>]) {
-    *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(from);
-}
-
-template <class Value>
-__device__ __forceinline__ void load(const Value* from, Value (&to)[1]) {
-    to[0] = *from;
-}
-
-template <class Value>
-__device__ __forceinline__ void store(Value* to, const Value (&from)[1]) {
-    *to = from[0];
-}
-
-// Whether a pack may be read or written at the address: a slice of a larger array may begin anywhere.
+// Whether 16 bytes may be read or written at the address: a slice of a larger array may begin anywhere.
 __device__ __forceinline__ bool is_aligned(const void* address) {
     return reinterpret_cast<uint64_t>(address) % 16 == 0;
 }
 
-template <int value>
-struct Count {
-    static constexpr int of = value;
+// The elements that a thread handles together: `count` of them, and whether they may be moved as 16 bytes.
+struct Pack {
+    int64_t first;
+    int count;
+    bool whole;
 };
 
-// Calls body(i, Count<n>()) so that the elements i to i + n - 1 together are 0 to size - 1, once each, over the whole
-// grid: n is pack<Value> wherever `wide` and the size allow it, else 1.
+// Reads x[pack.first] and what follows; zeros where there is no element.
+template <class Value>
+__device__ __forceinline__ void load(const Value* x, const Pack& at, Value (&to)[pack<Value>]) {
+    if (at.whole) {
+        *reinterpret_cast<uint4*>(to) = *reinterpret_cast<const uint4*>(x + at.first);
+    } else {
+#pragma unroll
+        for (int k = 0; k < pack<Value>; ++k) to[k] = k < at.count ? x[at.first + k] : Value(0);
+    }
+}
+
+template <class Value>
+__device__ __forceinline__ void store(Value* y, const Pack& at, const Value (&from)[pack<Value>]) {
+    if (at.whole) {
+        *reinterpret_cast<uint4*>(y + at.first) = *reinterpret_cast<const uint4*>(from);
+    } else {
+#pragma unroll
+        for (int k = 0; k < pack<Value>; ++k)
+            if (k < at.count) y[at.first + k] = from[k];
+    }
+}
+
+// Calls body(pack) for packs of elements 0 to size - 1, from the thread's first one on; `stride` is how many threads
+// share the work. `aligned`: whether all arrays are.
 template <class Value, class Body>
-__device__ __forceinline__ void for_each_pack(int64_t size, bool wide, Body body) {
+__device__ __forceinline__ void for_each_pack(int64_t thread, int64_t stride, int64_t size, bool aligned, Body body) {
     constexpr int width = pack<Value>;
-    const int64_t packed = wide ? size / width * width : 0;
-    for (int64_t i = grid_start() * width; i < packed; i += grid_stride() * width) body(i, Count<width>());
-    for (int64_t i = packed + grid_start(); i < size; i += grid_stride()) body(i, Count<1>());
+    for (int64_t first = thread * width; first < size; first += stride * width) {
+        const int count = size - first < width ? int(size - first) : width;
+        body(Pack{first, count, aligned && count == width});
+    }
 }
 
 // i % divisor; 64-bit division takes several times as long, and arrays that need it are rare.
