@@ -35,8 +35,16 @@ class Carrier(Protocol):
     def address(self, array: Any) -> int:
         """Where its first byte is."""
 
-    def launch(self, kernel: Kernel, grid: Sizes, block: Sizes, values: Sequence[Any], shared: int) -> None:
-        """Runs ``kernel``; its arguments have been checked."""
+    def launch(
+        self,
+        kernel: Kernel,
+        grid: Sizes,
+        block: Sizes,
+        values: Sequence[Any],
+        shared: int,
+        memory: Sequence[Any] = (),
+    ) -> None:
+        """Runs ``kernel``; its arguments have been checked. It reaches ``memory`` through addresses in them."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +87,20 @@ class EmulatorCarrier:
         # The emulator copies what is not aligned as device memory is, so that only the place within matters.
         return 0
 
-    def launch(self, kernel: Kernel, grid: Sizes, block: Sizes, values: Sequence[Any], shared: int) -> None:
+    def launch(
+        self,
+        kernel: Kernel,
+        grid: Sizes,
+        block: Sizes,
+        values: Sequence[Any],
+        shared: int,
+        memory: Sequence[Any] = (),
+    ) -> None:
         how = _emulation.get()
         module = _emulated(kernel.file, tuple(sorted(kernel.defines.items())), how.check)
-        module.launch(kernel.name, grid, block, values, shared=shared, schedule=how.schedule, seed=how.seed)
+        module.launch(
+            kernel.name, grid, block, values, shared=shared, schedule=how.schedule, seed=how.seed, memory=memory
+        )
 
 
 @functools.cache
@@ -103,7 +121,15 @@ class CupyCarrier:
     def address(self, array: Any) -> int:
         return int(array.data.ptr)
 
-    def launch(self, kernel: Kernel, grid: Sizes, block: Sizes, values: Sequence[Any], shared: int) -> None:
+    def launch(
+        self,
+        kernel: Kernel,
+        grid: Sizes,
+        block: Sizes,
+        values: Sequence[Any],
+        shared: int,
+        memory: Sequence[Any] = (),
+    ) -> None:
         import cupy
 
         device = cupy.cuda.Device()
