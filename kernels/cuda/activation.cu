@@ -1,61 +1,64 @@
 // Bias and activation, and their gradient from the result. Built with -DT=float or -DT=double.
-//
-// An activation is told by its position in deepcore.backend.contract.ACTIVATIONS. The branch on it is the same for
-// every thread, so that it costs one comparison a warp.
-#include "common.cuh"
-
-enum Activation { LINEAR, RELU, RELU6, LEAKY_RELU, ELU, SELU, SIGMOID, HARD_SIGMOID, TANH, EXPONENTIAL, SOFTPLUS };
-
-__device__ __forceinline__ T activate(T z, int activation) {
-    const T zero = T(0), one = T(1);
-    const T selu_alpha = T(1.6732632423543772), selu_scale = T(1.0507009873554805);
-    switch (activation) {
-        case RELU: return z < zero ? zero : z;
-        case RELU6: return z < zero ? zero : z > T(6) ? T(6) : z;
-        case LEAKY_RELU: return z < zero ? z * T(0.2) : z;
-        case ELU: return z > zero ? z : expm1(z);
-        case SELU: return selu_scale * (z > zero ? z : selu_alpha * expm1(z));
-        case SIGMOID: return one / (one + exp(-z));
-        case HARD_SIGMOID: {
-            const T shifted = z + T(3);
-            return (shifted < zero ? zero : shifted > T(6) ? T(6) : shifted) / T(6);
-        }
-        case TANH: return tanh(z);
-        case EXPONENTIAL: return exp(z);
-        case SOFTPLUS: return (z > zero ? z : zero) + log1p(exp(z > zero ? -z : z));
-        default: return z;
-    }
-}
-
-// The derivative at the activation's input, from its output y.
-__device__ __forceinline__ T slope(T y, int activation) {
-    const T zero = T(0), one = T(1);
-    const T selu_alpha = T(1.6732632423543772), selu_scale = T(1.0507009873554805);
-    switch (activation) {
-        case RELU: return y > zero ? one : zero;
-        case RELU6: return y > zero && y < T(6) ? one : zero;
-        case LEAKY_RELU: return y > zero ? one : T(0.2);
-        case ELU: return y > zero ? one : y + one;
-        case SELU: return y > zero ? selu_scale : y + selu_scale * selu_alpha;
-        case SIGMOID: return y * (one - y);
-        case HARD_SIGMOID: return y > zero && y < one ? one / T(6) : zero;
-        case TANH: return one - y * y;
-        case EXPONENTIAL: return y;
-        case SOFTPLUS: return -expm1(-y);
-        default: return one;
-    }
-}
+#include "activation.cuh"
+#include "column.cuh"
+#include "vector.cuh"
 
 // y = activation(x + bias), x and y [rows, columns], bias [columns] or null; y may be x.
+// registers: 0
 extern "C" __global__ void __launch_bounds__(256)
 bias_activation(const T* x, const T* __restrict__ bias, T* y, int columns, int activation, long long size) {
-    for (int64_t i = dc::grid_start(); i < size; i += dc::grid_stride())
-        y[i] = activate(bias ? x[i] + bias[i % columns] : x[i], activation);
+    constexpr int width = dc::pack<T>;
+    const bool aligned = dc::is_aligned(x) && dc::is_aligned(y);
+    dc::for_each_pack<T>(dc::grid_start(), dc::grid_stride(), size, aligned, [&](const dc::Pack& at) {
+        __align__(16) T values[width];
+        dc::load(x, at, values);
+        int column = bias ? dc::modulo(at.first, columns) : 0;
+#pragma unroll
+        for (int k = 0; k < width; ++k) {
+            if (bias) {
+                values[k] += bias[column];
+                if (++column == columns) column = 0;
+            }
+            values[k] = activate(values[k], activation);
+        }
+        dc::store(y, at, values);
+    });
 }
 
 // dz = dy * activation'(z), from y = activation(z).
+// registers: 0
 extern "C" __global__ void __launch_bounds__(256)
 activation_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dz, int activation,
                  long long size) {
-    for (int64_t i = dc::grid_start(); i < size; i += dc::grid_stride()) dz[i] = dy[i] * slope(y[i], activation);
+    constexpr int width = dc::pack<T>;
+    const bool aligned = dc::is_aligned(dy) && dc::is_aligned(y) && dc::is_aligned(dz);
+    dc::for_each_pack<T>(dc::grid_start(), dc::grid_stride(), size, aligned, [&](const dc::Pack& at) {
+        __align__(16) T gradients[width], values[width];
+        dc::load(dy, at, gradients);
+        dc::load(y, at, values);
+#pragma unroll
+        for (int k = 0; k < width; ++k) gradients[k] *= slope(values[k], activation);
+        dc::store(dz, at, gradients);
+    });
+}
+
+// The same, and the sums of dz over the rows of each chunk, dbias [chunks, columns], without reading dz again.
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+bias_activation_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dz, T* __restrict__ dbias,
+                      int activation, long long rows, long long columns, long long chunk_rows) {
+    dc::for_each_column_task(1, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
+        T total = T(0);
+        if (task.inside) {
+#pragma unroll 2
+            for (int64_t row = task.first_row; row < task.last_row; row += blockDim.y) {
+                const int64_t i = row * columns + task.column;
+                const T value = dy[i] * slope(y[i], activation);
+                dz[i] = value;
+                total += value;
+            }
+        }
+        total = dc::reduce_strips(total, dc::Sum());
+        if (task.writes()) dbias[task.place(columns)] = total;
+    });
 }

@@ -6,8 +6,10 @@ from typing import Any
 
 from deepcore.backend.contract import ACTIVATIONS
 from deepcore.backend.cuda.array import c_type, contiguous, empty
-from deepcore.backend.cuda.cost import THREADS, gpu_or_emulator, grid_for, memory_cost, supports_floating
+from deepcore.backend.cuda.cost import PACKED_THREADS, THREADS, gpu_or_emulator, grid_for, memory_cost, supports_floating
 from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.cuda.plan import ColumnPlan
+from deepcore.backend.cuda.reduction import sum_columns
 from deepcore.backend.dispatch import choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.errors import unknown_name
@@ -23,8 +25,11 @@ def bias_activation(x: Any, bias: Any, activation: str) -> Any:
 
 def activation_dgrad(dy: Any, y: Any, activation: str) -> Any:
     """The gradient at the activation's input, from its output ``y``; see the NumPy backend."""
+    position = _position(activation)
+    if activation == "linear":
+        return contiguous(dy)
     run = choose("activation_dgrad", y.dtype, RowsGeometry.of(y.shape), "cuda").function
-    return run(contiguous(dy), contiguous(y), _position(activation))
+    return run(contiguous(dy), contiguous(y), position)
 
 
 def bias_activation_dgrad(dy: Any, y: Any, activation: str) -> tuple[Any, Any]:
@@ -51,7 +56,7 @@ def _bias_activation(x: Any, bias: Any, activation: int) -> Any:
     y = empty(x.shape, x.dtype, x)
     bias = None if bias is None else contiguous(bias)
     code = kernel("activation", "bias_activation", T=c_type(x.dtype))
-    code.launch(grid_for(x.size), THREADS, x, bias, y, x.shape[-1] if x.ndim else 1, activation, x.size)
+    code.launch(grid_for(x.size, PACKED_THREADS), THREADS, x, bias, y, x.shape[-1] if x.ndim else 1, activation, x.size)
     return y
 
 
@@ -66,5 +71,27 @@ def _bias_activation(x: Any, bias: Any, activation: int) -> Any:
 def _activation_dgrad(dy: Any, y: Any, activation: int) -> Any:
     dz = empty(y.shape, y.dtype, y)
     code = kernel("activation", "activation_dgrad", T=c_type(y.dtype))
-    code.launch(grid_for(y.size), THREADS, dy, y, dz, activation, y.size)
+    code.launch(grid_for(y.size, PACKED_THREADS), THREADS, dy, y, dz, activation, y.size)
     return dz
+
+
+@implementation(
+    "bias_activation_dgrad",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=3, launches=2),
+    available=gpu_or_emulator,
+)
+def _bias_activation_dgrad(dy: Any, y: Any, activation: int) -> tuple[Any, Any]:
+    columns = y.shape[-1] if y.ndim else 1
+    rows = y.size // max(columns, 1)
+    if ACTIVATIONS[activation] == "linear":
+        return dy, sum_columns(dy, 1, rows, columns).reshape(columns)
+    plan = ColumnPlan.of(rows, columns)
+    dz, dbias = empty(y.shape, y.dtype, y), empty((plan.chunks, columns), y.dtype, y)
+    code = kernel("activation", "bias_activation_dgrad", T=c_type(y.dtype))
+    code.launch(plan.grid, plan.block, dy, y, dz, dbias, activation, rows, columns, plan.chunk_rows)
+    if plan.chunks > 1:
+        dbias = sum_columns(dbias, 1, plan.chunks, columns)
+    return dz, dbias.reshape(columns)

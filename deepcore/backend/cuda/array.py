@@ -75,3 +75,8 @@ def contiguous(array: Any) -> Any:
     copy = empty(array.shape, array.dtype, array)
     copy[...] = array
     return copy
+
+
+def address(array: Any) -> int:
+    """Where the first byte of ``array`` is."""
+    return array.ctypes.data if isinstance(array, np.ndarray) else int(array.data.ptr)

@@ -35,8 +35,16 @@ class Carrier(Protocol):
     def address(self, array: Any) -> int:
         """Where its first byte is."""
 
-    def launch(self, kernel: Kernel, grid: Sizes, block: Sizes, values: Sequence[Any], shared: int) -> None:
-        """Runs ``kernel``; its arguments have been checked."""
+    def launch(
+        self,
+        kernel: Kernel,
+        grid: Sizes,
+        block: Sizes,
+        values: Sequence[Any],
+        shared: int,
+        memory: Sequence[Any] = (),
+    ) -> None:
+        """Runs ``kernel``; its arguments have been checked. It reaches ``memory`` through addresses in them."""
 
 
 @dataclass(frozen=True)
@@ -79,10 +87,20 @@ class EmulatorCarrier:
         # The emulator copies what is not aligned as device memory is, so that only the place within matters.
         return 0
 
-    def launch(self, kernel: Kernel, grid: Sizes, block: Sizes, values: Sequence[Any], shared: int) -> None:
+    def launch(
+        self,
+        kernel: Kernel,
+        grid: Sizes,
+        block: Sizes,
+        values: Sequence[Any],
+        shared: int,
+        memory: Sequence[Any] = (),
+    ) -> None:
         how = _emulation.get()
         module = _emulated(kernel.file, tuple(sorted(kernel.defines.items())), how.check)
-        module.launch(kernel.name, grid, block, values, shared=shared, schedule=how.schedule, seed=how.seed)
+        module.launch(
+            kernel.name, grid, block, values, shared=shared, schedule=how.schedule, seed=how.seed, memory=memory
+        )
 
 
 @functools.cache
@@ -103,7 +121,15 @@ class CupyCarrier:
     def address(self, array: Any) -> int:
         return int(array.data.ptr)
 
-    def launch(self, kernel: Kernel, grid: Sizes, block: Sizes, values: Sequence[Any], shared: int) -> None:
+    def launch(
+        self,
+        kernel: Kernel,
+        grid: Sizes,
+        block: Sizes,
+        values: Sequence[Any],
+        shared: int,
+        memory: Sequence[Any] = (),
+    ) -> None:
         import cupy
 
         device = cupy.cuda.Device()
@@ -118,25 +144,28 @@ class CupyCarrier:
 def _compiled(file: Path, defines: tuple[tuple[str, object], ...], capability: int, name: str, device: int) -> Any:
     import cupy
 
-    module = cupy.RawModule(
-        code=file.read_text(encoding="utf-8"), options=compile_options(file, dict(defines), capability)
-    )
+    module = cupy.RawModule(code=translation_unit(file, dict(defines)), options=compile_options(file, capability))
     return module.get_function(name)
 
 
-def compile_options(file: Path, defines: Mapping[str, object], capability: int) -> tuple[str, ...]:
-    """NVRTC's options. CuPy's cache does not see included files, so that their digest is one of the macros."""
+def translation_unit(file: Path, defines: Mapping[str, object]) -> str:
+    """What NVRTC compiles: the macros come after CUDA's own headers, whose templates have a parameter called T."""
+    macros = "".join(f"#define {key} {'' if value is True else value}\n" for key, value in sorted(defines.items()))
+    return f'#include "common.cuh"\n{macros}#line 1 "{file.name}"\n{file.read_text(encoding="utf-8")}'
+
+
+def compile_options(file: Path, capability: int) -> tuple[str, ...]:
+    """NVRTC's options. CuPy's cache does not see included files, so that their digest is a macro."""
     digest = hashlib.sha256()
     for header in sorted(file.parent.glob("*.cuh")):
         digest.update(header.read_bytes())
-    macros = {**defines, "DEEPCORE_HEADERS": f"0x{digest.hexdigest()[:15]}"}
     # wgmma and TMA's multicast exist only for the architecture-specific target of compute capability 9.0.
     target = "sm_90a" if capability == 90 else f"sm_{capability}"
     return (
         "-std=c++17",
         f"-arch={target}",
         f"-I{file.parent}",
-        *(f"-D{key}" if value is True else f"-D{key}={value}" for key, value in sorted(macros.items())),
+        f"-DDEEPCORE_HEADERS=0x{digest.hexdigest()[:15]}",
     )
 
 

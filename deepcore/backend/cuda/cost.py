@@ -16,6 +16,7 @@ LAUNCH = 5.0e-6  # one kernel, from Python to the GPU
 BYTES = 4.0e12  # of device memory, a second
 FLOPS = 5.0e13  # float32 multiply-adds on CUDA cores, counting two
 THREADS = 256
+PACKED_THREADS = 4 * THREADS  # elements of a block whose threads take 16 bytes each
 MOST_BLOCKS = 132 * 16  # enough to fill every multiprocessor several times; loops take the rest
 
 

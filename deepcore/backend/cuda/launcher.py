@@ -9,7 +9,7 @@ the emulator.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,14 @@ class Kernel:
         self.defines = dict(defines)
         self.signature: Signature = signatures[name]
 
-    def launch(self, grid: Any, block: Any, *args: Any, shared: int = 0) -> None:
+    def launch(self, grid: Any, block: Any, *args: Any, shared: int = 0, memory: Sequence[Any] = ()) -> None:
         """Runs the kernel on the current stream.
 
         Args:
             grid, block: blocks in the grid and threads in a block: an int, or up to three.
             args: for each parameter an array (or None for a null pointer) or a number.
             shared: bytes of dynamic shared memory.
+            memory: further arrays, which the kernel reaches through addresses inside of its arguments.
 
         Raises, before the launch, ``TypeError`` for a wrong kind of argument, dtype or number of arguments, and
         ``ValueError`` for arrays that are not contiguous, not aligned or of two devices, numbers that do not fit their
@@ -66,10 +67,10 @@ class Kernel:
             raise ValueError(f"{self}: a block of {sizes[1]} has {threads} threads; at most {most} were declared.")
         if not 0 <= shared <= MOST_SHARED:
             raise ValueError(f"{self}: {shared} bytes of shared memory; it must be from 0 to {MOST_SHARED}.")
-        carrier, values = self.bind(args)
-        carrier.launch(self, *sizes, values, shared)
+        carrier, values = self.bind(args, memory)
+        carrier.launch(self, *sizes, values, shared, memory)
 
-    def bind(self, args: tuple[Any, ...]) -> tuple[Carrier, list[Any]]:
+    def bind(self, args: tuple[Any, ...], memory: Sequence[Any] = ()) -> tuple[Carrier, list[Any]]:
         """The arguments as the carrier takes them: arrays as they are, numbers as NumPy scalars of the declared type."""
         parameters = self.signature.parameters
         if len(args) != len(parameters):
@@ -77,7 +78,7 @@ class Kernel:
                 f"{self} takes {len(parameters)} arguments; got {len(args)}. It is declared {self.signature}."
             )
         arrays = [value for value, parameter in zip(args, parameters, strict=True) if parameter.is_pointer]
-        carrier = carrier_of(self.name, [array for array in arrays if array is not None])
+        carrier = carrier_of(self.name, [array for array in (*arrays, *memory) if array is not None])
         values = [
             self._array(parameter, value, carrier) if parameter.is_pointer else self._number(parameter, value)
             for parameter, value in zip(parameters, args, strict=True)

@@ -7,13 +7,13 @@ to each other in one flat array, in order, they are updated as that one array.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
+from deepcore.backend.contract import adam_rate, matched_arrays
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
@@ -116,9 +116,7 @@ def adam_update(
     Raises:
         ValueError: ``step`` is below 1, an array is not C-contiguous, or shapes or dtypes in one place differ.
     """
-    if step < 1:
-        raise ValueError(f"adam_update: step counts from 1; got {step}.")
-    alpha = learning_rate * math.sqrt(1 - beta_2**step) / (1 - beta_1**step)
+    alpha = adam_rate(learning_rate, beta_1, beta_2, step)
     lists = {
         "parameters": parameters,
         "gradients": gradients,
@@ -137,24 +135,7 @@ def _update(op: str, lists: dict[str, Arrays], scalars: tuple[float, ...], *flag
 
 def _flat_groups(op: str, lists: dict[str, Arrays]) -> list[tuple[np.ndarray, ...]]:
     """One tuple of flat views (parameter, gradient, state…) for every parameter, or one for all where they adjoin."""
-    names = tuple(lists)
-    for name in names[1:]:
-        if len(lists[name]) != len(lists[names[0]]):
-            raise ValueError(f"{op}: {len(lists[names[0]])} {names[0]} but {len(lists[name])} {name}; one for each.")
-    groups = list(zip(*lists.values(), strict=True))
-    for place, group in enumerate(groups):
-        first = group[0]
-        for name, array in zip(names, group, strict=True):
-            if array.shape != first.shape or array.dtype != first.dtype:
-                raise ValueError(
-                    f"{op}: {name}[{place}] is {array.dtype} {array.shape}, but {names[0]}[{place}] is "
-                    f"{first.dtype} {first.shape}; they must agree."
-                )
-            if not array.flags.c_contiguous:
-                raise ValueError(
-                    f"{op}: {name}[{place}] of shape {array.shape} and strides {array.strides} is not C-contiguous; "
-                    "updates are in place, so pass numpy.ascontiguousarray of it and keep that array."
-                )
+    groups = matched_arrays(op, lists)
     if len(groups) > 1:
         whole = [_joined(arrays) for arrays in lists.values()]
         if all(array is not None for array in whole):

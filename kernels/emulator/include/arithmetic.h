@@ -27,6 +27,17 @@ inline float sinpif(float x) { return static_cast<float>(std::sin(M_PI * x)); }
 inline float cospif(float x) { return static_cast<float>(std::cos(M_PI * x)); }
 inline float normcdff(float x) { return 0.5f * erfcf(-x * 0.70710678118654752f); }
 inline void sincospif(float x, float* sine, float* cosine) { *sine = sinpif(x), *cosine = cospif(x); }
+inline void sincospi(double x, double* sine, double* cosine) {
+    // Whole quarters of a turn are taken off first, without rounding, so that pi * x is small.
+    const double quarters = std::nearbyint(2 * x), angle = M_PI * (x - quarters / 2);
+    const double s = std::sin(angle), c = std::cos(angle);
+    switch (static_cast<int>(std::fmod(quarters, 4)) & 3) {
+        case 0: *sine = s, *cosine = c; break;
+        case 1: *sine = c, *cosine = -s; break;
+        case 2: *sine = -s, *cosine = -c; break;
+        default: *sine = -c, *cosine = s;
+    }
+}
 inline float fdividef(float a, float b) { return a / b; }
 inline float __saturatef(float x) { return fminf(fmaxf(x, 0.0f), 1.0f); }
 

@@ -1,0 +1,181 @@
+"""Softmax, its logarithm, and the cross-entropy of logits; the contract is that of ``backend/numpy/softmax.py``.
+
+One difference: an integer target that names no class is not an error here, since finding it would make the host wait for
+the device. It makes the loss and the gradient of its row NaN, as TensorFlow does on a GPU.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from deepcore.backend.cuda.array import c_type, contiguous, empty
+from deepcore.backend.cuda.cost import THREADS, gpu_or_emulator, memory_cost, supports_floating
+from deepcore.backend.cuda.index import indices
+from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.cuda.plan import row_grid, row_threads
+from deepcore.backend.dispatch import choose, implementation
+from deepcore.backend.geometry import RowsGeometry
+
+__all__ = [
+    "log_softmax_dgrad",
+    "log_softmax_fprop",
+    "softmax_cross_entropy_dgrad",
+    "softmax_cross_entropy_fprop",
+    "softmax_dgrad",
+    "softmax_fprop",
+]
+
+
+def softmax_fprop(x: Any) -> Any:
+    """``exp(x - max) / sum(exp(x - max))`` over the last axis; see the NumPy backend."""
+    return choose("softmax_fprop", x.dtype, RowsGeometry.of(x.shape), "cuda").function(contiguous(x))
+
+
+def softmax_dgrad(dy: Any, y: Any) -> Any:
+    """The gradient at the input of ``y = softmax_fprop(x)``; see the NumPy backend."""
+    run = choose("softmax_dgrad", y.dtype, RowsGeometry.of(y.shape), "cuda").function
+    return run(contiguous(dy), contiguous(y))
+
+
+def log_softmax_fprop(x: Any) -> Any:
+    """``x - log(sum(exp(x)))`` over the last axis; see the NumPy backend."""
+    return choose("log_softmax_fprop", x.dtype, RowsGeometry.of(x.shape), "cuda").function(contiguous(x))
+
+
+def log_softmax_dgrad(dy: Any, y: Any) -> Any:
+    """The gradient at the input of ``y = log_softmax_fprop(x)``; see the NumPy backend."""
+    run = choose("log_softmax_dgrad", y.dtype, RowsGeometry.of(y.shape), "cuda").function
+    return run(contiguous(dy), contiguous(y))
+
+
+def softmax_cross_entropy_fprop(logits: Any, targets: Any) -> tuple[Any, Any]:
+    """(loss [rows], probabilities [rows, classes]) of logits [rows, classes]; see the NumPy backend.
+
+    A class outside of [0, classes) makes the loss of its row NaN. Raises ``TypeError`` for targets that are neither
+    integers nor floating.
+    """
+    run = choose("softmax_cross_entropy_fprop", logits.dtype, RowsGeometry.of(logits.shape), "cuda").function
+    return run(contiguous(logits), _targets(logits, targets))
+
+
+def softmax_cross_entropy_dgrad(dloss: Any, probabilities: Any, targets: Any) -> Any:
+    """The gradient at the logits, [rows, classes]; see the NumPy backend.
+
+    A class outside of [0, classes) makes its row NaN. Raises ``TypeError`` as ``softmax_cross_entropy_fprop`` does.
+    """
+    geometry = RowsGeometry.of(probabilities.shape)
+    run = choose("softmax_cross_entropy_dgrad", probabilities.dtype, geometry, "cuda").function
+    return run(contiguous(dloss), contiguous(probabilities), _targets(probabilities, targets))
+
+
+def _targets(logits: Any, targets: Any) -> Any:
+    if targets.dtype.kind == "f":
+        return contiguous(targets.astype(logits.dtype, copy=False))
+    return indices("targets", targets)
+
+
+def _launch(name: str, x: Any, *args: Any, **defines: str) -> None:
+    """Launches a kernel of rows: those of the shape of ``x``, which come after ``args``."""
+    columns = x.shape[-1] if x.ndim else 1
+    rows = x.size // max(columns, 1)
+    threads = row_threads(columns)
+    code = kernel("softmax", name, T=c_type(x.dtype), ROW_THREADS=threads, **defines)
+    code.launch(row_grid(rows, threads), THREADS, *args, rows, columns)
+
+
+def _like(x: Any) -> Any:
+    return empty(x.shape, x.dtype, x)
+
+
+@implementation(
+    "softmax_fprop",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=2),
+    available=gpu_or_emulator,
+)
+def _softmax_fprop(x: Any) -> Any:
+    y = _like(x)
+    _launch("softmax_fprop", x, x, y)
+    return y
+
+
+@implementation(
+    "log_softmax_fprop",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=2),
+    available=gpu_or_emulator,
+)
+def _log_softmax_fprop(x: Any) -> Any:
+    y = _like(x)
+    _launch("log_softmax_fprop", x, x, y)
+    return y
+
+
+@implementation(
+    "softmax_dgrad",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=3),
+    available=gpu_or_emulator,
+)
+def _softmax_dgrad(dy: Any, y: Any) -> Any:
+    dx = _like(y)
+    _launch("softmax_dgrad", y, dy, y, dx)
+    return dx
+
+
+@implementation(
+    "log_softmax_dgrad",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=3),
+    available=gpu_or_emulator,
+)
+def _log_softmax_dgrad(dy: Any, y: Any) -> Any:
+    dx = _like(y)
+    _launch("log_softmax_dgrad", y, dy, y, dx)
+    return dx
+
+
+@implementation(
+    "softmax_cross_entropy_fprop",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=2),
+    available=gpu_or_emulator,
+)
+def _cross_entropy_fprop(logits: Any, targets: Any) -> tuple[Any, Any]:
+    loss, probabilities = empty(logits.shape[:1], logits.dtype, logits), _like(logits)
+    if targets.ndim == 1:
+        name, defines = "cross_entropy_of_classes_fprop", {"CLASS": c_type(targets.dtype)}
+    else:
+        name, defines = "cross_entropy_of_weights_fprop", {}
+    _launch(name, logits, logits, targets, loss, probabilities, **defines)
+    return loss, probabilities
+
+
+@implementation(
+    "softmax_cross_entropy_dgrad",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=2),
+    available=gpu_or_emulator,
+)
+def _cross_entropy_dgrad(dloss: Any, probabilities: Any, targets: Any) -> Any:
+    dlogits = _like(probabilities)
+    if targets.ndim == 1:
+        name, defines = "cross_entropy_of_classes_dgrad", {"CLASS": c_type(targets.dtype)}
+    else:
+        name, defines = "cross_entropy_of_weights_dgrad", {}
+    _launch(name, probabilities, dloss, probabilities, targets, dlogits, **defines)
+    return dlogits

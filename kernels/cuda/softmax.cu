@@ -1,0 +1,152 @@
+// Softmax and its logarithm over rows, and the cross-entropy of logits. Built with -DT=float or -DT=double and with
+// -DROW_THREADS; the kernels of classes also with -DCLASS=<type of an integer target>.
+//
+// A row is swept several times: for its maximum, for its sum, and to write. Only the first sweep comes from memory; the
+// others find the row in a cache. That is simpler than a maximum and a sum in one sweep, and takes infinities as they are.
+#include "row.cuh"
+
+#ifndef CLASS
+#define CLASS int
+#endif
+
+__device__ __forceinline__ T row_max(const T* x, int64_t columns) {
+    T largest = x[0];
+    for (int64_t i = dc::RowGroup::lane(); i < columns; i += dc::RowGroup::threads) largest = dc::Max()(largest, x[i]);
+    return dc::RowGroup::max(largest);
+}
+
+__device__ __forceinline__ T row_sum_exp(const T* x, int64_t columns, T shift) {
+    T total = T(0);
+    for (int64_t i = dc::RowGroup::lane(); i < columns; i += dc::RowGroup::threads) total += exp(x[i] - shift);
+    return dc::RowGroup::sum(total);
+}
+
+// y = exp(x - max) / sum(exp(x - max)); x, y [rows, columns].
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long long columns) {
+    dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
+        const T* logits = x + row * columns;
+        const T shift = row_max(logits, count), total = row_sum_exp(logits, count, shift);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
+            y[row * columns + i] = exp(logits[i] - shift) / total;
+    });
+}
+
+// y = x - max - log(sum(exp(x - max))).
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+log_softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long long columns) {
+    dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
+        const T* logits = x + row * columns;
+        const T shift = row_max(logits, count), total = log(row_sum_exp(logits, count, shift));
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
+            y[row * columns + i] = logits[i] - shift - total;
+    });
+}
+
+// dx = y * (dy - sum(dy * y)).
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, long long rows,
+              long long columns) {
+    dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
+        const int64_t first = row * columns;
+        T total = T(0);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
+            total += dy[first + i] * y[first + i];
+        total = dc::RowGroup::sum(total);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
+            dx[first + i] = y[first + i] * (dy[first + i] - total);
+    });
+}
+
+// dx = dy - exp(y) * sum(dy).
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+log_softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, long long rows,
+                  long long columns) {
+    dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
+        const int64_t first = row * columns;
+        T total = T(0);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) total += dy[first + i];
+        total = dc::RowGroup::sum(total);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
+            dx[first + i] = dy[first + i] - exp(y[first + i]) * total;
+    });
+}
+
+// Neither an error nor a wait for the device can come out of a kernel, so that a class which does not exist makes its
+// row NaN.
+__device__ __forceinline__ bool exists(CLASS target, int64_t columns) {
+    return int64_t(target) >= 0 && int64_t(target) < columns;
+}
+
+__device__ __forceinline__ T not_a_number() { return T(0) / T(0); }
+
+// loss = log(sum(exp(x - max))) - (x[target] - max), probabilities = softmax(x); x, probabilities [rows, columns],
+// targets, loss [rows].
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+cross_entropy_of_classes_fprop(const T* __restrict__ x, const CLASS* __restrict__ targets, T* __restrict__ loss,
+                               T* __restrict__ probabilities, long long rows, long long columns) {
+    dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
+        const T* logits = x + row * columns;
+        const T shift = row_max(logits, count), total = row_sum_exp(logits, count, shift);
+        const CLASS target = targets[row];
+        const bool valid = exists(target, columns);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
+            probabilities[row * columns + i] = exp(logits[i] - shift) / total;
+        if (count && dc::RowGroup::lane() == 0)
+            loss[row] = valid ? log(total) - (logits[target] - shift) : not_a_number();
+    });
+}
+
+// The same for weights of the classes: loss = sum(weights * (log(sum(exp(x - max))) - (x - max))).
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+cross_entropy_of_weights_fprop(const T* __restrict__ x, const T* __restrict__ weights, T* __restrict__ loss,
+                               T* __restrict__ probabilities, long long rows, long long columns) {
+    dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
+        const T* logits = x + row * columns;
+        const T shift = row_max(logits, count), total = row_sum_exp(logits, count, shift), log_total = log(total);
+        T weighted = T(0);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) {
+            const T shifted = logits[i] - shift;
+            probabilities[row * columns + i] = exp(shifted) / total;
+            weighted += weights[row * columns + i] * (log_total - shifted);
+        }
+        weighted = dc::RowGroup::sum(weighted);
+        if (count && dc::RowGroup::lane() == 0) loss[row] = weighted;
+    });
+}
+
+// dlogits = dloss * (probabilities - one_hot(target)).
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+cross_entropy_of_classes_dgrad(const T* __restrict__ dloss, const T* __restrict__ probabilities,
+                               const CLASS* __restrict__ targets, T* __restrict__ dlogits, long long rows,
+                               long long columns) {
+    dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
+        const CLASS target = targets[row];
+        const T factor = exists(target, columns) ? dloss[row] : not_a_number();
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
+            dlogits[row * columns + i] = factor * (probabilities[row * columns + i] - (i == int64_t(target) ? T(1) : T(0)));
+    });
+}
+
+// dlogits = dloss * (probabilities * sum(weights) - weights).
+// registers: 0
+extern "C" __global__ void __launch_bounds__(256)
+cross_entropy_of_weights_dgrad(const T* __restrict__ dloss, const T* __restrict__ probabilities,
+                               const T* __restrict__ weights, T* __restrict__ dlogits, long long rows,
+                               long long columns) {
+    dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
+        const int64_t first = row * columns;
+        T total = T(0);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) total += weights[first + i];
+        total = dc::RowGroup::sum(total);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
+            dlogits[first + i] = dloss[row] * (probabilities[first + i] * total - weights[first + i]);
+    });
+}
