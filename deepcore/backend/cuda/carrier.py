@@ -62,7 +62,7 @@ class Emulation:
     seed: int = 0
 
 
-_emulation: ContextVar[Emulation] = ContextVar("deepcore_emulation", default=Emulation())
+_emulation: ContextVar[Emulation | None] = ContextVar("deepcore_emulation", default=None)
 
 
 @contextlib.contextmanager
@@ -96,7 +96,7 @@ class EmulatorCarrier:
         shared: int,
         memory: Sequence[Any] = (),
     ) -> None:
-        how = _emulation.get()
+        how = _emulation.get() or Emulation()
         module = _emulated(kernel.file, tuple(sorted(kernel.defines.items())), how.check)
         module.launch(
             kernel.name, grid, block, values, shared=shared, schedule=how.schedule, seed=how.seed, memory=memory

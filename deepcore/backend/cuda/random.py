@@ -131,7 +131,5 @@ def _dropout(x: Any, rate: float, threshold: int, seed: int, offset: int) -> Any
     y = empty(x.shape, x.dtype, x)
     code = kernel("philox", "dropout", T=c_type(x.dtype))
     scale = float(x.dtype.type(1 / (1 - rate)))
-    code.launch(
-        grid_for(x.size, PACKED_THREADS), THREADS, x, y, threshold, scale, *_stream(seed, offset), x.size
-    )
+    code.launch(grid_for(x.size, PACKED_THREADS), THREADS, x, y, threshold, scale, *_stream(seed, offset), x.size)
     return y
