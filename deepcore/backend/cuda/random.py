@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.cuda.array import c_type, contiguous, empty
-from deepcore.backend.cuda.cost import PACKED_THREADS, THREADS, gpu_or_emulator, grid_for, memory_cost
-from deepcore.backend.cuda.cost import supports_floating
+from deepcore.backend.cuda.cost import (
+    PACKED_THREADS,
+    THREADS,
+    gpu_or_emulator,
+    grid_for,
+    memory_cost,
+    supports_floating,
+)
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
