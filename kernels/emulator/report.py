@@ -184,7 +184,9 @@ def shared_variables(library: Path) -> list[tuple[int, int, int, str]]:
     except (OSError, subprocess.CalledProcessError):
         return []
     found = {}
-    for value, size, name in re.findall(r"^\s*\d+: ([0-9a-f]+)\s+(\d+) TLS\s+\S+\s+\S+\s+\S+ (.+)$", text, re.MULTILINE):
+    for value, size, name in re.findall(
+        r"^\s*\d+: ([0-9a-f]+)\s+(\d+) TLS\s+\S+\s+\S+\s+\S+ (.+)$", text, re.MULTILINE
+    ):
         if int(size) and not name.startswith("guard variable"):
             fenced = name.endswith("_fenced")
             short = re.sub(r"\(.*\)", "", name).removesuffix("_fenced").rsplit("::", 1)[-1]
