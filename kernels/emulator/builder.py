@@ -188,7 +188,7 @@ def _runtime(tool: Compiler, folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             written = Path(scratch) / "runtime.cpp"
             written.write_text(unit, encoding="utf-8")
-            flags: list[str | Path] = [*_OWN, "-O1", *_flags_of(tool), "-c", written]
+            flags: list[str | Path] = [*_OWN, "-O2", *_flags_of(tool), "-c", written]
             _replace(folder, target.name, lambda temporary: tool.run([*flags, "-o", temporary]))
     return target
 
