@@ -45,7 +45,14 @@ def test_chunks(rng, op, name, shape, axes):
 
 @pytest.mark.parametrize(("op", "name"), MATRIX)
 def test_watched(rng, watched, op, name):
-    cases = (((7, 33), (1,)), ((7, 5), (1,)), ((33, 7), (0,)), ((3, 2600), (1,)), ((3, 5, 7), (0, 2)), ((2600, 3), (0,)))
+    cases = (
+        ((7, 33), (1,)),
+        ((7, 5), (1,)),
+        ((33, 7), (0,)),
+        ((3, 2600), (1,)),
+        ((3, 5, 7), (0, 2)),
+        ((2600, 3), (0,)),
+    )
     with held_to(op, name):
         for shape, axes in cases:
             _compare(op, rng.standard_normal(shape).astype(np.float32), axes, "float32")

@@ -109,7 +109,9 @@ def _loss_gradient(rng, shape, kind, dtype):
 def test_cross_entropy(rng, op, name, dtype, kind):
     run = _loss if op.endswith("fprop") else _loss_gradient
     with held_to(op, name):
-        for shape in ((1, 1), (1, 7), (5, 1), (40, 10)) + (((9, 67), (2, 1031)) if kind in ("int64", "floating") else ()):
+        for shape in ((1, 1), (1, 7), (5, 1), (40, 10)) + (
+            ((9, 67), (2, 1031)) if kind in ("int64", "floating") else ()
+        ):
             run(rng, shape, kind, dtype)
 
 

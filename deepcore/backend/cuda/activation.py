@@ -6,7 +6,14 @@ from typing import Any
 
 from deepcore.backend.contract import ACTIVATIONS
 from deepcore.backend.cuda.array import c_type, contiguous, empty
-from deepcore.backend.cuda.cost import PACKED_THREADS, THREADS, gpu_or_emulator, grid_for, memory_cost, supports_floating
+from deepcore.backend.cuda.cost import (
+    PACKED_THREADS,
+    THREADS,
+    gpu_or_emulator,
+    grid_for,
+    memory_cost,
+    supports_floating,
+)
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.cuda.plan import ColumnPlan
 from deepcore.backend.cuda.reduction import sum_columns

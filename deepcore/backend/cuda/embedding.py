@@ -9,8 +9,17 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.backend.cuda.array import c_type, contiguous, empty
-from deepcore.backend.cuda.cost import BYTES, FLOPS, LAUNCH, MOST_BLOCKS, THREADS, gpu_or_emulator, item_bytes
-from deepcore.backend.cuda.cost import memory_cost, supports_floating
+from deepcore.backend.cuda.cost import (
+    BYTES,
+    FLOPS,
+    LAUNCH,
+    MOST_BLOCKS,
+    THREADS,
+    gpu_or_emulator,
+    item_bytes,
+    memory_cost,
+    supports_floating,
+)
 from deepcore.backend.cuda.index import indices
 from deepcore.backend.cuda.launcher import LARGEST_GRID, kernel
 from deepcore.backend.dispatch import Call, choose, implementation

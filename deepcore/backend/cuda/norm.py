@@ -29,9 +29,7 @@ def batch_norm_fprop(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any
     return run(*_contiguous(x, gamma, beta), epsilon)
 
 
-def batch_norm_dgrad(
-    dy: Any, x: Any, gamma: Any, mean: Any, variance: Any, epsilon: float
-) -> tuple[Any, Any, Any]:
+def batch_norm_dgrad(dy: Any, x: Any, gamma: Any, mean: Any, variance: Any, epsilon: float) -> tuple[Any, Any, Any]:
     """(dx [..., channels], dgamma [channels], dbeta [channels]); see the NumPy backend."""
     run = choose("batch_norm_dgrad", x.dtype, RowsGeometry.of(x.shape), "cuda").function
     return run(*_contiguous(dy, x, gamma, mean, variance), epsilon)
@@ -55,17 +53,13 @@ def layer_norm_dgrad(dy: Any, x: Any, gamma: Any, mean: Any, rstd: Any) -> tuple
     return run(*_contiguous(dy, x, gamma, mean, rstd))
 
 
-def local_response_norm_fprop(
-    x: Any, depth_radius: int, bias: float, alpha: float, beta: float
-) -> tuple[Any, Any]:
+def local_response_norm_fprop(x: Any, depth_radius: int, bias: float, alpha: float, beta: float) -> tuple[Any, Any]:
     """(y, scale), both of the shape of ``x``; see the NumPy backend."""
     run = choose("local_response_norm_fprop", x.dtype, RowsGeometry.of(x.shape), "cuda").function
     return run(contiguous(x), depth_radius, bias, alpha, beta)
 
 
-def local_response_norm_dgrad(
-    dy: Any, x: Any, scale: Any, depth_radius: int, alpha: float, beta: float
-) -> Any:
+def local_response_norm_dgrad(dy: Any, x: Any, scale: Any, depth_radius: int, alpha: float, beta: float) -> Any:
     """The gradient at the input of ``local_response_norm_fprop``, which gave ``scale``; see the NumPy backend."""
     run = choose("local_response_norm_dgrad", x.dtype, RowsGeometry.of(x.shape), "cuda").function
     return run(*_contiguous(dy, x, scale), depth_radius, alpha, beta)
@@ -116,12 +110,18 @@ def _batch_norm_fprop(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[An
     rows, columns = _sizes(x)
     plan = ColumnPlan.of(rows, columns)
     means, squares = _vector(x, plan.chunks, columns), _vector(x, plan.chunks, columns)
-    _kernel("batch_norm_moments", x).launch(
-        plan.grid, plan.block, x, means, squares, rows, columns, plan.chunk_rows
-    )
+    _kernel("batch_norm_moments", x).launch(plan.grid, plan.block, x, means, squares, rows, columns, plan.chunk_rows)
     mean, variance = _vector(x, columns), _vector(x, columns)
     _kernel("batch_norm_statistics", x).launch(
-        max(1, min(-(-columns // 8), 4 * MOST_BLOCKS)), (8, 32), means, squares, mean, variance, rows, columns, plan.chunk_rows
+        max(1, min(-(-columns // 8), 4 * MOST_BLOCKS)),
+        (8, 32),
+        means,
+        squares,
+        mean,
+        variance,
+        rows,
+        columns,
+        plan.chunk_rows,
     )
     return _apply(x, gamma, beta, mean, variance, epsilon), mean, variance
 
@@ -134,16 +134,12 @@ def _batch_norm_fprop(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[An
     cost=memory_cost(passes=5, launches=3),
     available=gpu_or_emulator,
 )
-def _batch_norm_dgrad(
-    dy: Any, x: Any, gamma: Any, mean: Any, variance: Any, epsilon: float
-) -> tuple[Any, Any, Any]:
+def _batch_norm_dgrad(dy: Any, x: Any, gamma: Any, mean: Any, variance: Any, epsilon: float) -> tuple[Any, Any, Any]:
     rows, columns = _sizes(x)
     plan = ColumnPlan.of(rows, columns)
     partial = _vector(x, 2, plan.chunks, columns)
     sizes = rows, columns, plan.chunk_rows
-    _kernel("batch_norm_sums", x).launch(
-        plan.grid, plan.block, dy, x, mean, variance, partial, epsilon, *sizes
-    )
+    _kernel("batch_norm_sums", x).launch(plan.grid, plan.block, dy, x, mean, variance, partial, epsilon, *sizes)
     dbeta, dgamma = _summed(partial, plan.chunks, columns)
     dx = empty(x.shape, x.dtype, x)
     _kernel("batch_norm_dgrad", x).launch(
@@ -219,9 +215,7 @@ def _radius(x: Any, depth_radius: int) -> int:
     cost=memory_cost(passes=3),
     available=gpu_or_emulator,
 )
-def _local_response_norm_fprop(
-    x: Any, depth_radius: int, bias: float, alpha: float, beta: float
-) -> tuple[Any, Any]:
+def _local_response_norm_fprop(x: Any, depth_radius: int, bias: float, alpha: float, beta: float) -> tuple[Any, Any]:
     y, scale = empty(x.shape, x.dtype, x), empty(x.shape, x.dtype, x)
     code, radius = _kernel("local_response_norm_fprop", x), _radius(x, depth_radius)
     code.launch(grid_for(x.size), THREADS, x, y, scale, radius, bias, alpha, beta, _sizes(x)[1], x.size)
@@ -236,13 +230,9 @@ def _local_response_norm_fprop(
     cost=memory_cost(passes=9, launches=2),
     available=gpu_or_emulator,
 )
-def _local_response_norm_dgrad(
-    dy: Any, x: Any, scale: Any, depth_radius: int, alpha: float, beta: float
-) -> Any:
+def _local_response_norm_dgrad(dy: Any, x: Any, scale: Any, depth_radius: int, alpha: float, beta: float) -> Any:
     ratios, dx = empty(x.shape, x.dtype, x), empty(x.shape, x.dtype, x)
     _kernel("local_response_norm_ratios", x).launch(grid_for(x.size), THREADS, dy, x, scale, ratios, beta, x.size)
     code, radius = _kernel("local_response_norm_dgrad", x), _radius(x, depth_radius)
-    code.launch(
-        grid_for(x.size), THREADS, dy, x, scale, ratios, dx, radius, alpha, beta, _sizes(x)[1], x.size
-    )
+    code.launch(grid_for(x.size), THREADS, dy, x, scale, ratios, dx, radius, alpha, beta, _sizes(x)[1], x.size)
     return dx

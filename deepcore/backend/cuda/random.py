@@ -12,8 +12,14 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.cuda.array import c_type, contiguous, empty
-from deepcore.backend.cuda.cost import PACKED_THREADS, THREADS, gpu_or_emulator, grid_for, memory_cost
-from deepcore.backend.cuda.cost import supports_floating
+from deepcore.backend.cuda.cost import (
+    PACKED_THREADS,
+    THREADS,
+    gpu_or_emulator,
+    grid_for,
+    memory_cost,
+    supports_floating,
+)
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
@@ -131,7 +137,5 @@ def _dropout(x: Any, rate: float, threshold: int, seed: int, offset: int) -> Any
     y = empty(x.shape, x.dtype, x)
     code = kernel("philox", "dropout", T=c_type(x.dtype))
     scale = float(x.dtype.type(1 / (1 - rate)))
-    code.launch(
-        grid_for(x.size, PACKED_THREADS), THREADS, x, y, threshold, scale, *_stream(seed, offset), x.size
-    )
+    code.launch(grid_for(x.size, PACKED_THREADS), THREADS, x, y, threshold, scale, *_stream(seed, offset), x.size)
     return y

@@ -111,9 +111,7 @@ def _reduce_rows(name: str, x: Any, rows: int, columns: int, result: np.dtype, d
         chunks = -(-columns // chunk)
         threads = row_threads(min(chunk, columns))
         y = empty((rows, chunks), result, x)
-        code = kernel(
-            "reduction", "reduce_rows", T=c_type(x.dtype), R=c_type(result), OP=name, ROW_THREADS=threads
-        )
+        code = kernel("reduction", "reduce_rows", T=c_type(x.dtype), R=c_type(result), OP=name, ROW_THREADS=threads)
         last = chunks == 1
         code.launch(row_grid(rows * chunks, threads), 256, x, y, rows, columns, chunk, divisor if last else 1)
         if last:
@@ -143,9 +141,7 @@ def _supports(call: Call) -> Answer:
 _ONE_PASS = memory_cost(passes=1)
 
 
-@implementation(
-    "reduce_sum", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator
-)
+@implementation("reduce_sum", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator)
 def _sum(x: Any, axes: tuple[int, ...]) -> Any:
     result = x.dtype if x.dtype.kind == "f" else np.dtype(np.int64)
     if x.size == 0:
@@ -153,9 +149,7 @@ def _sum(x: Any, axes: tuple[int, ...]) -> Any:
     return _reduce_runs("Sum", x, axes, result)
 
 
-@implementation(
-    "reduce_mean", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator
-)
+@implementation("reduce_mean", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator)
 def _mean(x: Any, axes: tuple[int, ...]) -> Any:
     # float64 holds every partial sum of integers exactly up to 2**53.
     result = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
@@ -164,16 +158,12 @@ def _mean(x: Any, axes: tuple[int, ...]) -> Any:
     return _reduce_runs("Sum", x, axes, result, math.prod(x.shape[axis] for axis in axes))
 
 
-@implementation(
-    "reduce_max", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator
-)
+@implementation("reduce_max", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator)
 def _max(x: Any, axes: tuple[int, ...]) -> Any:
     return _extreme("Max", x, axes)
 
 
-@implementation(
-    "reduce_min", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator
-)
+@implementation("reduce_min", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator)
 def _min(x: Any, axes: tuple[int, ...]) -> Any:
     return _extreme("Min", x, axes)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from deepcore.backend.cuda.array import c_type, contiguous, empty
 from deepcore.backend.cuda.cost import THREADS, gpu_or_emulator, memory_cost, supports_floating
 from deepcore.backend.cuda.index import indices
