@@ -62,7 +62,7 @@ class Emulation:
     seed: int = 0
 
 
-_emulation: ContextVar[Emulation] = ContextVar("deepcore_emulation", default=Emulation())
+_emulation: ContextVar[Emulation] = ContextVar("deepcore_emulation", default=Emulation())  # noqa: B039 (frozen)
 
 
 @contextlib.contextmanager
