@@ -22,7 +22,8 @@ conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restr
     const dc::Axis& columns = sizes.columns;
     const int row_taps = columns.taps * CHANNELS;
     const int patch_rows = (tile_rows - 1) * rows.stride + (rows.taps - 1) * rows.dilation + 1;
-    const int patch_width = ((tile_columns - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1) * CHANNELS;
+    const int patch_columns = (tile_columns - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1;
+    const int patch_width = patch_columns * CHANNELS;
     DC_DYNAMIC_SHARED(T, filters);
     T* patch = filters + rows_at_once * row_taps * tile_filters;
 
@@ -73,7 +74,8 @@ conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restr
                         const T* weights = filters + ((r * columns.taps + s) * CHANNELS + c) * tile_filters + filter;
                         T weight[thread_filters];
 #pragma unroll
-                        for (int j = 0; j < thread_filters; j += dc::chunk) dc::load<dc::chunk>(weight + j, weights + j);
+                        for (int j = 0; j < thread_filters; j += dc::chunk)
+                            dc::load<dc::chunk>(weight + j, weights + j);
 #pragma unroll
                         for (int i = 0; i < thread_pixels; ++i) {
                             const T value = from[i][s * columns.dilation * CHANNELS + c];

@@ -101,8 +101,8 @@ def _run(product: Product, a: Any, b: Any, transpose_a: bool, transpose_b: bool,
     kept = axes[-2:]
     (outer, *outer_steps), (inner, *inner_steps) = [(1, 0, 0)] * (2 - len(kept)) + kept
     a_matrix, b_matrix = geometry.m * geometry.k, geometry.k * geometry.n
-    a_strides = (1, geometry.m) if transpose_a else (geometry.k, 1)
-    b_strides = (1, geometry.k) if transpose_b else (geometry.n, 1)
+    a_strides: tuple[int, ...] = (1, geometry.m) if transpose_a else (geometry.k, 1)
+    b_strides: tuple[int, ...] = (1, geometry.k) if transpose_b else (geometry.n, 1)
     a_strides += (outer_steps[0] * a_matrix, inner_steps[0] * a_matrix)
     b_strides += (outer_steps[1] * b_matrix, inner_steps[1] * b_matrix)
     sizes = structure(SIZES, (m, geometry.n, geometry.k, inner, *a_strides, *b_strides))
