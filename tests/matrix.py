@@ -45,11 +45,13 @@ def assert_sums_agree(actual, expected, magnitude, length, dtype, label):
     assert (error <= allowed).all(), f"{label}: error {error.max():.2e}, {(error - allowed).max():.2e} too much"
 
 
-def every_implementation(file, *ops):
+def every_implementation(file, *ops, backend="numpy"):
     """Parameters (op, name) for ``pytest.mark.parametrize``, of the operations of one backend file."""
-    importlib.import_module(f"deepcore.backend.numpy.{file}")
+    importlib.import_module(f"deepcore.backend.{backend}.{file}")
     return [
-        pytest.param(op, record.name, id=f"{op}-{record.name}") for op in ops for record in implementations(op, "cpu")
+        pytest.param(op, record.name, id=f"{op}-{record.name}")
+        for op in ops
+        for record in implementations(op, DEVICES[backend])
     ]
 
 
@@ -63,7 +65,7 @@ def available(parameters):
 @contextlib.contextmanager
 def held_to(op, name, dtype=None):
     """Within the block, ``op`` runs as ``name``; skips where it does not serve ``dtype`` or this machine lacks it."""
-    (record,) = (record for record in implementations(op, "cpu") if record.name == name)
+    (record,) = (record for record in implementations(op) if record.name == name)
     ok, reason = record.available()
     if not ok:
         pytest.skip(reason)

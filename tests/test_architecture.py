@@ -82,3 +82,13 @@ def test_the_backend_offers_what_its_files_declare():
         for name in module.__all__:
             assert getattr(backend, name) is getattr(module, name)
             assert inspect.getdoc(getattr(module, name))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_backend_keeps_the_contract(file):
+    """The CUDA backend has the functions of the NumPy backend, with the same parameters and defaults."""
+    ours, theirs = (importlib.import_module(f"deepcore.backend.{name}.{file}") for name in ("numpy", "cuda"))
+    assert sorted(ours.__all__) == sorted(theirs.__all__)
+    for name in ours.__all__:
+        a, b = (inspect.signature(getattr(module, name)).parameters.values() for module in (ours, theirs))
+        assert [(p.name, p.kind, p.default) for p in a] == [(p.name, p.kind, p.default) for p in b], name

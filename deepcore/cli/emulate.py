@@ -125,7 +125,7 @@ def _filled(dtype: Any, sizes: tuple[int, ...], fill: str, rng: Any) -> Any:
 
     from deepcore.errors import unknown_name
 
-    fills = {
+    fills: dict[str, Any] = {
         "zeros": lambda: np.zeros(sizes),
         "ones": lambda: np.ones(sizes),
         "arange": lambda: np.arange(math.prod(sizes)).reshape(sizes),

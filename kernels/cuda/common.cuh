@@ -23,8 +23,8 @@ typedef unsigned long long uint64_t;
 
 #ifdef DEEPCORE_EMULATOR
 // The emulator puts bytes after each array that no kernel may touch, so that running over its end shows.
-#define DC_SHARED(type, name, ...)                                                   \
-    __shared__ __align__(16) emulator::Fenced<type __VA_ARGS__> name##_fenced;       \
+#define DC_SHARED(type, name, ...)                                             \
+    __shared__ __align__(16) emulator::Fenced<type __VA_ARGS__> name##_fenced; \
     auto& name = name##_fenced.array
 #else
 // An array in shared memory: DC_SHARED(float, tile, [32][33]);
@@ -33,8 +33,8 @@ typedef unsigned long long uint64_t;
 
 // The shared memory whose size the launch gives, seen as an array: DC_DYNAMIC_SHARED(float, tile); It is aligned to
 // 1024 bytes, as swizzled tiles ask for. A kernel has one such memory, whatever name or type it is given.
-#define DC_DYNAMIC_SHARED(type, name)                                          \
-    extern __shared__ __align__(1024) unsigned char dc_dynamic_shared[];       \
+#define DC_DYNAMIC_SHARED(type, name)                                    \
+    extern __shared__ __align__(1024) unsigned char dc_dynamic_shared[]; \
     type* name = reinterpret_cast<type*>(dc_dynamic_shared)
 
 namespace dc {

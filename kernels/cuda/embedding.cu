@@ -8,7 +8,7 @@
 
 // y[i] = table[ids[i]], or NaN where there is no such row; table [vocabulary, columns], ids [count],
 // y [count, columns]. Thread (x, y) of a block copies every blockDim.x-th column of a row.
-// registers: 0
+// registers: 24
 extern "C" __global__ void __launch_bounds__(256)
 gather(const T* __restrict__ table, const INDEX* __restrict__ ids, T* __restrict__ y, long long count,
        long long vocabulary, long long columns) {
@@ -32,7 +32,7 @@ constexpr int staged = 2048;                                   // ids in shared 
 // A warp makes one row of the table, 128 columns of it: it looks through all ids for its own, so that nothing needs to
 // be sorted, no two threads add to one element, and rows without an id become zero in the same launch. The block reads
 // the ids once for its eight rows. blockIdx.x counts eights of rows, blockIdx.y 128s of columns.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(scatter_threads)
 scatter(const T* __restrict__ dy, const INDEX* __restrict__ ids, T* __restrict__ table, long long count,
         long long vocabulary, long long columns) {

@@ -22,7 +22,7 @@ struct CombineMoments {
 };
 
 // The moments of each chunk of rows: means, squares [chunks, columns]; x [rows, columns].
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 batch_norm_moments(const T* __restrict__ x, T* __restrict__ means, T* __restrict__ squares, long long rows,
                    long long columns, long long chunk_rows) {
@@ -46,7 +46,7 @@ batch_norm_moments(const T* __restrict__ x, T* __restrict__ means, T* __restrict
 
 // The moments of all rows from those of their chunks [chunks, columns]: mean and variance [columns]. The grid has a
 // block for every tile of columns.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 batch_norm_statistics(const T* __restrict__ means, const T* __restrict__ squares, T* __restrict__ mean,
                       T* __restrict__ variance, long long rows, long long columns, long long chunk_rows) {
@@ -67,7 +67,7 @@ batch_norm_statistics(const T* __restrict__ means, const T* __restrict__ squares
 }
 
 // y = gamma * (x - mean) / sqrt(variance + epsilon) + beta; x, y [rows, columns], the others [columns].
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 batch_norm_apply(const T* __restrict__ x, const T* __restrict__ gamma, const T* __restrict__ beta,
                  const T* __restrict__ mean, const T* __restrict__ variance, T* __restrict__ y, T epsilon,
@@ -85,7 +85,7 @@ batch_norm_apply(const T* __restrict__ x, const T* __restrict__ gamma, const T* 
 
 // sums[0] = sum of dy, sums[1] = sum of dy * h over each chunk, with h = (x - mean) / sqrt(variance + epsilon);
 // sums [2, chunks, columns].
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 batch_norm_sums(const T* __restrict__ dy, const T* __restrict__ x, const T* __restrict__ mean,
                 const T* __restrict__ variance, T* __restrict__ sums, T epsilon, long long rows, long long columns,
@@ -109,7 +109,7 @@ batch_norm_sums(const T* __restrict__ dy, const T* __restrict__ x, const T* __re
 }
 
 // dx = gamma * rstd * (dy - dbeta / rows - h * dgamma / rows), with rstd = 1 / sqrt(variance + epsilon) and h as above.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 batch_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const T* __restrict__ gamma,
                  const T* __restrict__ mean, const T* __restrict__ variance, const T* __restrict__ dgamma,
@@ -129,7 +129,7 @@ batch_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const T* __r
 }
 
 // y = gamma * (x - mean) * rstd + beta over each row; x, y [rows, columns], gamma, beta [columns], mean, rstd [rows].
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 layer_norm_fprop(const T* __restrict__ x, const T* __restrict__ gamma, const T* __restrict__ beta, T* __restrict__ y,
                  T* __restrict__ mean, T* __restrict__ rstd, T epsilon, long long rows, long long columns) {
@@ -153,7 +153,7 @@ layer_norm_fprop(const T* __restrict__ x, const T* __restrict__ gamma, const T* 
 }
 
 // dx = rstd * (g - mean(g) - h * mean(g * h)) over each row, with h = (x - mean) * rstd and g = dy * gamma.
-// registers: 0
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
 layer_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const T* __restrict__ gamma,
                  const T* __restrict__ mean, const T* __restrict__ rstd, T* __restrict__ dx, long long rows,
@@ -177,7 +177,7 @@ layer_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const T* __r
 }
 
 // sums[0] = sum of dy, sums[1] = sum of dy * h over each chunk of rows, with h as above; sums [2, chunks, columns].
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 layer_norm_sums(const T* __restrict__ dy, const T* __restrict__ x, const T* __restrict__ mean,
                 const T* __restrict__ rstd, T* __restrict__ sums, long long rows, long long columns,
@@ -211,7 +211,7 @@ __device__ __forceinline__ void for_each_neighbourhood(int64_t size, int columns
 }
 
 // scale = bias + alpha * (sum of x^2 over the neighbours), y = x * scale^-beta; all [size] with rows of `columns`.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 local_response_norm_fprop(const T* __restrict__ x, T* __restrict__ y, T* __restrict__ scale, int radius, T bias,
                           T alpha, T beta, int columns, long long size) {
@@ -225,7 +225,7 @@ local_response_norm_fprop(const T* __restrict__ x, T* __restrict__ y, T* __restr
 }
 
 // ratios = dy * x * scale^(-beta - 1): what the gradient sums over neighbours, with one power an element.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 local_response_norm_ratios(const T* __restrict__ dy, const T* __restrict__ x, const T* __restrict__ scale,
                            T* __restrict__ ratios, T beta, long long size) {
@@ -234,7 +234,7 @@ local_response_norm_ratios(const T* __restrict__ dy, const T* __restrict__ x, co
 }
 
 // dx = dy * scale^-beta - 2 * alpha * beta * x * (sum of the ratios over the neighbours).
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 local_response_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const T* __restrict__ scale,
                           const T* __restrict__ ratios, T* __restrict__ dx, int radius, T alpha, T beta, int columns,

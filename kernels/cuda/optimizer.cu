@@ -60,14 +60,14 @@ __device__ __forceinline__ void update(const Tensors& tensors, Formula formula) 
 }
 
 // Lists: parameters, gradients.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 sgd(const __grid_constant__ Tensors tensors, T learning_rate) {
     update<2>(tensors, [&](T (&v)[2]) { v[0] -= learning_rate * v[1]; });
 }
 
 // Lists: parameters, gradients, velocities.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 momentum(const __grid_constant__ Tensors tensors, T learning_rate, T factor, int nesterov) {
     update<3>(tensors, [&](T (&v)[3]) {
@@ -78,7 +78,7 @@ momentum(const __grid_constant__ Tensors tensors, T learning_rate, T factor, int
 }
 
 // Lists: parameters, gradients, accumulators.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 adagrad(const __grid_constant__ Tensors tensors, T learning_rate, T epsilon) {
     update<3>(tensors, [&](T (&v)[3]) {
@@ -102,7 +102,7 @@ __device__ __forceinline__ void rmsprop_step(T& parameter, T gradient, T& square
 }
 
 // Lists: parameters, gradients, mean squares.
-// registers: 0
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 rmsprop(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor, T epsilon) {
     update<3>(tensors, [&](T (&v)[3]) {
@@ -111,7 +111,7 @@ rmsprop(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_l
 }
 
 // Lists: parameters, gradients, mean squares, mean gradients.
-// registers: 0
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
 rmsprop_centered(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
                  T epsilon) {
@@ -121,7 +121,7 @@ rmsprop_centered(const __grid_constant__ Tensors tensors, T learning_rate, T rho
 }
 
 // Lists: parameters, gradients, mean squares, momenta.
-// registers: 0
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
 rmsprop_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
                  T epsilon) {
@@ -131,7 +131,7 @@ rmsprop_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho
 }
 
 // Lists: parameters, gradients, mean squares, mean gradients, momenta.
-// registers: 0
+// registers: 48
 extern "C" __global__ void __launch_bounds__(256)
 rmsprop_centered_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
                           T epsilon) {
@@ -141,7 +141,7 @@ rmsprop_centered_momentum(const __grid_constant__ Tensors tensors, T learning_ra
 }
 
 // Lists: parameters, gradients, first moments, second moments. alpha: the learning rate, corrected for the bias.
-// registers: 0
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
 adam(const __grid_constant__ Tensors tensors, T alpha, T one_less_beta_1, T one_less_beta_2, T epsilon) {
     update<4>(tensors, [&](T (&v)[4]) {

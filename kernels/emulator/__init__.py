@@ -23,7 +23,12 @@ array([1., 3., 5., 7.], dtype=float32)
 :class:`EmulatorError`, whose ``findings`` say kind, source line, block and thread; with ``strict=False`` they are in
 the report that ``launch`` returns. ``report.counters`` and ``report.lint()`` tell of memory. See :class:`Module`.
 
-Not modelled: time, registers, caches, several blocks at once, cooperative groups, clusters, texture memory, streams.
+Asynchronous copies, mbarriers, TMA and tensor cores are those of ``kernels/cuda/ptx.cuh``; arrays for TMA are passed as
+:func:`tensor_map`. All of them work as late as the program allows, so that a missing wait shows.
+
+Not modelled: time, registers, caches; blocks that run at once and wait for each other; cooperative groups, clusters and
+their shared memory, multicast, tensor stores, ``setmaxnreg``; the order in which a tensor core adds. An access that
+leaves one ``__shared__`` array for its neighbour is seen if the array was declared by ``DC_SHARED``.
 """
 
 from __future__ import annotations

@@ -188,7 +188,7 @@ def _runtime(tool: Compiler, folder: Path) -> Path:
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             written = Path(scratch) / "runtime.cpp"
             written.write_text(unit, encoding="utf-8")
-            flags = [*_OWN, "-O2", *_flags_of(tool), "-c", written]
+            flags: list[str | Path] = [*_OWN, "-O2", *_flags_of(tool), "-c", written]
             _replace(folder, target.name, lambda temporary: tool.run([*flags, "-o", temporary]))
     return target
 
@@ -253,7 +253,15 @@ def build(
             written.write_text(unit, encoding="utf-8")
             compiled = written.with_suffix(".o")
             tool.run([*flags, *search, "-include", INCLUDE / "emulator.h", "-c", written, "-o", compiled])
-            link = ["-shared", "-Wl,-Bsymbolic", "-Wl,-z,now", "-Wl,-z,defs", compiled, runtime, "-lm"]
+            link: list[str | Path] = [
+                "-shared",
+                "-Wl,-Bsymbolic",
+                "-Wl,-z,now",
+                "-Wl,-z,defs",
+                compiled,
+                runtime,
+                "-lm",
+            ]
             _replace(folder, library.name, lambda temporary: tool.run([*link, "-o", temporary]))
     return Built(library, signatures)
 

@@ -85,13 +85,23 @@ class Module:
         CompilerNotFoundError: there is no C++ compiler.
         BuildError: the source does not compile.
 
-    A launch in check mode can find: ``race`` (two threads of a block use the same bytes, one writes, and no barrier
-    orders them, whether or not the schedule brought it out), ``block-race`` (two blocks do), ``out-of-bounds``,
-    ``misaligned``, ``uninitialized`` (a read of shared memory or of an output before it was written), ``unwritten``
-    (elements of an output that nobody wrote), ``divergent-barrier`` (a thread exited while others meet at
-    ``__syncthreads``), ``barrier-mismatch`` (threads of a block meet at different barriers). In both modes:
-    ``divergent-collective`` (lanes of a mask do not meet at one collective), ``inactive-lane`` (a shuffle reads a lane
-    that takes no part), ``deadlock``, ``assertion``, ``trap``.
+    What a launch can find, in check mode:
+
+    - ``race``: two threads of a block use the same bytes, one of them writes, and no barrier orders the two; found
+      whether or not the schedule brought it out. Shuffles and votes order no memory, ``__syncwarp`` does.
+    - ``block-race``: the same between two blocks, which only ``__threadfence`` and an atomic on both sides order.
+    - ``out-of-bounds``, ``misaligned``: with the distance to the nearest array.
+    - ``uninitialized``: a read of shared memory, or of an output, before it was written.
+    - ``unwritten``: elements of an output that nobody wrote.
+    - ``divergent-barrier``: a thread exited while others of its block meet at ``__syncthreads``.
+    - ``missing-wait``, ``missing-fence``: asynchronous copies or wgmma in flight at the end, or without their fence.
+
+    In both modes:
+
+    - ``divergent-collective``: the lanes of a mask do not all meet at one collective.
+    - ``inactive-lane``: a shuffle reads a lane that takes no part.
+    - ``barrier-mismatch``: threads of a block meet at different barriers. ``barrier-misuse``: of an mbarrier.
+    - ``deadlock``: with the line where each group of threads waits. ``assertion``, ``trap``: the kernel's own.
     """
 
     def __init__(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 Frame = tuple[str, int]
@@ -17,9 +17,7 @@ class Finding:
     """One fault of a kernel.
 
     Attributes:
-        kind: ``"race"``, ``"out-of-bounds"``, ``"misaligned"``, ``"uninitialized"``, ``"unwritten"``,
-            ``"divergent-collective"``, ``"inactive-lane"``, ``"divergent-barrier"``, ``"barrier-mismatch"``,
-            ``"deadlock"``, ``"block-race"``, ``"assertion"`` or ``"trap"``; see ``Module``.
+        kind: such as ``"race"``; :class:`Module` lists them all.
         kernel: its name.
         file, line: where in the source, ``None`` if it has no place (an output that nobody wrote).
         block, thread: the indices ``(x, y, z)``, ``None`` where there is no one thread.
@@ -114,7 +112,6 @@ class Report:
     kernel: str
     findings: tuple[Finding, ...] = ()
     counters: tuple[Counter, ...] = ()
-    _shared: dict[str, int] = field(default_factory=dict, repr=False)
 
     def lint(self, sectors: float = 1.15, wavefronts: float = 1.05) -> list[Counter]:
         """The lines that cost more than these multiples of the ideal, the worst first; a test can demand none."""

@@ -120,15 +120,8 @@ def im2col_map(
             f"{channels} channels, {pixels} pixels and stride {pixel_stride} were passed; at most 256, 1024 and 8 are "
             "possible."
         )
-    return TensorMap(
-        array,
-        (pixels, channels),
-        swizzle,
-        tuple(lower),
-        tuple(upper),
-        pixel_stride,
-        im2col=True,  # type: ignore[arg-type]
-    )
+    low, high = (int(lower[0]), int(lower[1])), (int(upper[0]), int(upper[1]))
+    return TensorMap(array, (pixels, channels), swizzle, low, high, pixel_stride, im2col=True)
 
 
 def _check(array: np.ndarray, swizzle: str, inner_bytes: int) -> None:

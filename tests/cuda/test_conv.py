@@ -7,7 +7,9 @@ from matrix import assert_sums_agree, scattered
 from oracles import conv as oracle
 
 from deepcore.backend.cuda import conv
-from deepcore.backend.dispatch import Call, choose, implementations
+from deepcore.backend.cuda.carrier import emulation
+from deepcore.backend.cuda.tile import TILES
+from deepcore.backend.dispatch import Call, choose, implementations, use_implementation
 from deepcore.backend.geometry import Conv2DGeometry
 
 pytestmark = needs_compiler
@@ -87,3 +89,92 @@ def test_strided_operands(rng):
     for name in ("3x3 same", "depthwise"):
         g = GEOMETRIES[name]
         check(*operands(rng, g, "float32", scattered), g)
+
+
+@pytest.mark.parametrize("tile", TILES["float32"])
+def test_every_tile(rng, tile, monkeypatch):
+    """Each tile over several blocks with edges, and wgrad in three parts."""
+    parts = {"_fprop_plan": 1, "_dgrad_plan": 1, "_wgrad_plan": 3}
+    for function, count in parts.items():
+        monkeypatch.setattr(conv, function, lambda g, dtype, count=count: conv.Plan(tile, count, 0.0))
+    for g in (
+        Conv2DGeometry.of((2, 12, 13, 16), (3, 3, 16, 68), 1, "same"),
+        Conv2DGeometry.of((2, 12, 13, 15), (3, 2, 15, 35), 2, "same"),
+    ):
+        for op, right, magnitude in zip(
+            OPS, naive(*(arrays := operands(rng, g, "float32")), g), naive(*map(abs, arrays), g), strict=True
+        ):
+            with use_implementation(op, "cuda-implicit-gemm"):
+                assert_sums_agree(run(op, *arrays, g), right, magnitude, 612, "float32", f"{op} {tile} {g}")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["3x3 same", "groups, wide accesses", "four channels", "depthwise, multiplier 3"])
+def test_epilogue(rng, name, dtype):
+    g = GEOMETRIES[name]
+    x, w, _ = operands(rng, g, dtype)
+    bias = rng.standard_normal(g.out_channels).astype(dtype)
+    z = oracle.fprop(x, w, g.strides, g.padding, g.dilation, g.groups)
+    tolerance = 400 * np.finfo(dtype).eps
+    for implementation in each_cuda("conv2d_fprop", dtype, g):
+        for with_bias, activation, expected in (
+            (bias, "relu", np.maximum(z + bias, 0)),
+            (None, "tanh", np.tanh(z)),
+            (bias, "linear", z + bias),
+        ):
+            y = conv.conv2d_fprop(x, w, g, with_bias, activation)
+            np.testing.assert_allclose(
+                y, expected, rtol=tolerance, atol=tolerance, err_msg=f"{implementation} {activation}"
+            )
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_no_findings(rng, schedule):
+    with checked(schedule):
+        for name in (
+            "uneven padding",
+            "3x3 stride 2, wide accesses",
+            "depthwise, stride 2",
+            "depthwise, wide accesses",
+        ):
+            g = GEOMETRIES[name]
+            check(*operands(rng, g, "float32"), g)
+
+
+def test_results_repeat_bit_for_bit(rng):
+    for name in ("long sums over pixels", "depthwise, wide accesses"):
+        g = GEOMETRIES[name]
+        arrays = operands(rng, g, "float32")
+        for op in OPS:
+            for implementation in each_cuda(op, "float32", g):
+                first = run(op, *arrays, g)
+                with emulation(schedule="random", seed=3):
+                    np.testing.assert_array_equal(run(op, *arrays, g), first, err_msg=f"{op} {implementation}")
+
+
+def test_dispatch_takes_the_kernel_made_for_the_shape():
+    def chosen(op, *shape):
+        return choose(op, "float32", Conv2DGeometry.of(*shape), "cuda").name
+
+    assert chosen("conv2d_fprop", (32, 224, 224, 3), (7, 7, 3, 64), 2, "same") == "cuda-direct"
+    for op in OPS:
+        assert chosen(op, (32, 28, 28, 256), (3, 3, 256, 256), 1, "same") == "cuda-implicit-gemm"
+        assert chosen(op, (32, 28, 28, 256), (3, 3, 1, 256), 1, "same", 1, 256) == "cuda-depthwise"
+
+
+def test_each_kernel_says_what_it_does_not_serve():
+    reasons = {
+        "cuda-direct": (Conv2DGeometry.of((1, 9, 9, 5), (3, 3, 5, 2)), "at most 4 channels"),
+        "cuda-depthwise": (Conv2DGeometry.of((1, 9, 9, 4), (3, 3, 2, 4), groups=2), "2 groups"),
+    }
+    for record in implementations("conv2d_fprop", "cuda"):
+        if record.name in reasons:
+            g, part = reasons[record.name]
+            ok, reason = record.supports(Call("conv2d_fprop", "float32", g))
+            assert not ok
+            assert part in reason
+    (direct,) = (record for record in implementations("conv2d_fprop", "cuda") if record.name == "cuda-direct")
+    far = Conv2DGeometry.of((1, 300, 300, 3), (3, 3, 3, 4), 1, "valid", 100)
+    ok, reason = direct.supports(Call("conv2d_fprop", "float32", far))
+    assert not ok
+    assert "shared memory" in reason

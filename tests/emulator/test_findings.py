@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from emulator.marks import marks
 
-from deepcore.kernels.emulator import EmulatorError
+from deepcore.kernels.emulator import EmulatorError, Module
 
 X = np.arange(128, dtype=np.float32)
 
@@ -165,3 +165,12 @@ def test_same_schedule_gives_the_same_findings(planted):
     case = next(case for case in CASES if case.kernel == "missing_barrier")
     first, second = (call(planted, case, 1, "random", 7).findings for _ in range(2))
     assert first == second
+
+
+def test_assert_of_the_language():
+    source = '#include <assert.h>\nextern "C" __global__ void f(int n) {\n  assert(int(threadIdx.x) < n);\n}\n'
+    module = Module(source)
+    assert module.launch("f", 1, 8, [8]).findings == ()
+    (finding,) = module.launch("f", 1, 8, [5], strict=False).findings
+    assert (finding.kind, finding.line, finding.thread) == ("assertion", 3, (5, 0, 0))
+    assert "int(threadIdx.x) < n" in finding.message

@@ -50,7 +50,8 @@ def probe() -> Answer:
     if count == 0:
         return False, "the driver answers, but this machine has no GPU; see nvidia-smi"
     return False, (
-        f"{count} GPU(s) found, but this version of deepcore has no CUDA kernels yet; device='cpu' runs everything"
+        f"{count} GPU(s) found, but this version runs its CUDA kernels on the emulator only (device='emulator'); "
+        "none has been measured or checked on a GPU yet"
     )
 
 

@@ -71,7 +71,7 @@ class Kernel:
         carrier.launch(self, *sizes, values, shared, memory)
 
     def bind(self, args: tuple[Any, ...], memory: Sequence[Any] = ()) -> tuple[Carrier, list[Any]]:
-        """The arguments as the carrier takes them: arrays as they are, numbers as NumPy scalars of the declared type."""
+        """The arguments as the carrier takes them: arrays as they are, numbers as scalars of the declared type."""
         parameters = self.signature.parameters
         if len(args) != len(parameters):
             raise TypeError(
@@ -94,8 +94,8 @@ class Kernel:
             )
         if parameter.dtype is not None and value.dtype != parameter.dtype:
             raise TypeError(
-                f"{self}: {parameter.name} is declared {parameter}, which is {parameter.dtype}; got {_described(value)}. "
-                "Cast it with .astype, or build the kernel for this dtype."
+                f"{self}: {parameter.name} is declared {parameter}, which is {parameter.dtype}; got "
+                f"{_described(value)}. Cast it with .astype, or build the kernel for this dtype."
             )
         if not value.flags.c_contiguous:
             raise ValueError(

@@ -20,6 +20,8 @@ from deepcore.backend.cuda.cost import (
 )
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.cuda.tile import (
+    MULTIPROCESSORS,
+    STEP_SECONDS,
     Plan,
     blocks_per_multiprocessor,
     partial,
@@ -126,16 +128,19 @@ def _run(product: Product, a: Any, b: Any, transpose_a: bool, transpose_b: bool,
 # The ladder
 
 
-def _rung_cost(reads: float) -> Callable[[Call], float]:
-    """The cost where each multiplication needs ``reads`` reads of shared memory or of the first-level cache.
+def _rung_cost(side: int, depth: int, reads: float) -> Callable[[Call], float]:
+    """The cost of blocks of ``side`` x ``side`` elements that fetch ``depth`` elements of the inner axis at a time.
 
-    A multiprocessor reads 32 numbers a clock, and multiplies 128 pairs.
+    Each multiplication needs ``reads`` reads of shared memory, or of the first-level cache: a multiprocessor reads 32
+    numbers a clock, and multiplies 128 pairs.
     """
 
     def cost(call: Call) -> float:
         g = call.geometry
-        slowdown = 4 * reads * item_bytes(call.dtype) / 4
-        return LAUNCH + max(g.flops * slowdown / FLOPS, _traffic(call) / BYTES)
+        waves = -(-g.batch * -(-g.m // side) * -(-g.n // side) // MULTIPROCESSORS)
+        rate = FLOPS / MULTIPROCESSORS / (4 * reads * item_bytes(call.dtype) / 4)
+        computing = waves * 2 * side * side * g.k / rate
+        return LAUNCH + max(computing, -(-g.k // depth) * STEP_SECONDS, _traffic(call) / BYTES)
 
     return cost
 
@@ -224,8 +229,8 @@ def _list(name: str, product: Product, cost: Callable[[Call], float], supports: 
     implementation("matmul", name, device="cuda", supports=supports, cost=cost, available=gpu_or_emulator)(run)
 
 
-_list("cuda-naive", _naive, _rung_cost(reads=4))
-_list("cuda-tiled", _tiled, _rung_cost(reads=2))
-_list("cuda-register", _register, _rung_cost(reads=0.5))
+_list("cuda-naive", _naive, _rung_cost(side=16, depth=4, reads=4))
+_list("cuda-tiled", _tiled, _rung_cost(side=16, depth=16, reads=2))
+_list("cuda-register", _register, _rung_cost(side=64, depth=16, reads=0.5))
 _list("cuda-simt", _simt, _simt_cost)
 _list("cuda-split-k", _split_k, _split_cost, _supports_split)

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define EMULATOR_MIN_MAX(T)                                   \
-    inline T min(T a, T b) { return b < a ? b : a; }          \
+#define EMULATOR_MIN_MAX(T)                          \
+    inline T min(T a, T b) { return b < a ? b : a; } \
     inline T max(T a, T b) { return a < b ? b : a; }
 EMULATOR_MIN_MAX(int)
 EMULATOR_MIN_MAX(unsigned)
@@ -89,7 +89,8 @@ inline Integer saturate(double value) {
     constexpr double high = sizeof(Integer) == 8 ? (std::is_signed_v<Integer> ? 0x1p63 : 0x1p64)
                                                  : (std::is_signed_v<Integer> ? 0x1p31 : 0x1p32);
     if (std::isnan(value)) return 0;
-    if (value >= high) return static_cast<Integer>(~Integer(0)) < 0 ? ~(Integer(1) << (sizeof(Integer) * 8 - 1)) : ~Integer(0);
+    if (value >= high)
+        return static_cast<Integer>(~Integer(0)) < 0 ? ~(Integer(1) << (sizeof(Integer) * 8 - 1)) : ~Integer(0);
     return value <= low ? static_cast<Integer>(low) : static_cast<Integer>(value);
 }
 }  // namespace emulator

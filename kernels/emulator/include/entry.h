@@ -30,10 +30,10 @@ struct Entry<kernel> {
 
 }  // namespace emulator
 
-#define EMULATOR_ENTRY(name)                                                                               \
-    extern "C" __attribute__((visibility("default"))) void emulator_run_##name(void** arguments) {        \
-        emulator::run_grid(&emulator::Entry<&name>::thunk, arguments);                                     \
-    }                                                                                                      \
-    extern "C" __attribute__((visibility("default"))) const unsigned* emulator_sizes_##name() {           \
-        return emulator::Entry<&name>::sizes;                                                              \
+#define EMULATOR_ENTRY(name)                                                                       \
+    extern "C" __attribute__((visibility("default"))) void emulator_run_##name(void** arguments) { \
+        emulator::run_grid(&emulator::Entry<&name>::thunk, arguments);                             \
+    }                                                                                              \
+    extern "C" __attribute__((visibility("default"))) const unsigned* emulator_sizes_##name() {    \
+        return emulator::Entry<&name>::sizes;                                                      \
     }

@@ -2,10 +2,6 @@
 // sqrt (the double rounding is harmless because float has more than twice the digits of either type, plus two).
 #pragma once
 
-#if defined(__F16C__)
-#include <immintrin.h>
-#endif
-
 namespace emulator {
 
 inline uint32_t float_bits(float value) {
@@ -20,13 +16,19 @@ inline float bits_float(uint32_t bits) {
     return value;
 }
 
+#if defined(__F16C__)
+// Built-in functions instead of <immintrin.h>, which alone would double the time that a kernel takes to build.
+typedef float FourFloats __attribute__((vector_size(16)));
+typedef short EightHalves __attribute__((vector_size(16)));
+#endif
+
 // Rounds to nearest, ties to even. NaN becomes CUDA's canonical NaN.
 inline uint16_t float_to_half_bits(float value) {
     uint32_t bits = float_bits(value), magnitude = bits & 0x7fffffffu;
     uint16_t sign = static_cast<uint16_t>(bits >> 16 & 0x8000u);
     if (magnitude > 0x7f800000u) return 0x7fff;
 #if defined(__F16C__)
-    return static_cast<uint16_t>(_cvtss_sh(value, _MM_FROUND_TO_NEAREST_INT));
+    return static_cast<uint16_t>(__builtin_ia32_vcvtps2ph(FourFloats{value}, 0)[0]);
 #else
     if (magnitude >= 0x477ff000u) return sign | 0x7c00u;  // 65520 and above round to infinity
     if (magnitude < 0x38800000u) {                        // below 2^-14: a multiple of 2^-24
@@ -40,7 +42,7 @@ inline uint16_t float_to_half_bits(float value) {
 
 inline float half_bits_to_float(uint16_t half) {
 #if defined(__F16C__)
-    return _cvtsh_ss(half);
+    return __builtin_ia32_vcvtph2ps(EightHalves{static_cast<short>(half)})[0];
 #else
     uint32_t sign = static_cast<uint32_t>(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
     if (magnitude >= 0x7c00u) return bits_float(sign | 0x7f800000u | (magnitude & 0x3ffu) << 13);
@@ -68,73 +70,73 @@ inline float round_to_odd(double value) {
 
 }  // namespace emulator
 
-#define EMULATOR_SMALL_FLOAT(Name, Raw, Pair, to_bits, to_float)                                            \
-    struct Raw {                                                                                            \
-        uint16_t x;                                                                                         \
-    };                                                                                                      \
-    struct Name {                                                                                           \
-        uint16_t bits;                                                                                      \
-        Name() = default;                                                                                   \
-        Name(float value) : bits(emulator::to_bits(value)) {}                                               \
-        Name(double value) : bits(emulator::to_bits(emulator::round_to_odd(value))) {}                      \
-        Name(int value) : Name(static_cast<double>(value)) {}                                               \
-        Name(unsigned value) : Name(static_cast<double>(value)) {}                                          \
-        Name(long value) : Name(static_cast<double>(value)) {}                                              \
-        Name(Raw raw) : bits(raw.x) {}                                                                      \
-        operator Raw() const { return Raw{bits}; }                                                          \
-        operator float() const { return emulator::to_float(bits); }                                         \
-        Name operator-() const { return Raw{static_cast<uint16_t>(bits ^ 0x8000u)}; }                       \
-        Name& operator+=(Name other) { return *this = float(*this) + float(other); }                        \
-        Name& operator-=(Name other) { return *this = float(*this) - float(other); }                        \
-        Name& operator*=(Name other) { return *this = float(*this) * float(other); }                        \
-        Name& operator/=(Name other) { return *this = float(*this) / float(other); }                        \
-    };                                                                                                      \
-    inline Name operator+(Name a, Name b) { return a += b; }                                                \
-    inline Name operator-(Name a, Name b) { return a -= b; }                                                \
-    inline Name operator*(Name a, Name b) { return a *= b; }                                                \
-    inline Name operator/(Name a, Name b) { return a /= b; }                                                \
-    inline bool operator==(Name a, Name b) { return float(a) == float(b); }                                 \
-    inline bool operator!=(Name a, Name b) { return float(a) != float(b); }                                 \
-    inline bool operator<(Name a, Name b) { return float(a) < float(b); }                                   \
-    inline bool operator>(Name a, Name b) { return float(a) > float(b); }                                   \
-    inline bool operator<=(Name a, Name b) { return float(a) <= float(b); }                                 \
-    inline bool operator>=(Name a, Name b) { return float(a) >= float(b); }                                 \
-    struct alignas(4) Pair {                                                                                \
-        Name x, y;                                                                                          \
-        typedef uint32_t Whole __attribute__((may_alias));                                                  \
-        Pair() = default;                                                                                   \
-        Pair(Name x, Name y) : x(x), y(y) {}                                                                \
+#define EMULATOR_SMALL_FLOAT(Name, Raw, Pair, to_bits, to_float)                                               \
+    struct Raw {                                                                                               \
+        uint16_t x;                                                                                            \
+    };                                                                                                         \
+    struct Name {                                                                                              \
+        uint16_t bits;                                                                                         \
+        Name() = default;                                                                                      \
+        Name(float value) : bits(emulator::to_bits(value)) {}                                                  \
+        Name(double value) : bits(emulator::to_bits(emulator::round_to_odd(value))) {}                         \
+        Name(int value) : Name(static_cast<double>(value)) {}                                                  \
+        Name(unsigned value) : Name(static_cast<double>(value)) {}                                             \
+        Name(long value) : Name(static_cast<double>(value)) {}                                                 \
+        Name(Raw raw) : bits(raw.x) {}                                                                         \
+        operator Raw() const { return Raw{bits}; }                                                             \
+        operator float() const { return emulator::to_float(bits); }                                            \
+        Name operator-() const { return Raw{static_cast<uint16_t>(bits ^ 0x8000u)}; }                          \
+        Name& operator+=(Name other) { return *this = float(*this) + float(other); }                           \
+        Name& operator-=(Name other) { return *this = float(*this) - float(other); }                           \
+        Name& operator*=(Name other) { return *this = float(*this) * float(other); }                           \
+        Name& operator/=(Name other) { return *this = float(*this) / float(other); }                           \
+    };                                                                                                         \
+    inline Name operator+(Name a, Name b) { return a += b; }                                                   \
+    inline Name operator-(Name a, Name b) { return a -= b; }                                                   \
+    inline Name operator*(Name a, Name b) { return a *= b; }                                                   \
+    inline Name operator/(Name a, Name b) { return a /= b; }                                                   \
+    inline bool operator==(Name a, Name b) { return float(a) == float(b); }                                    \
+    inline bool operator!=(Name a, Name b) { return float(a) != float(b); }                                    \
+    inline bool operator<(Name a, Name b) { return float(a) < float(b); }                                      \
+    inline bool operator>(Name a, Name b) { return float(a) > float(b); }                                      \
+    inline bool operator<=(Name a, Name b) { return float(a) <= float(b); }                                    \
+    inline bool operator>=(Name a, Name b) { return float(a) >= float(b); }                                    \
+    struct alignas(4) Pair {                                                                                   \
+        Name x, y;                                                                                             \
+        typedef uint32_t Whole __attribute__((may_alias));                                                     \
+        Pair() = default;                                                                                      \
+        Pair(Name x, Name y) : x(x), y(y) {}                                                                   \
         Pair(const Pair& other) { *reinterpret_cast<Whole*>(this) = *reinterpret_cast<const Whole*>(&other); } \
-        Pair& operator=(const Pair& other) {                                                                \
-            *reinterpret_cast<Whole*>(this) = *reinterpret_cast<const Whole*>(&other);                      \
-            return *this;                                                                                   \
-        }                                                                                                   \
-    };                                                                                                      \
-    inline Name __habs(Name a) { return Raw{static_cast<uint16_t>(a.bits & 0x7fffu)}; }                     \
-    inline Name __hneg(Name a) { return -a; }                                                               \
-    inline Name __hadd(Name a, Name b) { return a + b; }                                                    \
-    inline Name __hsub(Name a, Name b) { return a - b; }                                                    \
-    inline Name __hmul(Name a, Name b) { return a * b; }                                                    \
-    inline Name __hdiv(Name a, Name b) { return a / b; }                                                    \
-    inline Name __hfma(Name a, Name b, Name c) { return double(float(a)) * float(b) + float(c); }           \
-    inline Name __hmin(Name a, Name b) { return fminf(a, b); }                                              \
-    inline Name __hmax(Name a, Name b) { return fmaxf(a, b); }                                              \
-    inline bool __hisnan(Name a) { return std::isnan(float(a)); }                                           \
-    inline bool __heq(Name a, Name b) { return a == b; }                                                    \
-    inline bool __hlt(Name a, Name b) { return a < b; }                                                     \
-    inline bool __hgt(Name a, Name b) { return a > b; }                                                     \
-    inline Name hsqrt(Name a) { return sqrtf(a); }                                                          \
-    inline Name hrsqrt(Name a) { return 1.0 / std::sqrt(double(float(a))); }                                \
-    inline Name hexp(Name a) { return std::exp(double(float(a))); }                                         \
-    inline Name hlog(Name a) { return std::log(double(float(a))); }                                         \
-    inline Pair __hadd2(Pair a, Pair b) { return {a.x + b.x, a.y + b.y}; }                                  \
-    inline Pair __hsub2(Pair a, Pair b) { return {a.x - b.x, a.y - b.y}; }                                  \
-    inline Pair __hmul2(Pair a, Pair b) { return {a.x * b.x, a.y * b.y}; }                                  \
-    inline Pair __hfma2(Pair a, Pair b, Pair c) { return {__hfma(a.x, b.x, c.x), __hfma(a.y, b.y, c.y)}; }  \
-    inline Pair __hmin2(Pair a, Pair b) { return {__hmin(a.x, b.x), __hmin(a.y, b.y)}; }                    \
-    inline Pair __hmax2(Pair a, Pair b) { return {__hmax(a.x, b.x), __hmax(a.y, b.y)}; }                    \
-    inline Pair operator+(Pair a, Pair b) { return __hadd2(a, b); }                                         \
-    inline Pair operator-(Pair a, Pair b) { return __hsub2(a, b); }                                         \
+        Pair& operator=(const Pair& other) {                                                                   \
+            *reinterpret_cast<Whole*>(this) = *reinterpret_cast<const Whole*>(&other);                         \
+            return *this;                                                                                      \
+        }                                                                                                      \
+    };                                                                                                         \
+    inline Name __habs(Name a) { return Raw{static_cast<uint16_t>(a.bits & 0x7fffu)}; }                        \
+    inline Name __hneg(Name a) { return -a; }                                                                  \
+    inline Name __hadd(Name a, Name b) { return a + b; }                                                       \
+    inline Name __hsub(Name a, Name b) { return a - b; }                                                       \
+    inline Name __hmul(Name a, Name b) { return a * b; }                                                       \
+    inline Name __hdiv(Name a, Name b) { return a / b; }                                                       \
+    inline Name __hfma(Name a, Name b, Name c) { return double(float(a)) * float(b) + float(c); }              \
+    inline Name __hmin(Name a, Name b) { return fminf(a, b); }                                                 \
+    inline Name __hmax(Name a, Name b) { return fmaxf(a, b); }                                                 \
+    inline bool __hisnan(Name a) { return std::isnan(float(a)); }                                              \
+    inline bool __heq(Name a, Name b) { return a == b; }                                                       \
+    inline bool __hlt(Name a, Name b) { return a < b; }                                                        \
+    inline bool __hgt(Name a, Name b) { return a > b; }                                                        \
+    inline Name hsqrt(Name a) { return sqrtf(a); }                                                             \
+    inline Name hrsqrt(Name a) { return 1.0 / std::sqrt(double(float(a))); }                                   \
+    inline Name hexp(Name a) { return std::exp(double(float(a))); }                                            \
+    inline Name hlog(Name a) { return std::log(double(float(a))); }                                            \
+    inline Pair __hadd2(Pair a, Pair b) { return {a.x + b.x, a.y + b.y}; }                                     \
+    inline Pair __hsub2(Pair a, Pair b) { return {a.x - b.x, a.y - b.y}; }                                     \
+    inline Pair __hmul2(Pair a, Pair b) { return {a.x * b.x, a.y * b.y}; }                                     \
+    inline Pair __hfma2(Pair a, Pair b, Pair c) { return {__hfma(a.x, b.x, c.x), __hfma(a.y, b.y, c.y)}; }     \
+    inline Pair __hmin2(Pair a, Pair b) { return {__hmin(a.x, b.x), __hmin(a.y, b.y)}; }                       \
+    inline Pair __hmax2(Pair a, Pair b) { return {__hmax(a.x, b.x), __hmax(a.y, b.y)}; }                       \
+    inline Pair operator+(Pair a, Pair b) { return __hadd2(a, b); }                                            \
+    inline Pair operator-(Pair a, Pair b) { return __hsub2(a, b); }                                            \
     inline Pair operator*(Pair a, Pair b) { return __hmul2(a, b); }
 
 EMULATOR_SMALL_FLOAT(__half, __half_raw, __half2, float_to_half_bits, half_bits_to_float)

@@ -6,10 +6,10 @@
     EMULATOR_INLINE T name(const T* address) { \
         return *address;                       \
     }
-#define EMULATOR_STORE(name)                            \
-    template <class T>                                  \
-    EMULATOR_INLINE void name(T* address, T value) {    \
-        *address = value;                               \
+#define EMULATOR_STORE(name)                         \
+    template <class T>                               \
+    EMULATOR_INLINE void name(T* address, T value) { \
+        *address = value;                            \
     }
 
 EMULATOR_LOAD(__ldg)

@@ -135,24 +135,24 @@ EMULATOR_INLINE unsigned __match_all_sync(unsigned mask, T value, int* predicate
 }
 
 // __reduce_*_sync of sm_80 and later: 32-bit integers only.
-#define EMULATOR_REDUCE(name, start, expression)                                                                \
-    namespace emulator {                                                                                        \
-    template <class T>                                                                                          \
-    void combine##name(const Operands& operands) {                                                              \
-        reduce_lanes<T, T>(operands, start, [](T a, T b, unsigned) -> T { return expression; });                \
-    }                                                                                                           \
-    }                                                                                                           \
-    template <class T>                                                                                          \
-    EMULATOR_INLINE T name(unsigned mask, T value) {                                                            \
-        static_assert(std::is_same_v<T, int> || std::is_same_v<T, unsigned>, #name " takes int or unsigned");   \
-        T result;                                                                                               \
-        emulator::collective(mask, &value, &result, emulator::combine##name<T>, #name);                         \
-        return result;                                                                                          \
+#define EMULATOR_REDUCE(name, start, expression)                                                              \
+    namespace emulator {                                                                                      \
+    template <class T>                                                                                        \
+    void combine##name(const Operands& operands) {                                                            \
+        reduce_lanes<T, T>(operands, start, [](T a, T b, unsigned) -> T { return expression; });              \
+    }                                                                                                         \
+    }                                                                                                         \
+    template <class T>                                                                                        \
+    EMULATOR_INLINE T name(unsigned mask, T value) {                                                          \
+        static_assert(std::is_same_v<T, int> || std::is_same_v<T, unsigned>, #name " takes int or unsigned"); \
+        T result;                                                                                             \
+        emulator::collective(mask, &value, &result, emulator::combine##name<T>, #name);                       \
+        return result;                                                                                        \
     }
 
 EMULATOR_REDUCE(__reduce_add_sync, T(0), T(unsigned(a) + unsigned(b)))
 EMULATOR_REDUCE(__reduce_min_sync, (std::is_signed_v<T> ? T(INT_MAX) : T(UINT_MAX)), a < b ? a : b)
 EMULATOR_REDUCE(__reduce_max_sync, (std::is_signed_v<T> ? T(INT_MIN) : T(0)), a > b ? a : b)
-EMULATOR_REDUCE(__reduce_and_sync, T(~0u), a & b)
+EMULATOR_REDUCE(__reduce_and_sync, T(~0u), a& b)
 EMULATOR_REDUCE(__reduce_or_sync, T(0), a | b)
 EMULATOR_REDUCE(__reduce_xor_sync, T(0), a ^ b)

@@ -95,14 +95,21 @@ void load_bulk(void* destination, const void* map, uint64_t* barrier, const int*
                unsigned offset_w, unsigned offset_h, bool im2col, const void* place) {
     auto tensor = static_cast<const TensorMap*>(map);
     find_mbarrier(barrier, place);
-    if (!tensor->is_valid()) fail("barrier-misuse", place, "the tensor map was not made by tensor_map() or im2col_map()");
+    if (!tensor->is_valid())
+        fail("barrier-misuse", place, "the tensor map was not made by tensor_map() or im2col_map()");
     if (tensor->rank != rank || tensor->im2col != im2col)
-        fail("barrier-misuse", place, format("a tensor map of %u axes is used by an instruction for %u", tensor->rank, rank));
+        fail("barrier-misuse", place,
+             format("a tensor map of %u axes is used by an instruction for %u", tensor->rank, rank));
     // 128 bytes, or what the swizzle repeats after (PTX ISA, "Tensor copies: shared memory alignment").
     size_t alignment = tensor->swizzle == 0 ? 128 : size_t(128) << tensor->swizzle;
     if ((static_cast<char*>(destination) - shared.dynamic) % alignment)
         fail("misaligned", place, format("the destination of a tensor copy is not a multiple of %zu bytes", alignment));
-    BulkCopy copy{static_cast<char*>(destination), tensor, barrier, {}, offset_w, offset_h,
+    BulkCopy copy{static_cast<char*>(destination),
+                  tensor,
+                  barrier,
+                  {},
+                  offset_w,
+                  offset_h,
                   depart(builtin.rank, Operation::store, 16, place)};
     std::copy(coordinates, coordinates + rank, copy.coordinates);
     bulk_copies.push_back(std::move(copy));
@@ -135,8 +142,9 @@ void check_exit(const Thread& thread) {
     for (const std::vector<Copy>& group : own.groups)
         if (!group.empty()) left = &group;
     if (!left->empty())
-        report_about(&thread, "missing-wait", left->front().place,
-                     name_of(thread) + " exits while copies that it began here are in flight: cp.async.wait_group is missing");
+        report_about(
+            &thread, "missing-wait", left->front().place,
+            name_of(thread) + " exits while copies that it began here are in flight: cp.async.wait_group is missing");
     check_wgmma_exit(thread);
 }
 
@@ -178,7 +186,8 @@ void init_mbarrier(uint64_t* barrier, unsigned count) {
 void arrive_mbarrier(uint64_t* address, unsigned bytes) {
     Mbarrier& barrier = find_mbarrier(address, CALLER);
     if (!barrier.pending)
-        fail("barrier-misuse", CALLER, format("more arrivals than the mbarrier's count of %u in one phase", barrier.count));
+        fail("barrier-misuse", CALLER,
+             format("more arrivals than the mbarrier's count of %u in one phase", barrier.count));
     if (machine.checking) clocks.release(builtin.rank, barrier.snapshot);
     barrier.bytes += bytes;
     --barrier.pending;

@@ -52,7 +52,9 @@ public:
     // Adds an event to what those know that acquire the snapshot.
     void include(Snapshot& snapshot, const Event& event);
 
-    Event now(unsigned thread, uint16_t site) { return {epoch_, row(thread)[thread], static_cast<uint16_t>(thread), site}; }
+    Event now(unsigned thread, uint16_t site) {
+        return {epoch_, row(thread)[thread], static_cast<uint16_t>(thread), site};
+    }
     // Whether an event of this block happened before what `thread` does now.
     bool before(const Event& event, unsigned thread) {
         return event.epoch < epoch_ || event.thread == thread || event.clock <= row(thread)[event.thread];

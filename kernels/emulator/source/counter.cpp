@@ -12,7 +12,8 @@ namespace {
 
 constexpr size_t table_size = 1 << 14;
 constexpr size_t most_sites = table_size / 2;
-// Requests that a warp may have open at one site; what a lane does beyond, before its warp has caught up, is not counted.
+// Requests that a warp may have open at one site; what a lane does beyond, before its warp has caught up, is not
+// counted.
 constexpr size_t most_open = 1 << 14;
 
 unsigned distinct(uint32_t* values, unsigned count) {

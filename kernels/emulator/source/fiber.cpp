@@ -151,8 +151,6 @@ char* reserve_stacks(unsigned count) {
     return stacks;
 }
 
-char* stack_of(char* stacks, unsigned index) {
-    return stacks + index * (stack_bytes + guard_bytes()) + guard_bytes();
-}
+char* stack_of(char* stacks, unsigned index) { return stacks + index * (stack_bytes + guard_bytes()) + guard_bytes(); }
 
 }  // namespace emulator

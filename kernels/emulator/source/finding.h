@@ -12,8 +12,8 @@ struct Finding {
     const char* kind;
     uint3 block, thread;
     bool has_block, has_thread;
-    const void* place;        // in the kernel; resolved to a source line by the caller
-    std::string message;      // "{0x1234}" stands for the source line of that place
+    const void* place;    // in the kernel; resolved to a source line by the caller
+    std::string message;  // "{0x1234}" stands for the source line of that place
 };
 
 extern std::vector<Finding> findings;

@@ -7,12 +7,12 @@ using namespace emulator;
 
 #define HOOK_AS(name, size, operation) \
     extern "C" void name(void* address) { check_access(address, size, Operation::operation, CALLER); }
-#define HOOK(size)                                          \
-    HOOK_AS(__tsan_read##size, size, load)                  \
-    HOOK_AS(__tsan_write##size, size, store)                \
-    HOOK_AS(__tsan_unaligned_read##size, size, load)        \
-    HOOK_AS(__tsan_unaligned_write##size, size, store)      \
-    HOOK_AS(__tsan_volatile_read##size, size, load)         \
+#define HOOK(size)                                     \
+    HOOK_AS(__tsan_read##size, size, load)             \
+    HOOK_AS(__tsan_write##size, size, store)           \
+    HOOK_AS(__tsan_unaligned_read##size, size, load)   \
+    HOOK_AS(__tsan_unaligned_write##size, size, store) \
+    HOOK_AS(__tsan_volatile_read##size, size, load)    \
     HOOK_AS(__tsan_volatile_write##size, size, store)
 
 HOOK(1)

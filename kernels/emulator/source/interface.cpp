@@ -44,8 +44,14 @@ struct CounterView {
 
 EXPORTED void emulator_counter(size_t index, CounterView* view) {
     const Site& site = sites[index];
-    *view = {site.place,    static_cast<int>(site.operation), static_cast<int>(site.space), site.size, site.requests,
-             site.threads, site.cost,                         site.ideal};
+    *view = {site.place,
+             static_cast<int>(site.operation),
+             static_cast<int>(site.space),
+             site.size,
+             site.requests,
+             site.threads,
+             site.cost,
+             site.ideal};
 }
 
 EXPORTED size_t emulator_finding_count() { return findings.size(); }

@@ -47,12 +47,12 @@ struct Machine {
 
     // Of the block that runs.
     std::vector<Thread> threads;
-    unsigned block = 0;     // its rank in the grid
-    unsigned live = 0;      // threads that have not exited
+    unsigned block = 0;  // its rank in the grid
+    unsigned live = 0;   // threads that have not exited
     Thread* current = nullptr;
-    bool running = false;   // within a block
-    bool failed = false;    // the launch cannot go on
-    bool combining = false; // the runtime touches operands of other fibers: no kernel access
+    bool running = false;    // within a block
+    bool failed = false;     // the launch cannot go on
+    bool combining = false;  // the runtime touches operands of other fibers: no kernel access
 
     unsigned block_threads() const { return static_cast<unsigned>(threads.size()); }
     unsigned warps() const { return (block_threads() + 31) / 32; }

@@ -14,10 +14,10 @@ namespace emulator {
 namespace {
 
 std::vector<Buffer> buffers;
-std::vector<Variable> variables;     // of this library; they do not change
-std::vector<uint16_t> variable_at;   // for each byte of shared memory: 1 + its variable, 0 for none
+std::vector<Variable> variables;    // of this library; they do not change
+std::vector<uint16_t> variable_at;  // for each byte of shared memory: 1 + its variable, 0 for none
 ShadowMemory shared_shadow;
-size_t last_buffer;                  // accesses come in runs
+size_t last_buffer;  // accesses come in runs
 
 // Orders by __threadfence and atomics.
 struct Publication {
@@ -25,8 +25,8 @@ struct Publication {
     std::set<unsigned> blocks;
 };
 std::unordered_map<const void*, Publication> publications;
-std::set<unsigned> published;        // blocks whose writes the current one may see
-std::vector<char> has_fenced;        // by thread
+std::set<unsigned> published;  // blocks whose writes the current one may see
+std::vector<char> has_fenced;  // by thread
 
 const char* noun(Operation operation) {
     switch (operation) {
@@ -65,10 +65,11 @@ Buffer* find_buffer(uintptr_t address) {
     return &buffer;
 }
 
-void check_aligned(const void* address, unsigned size, Operation operation, const void* place, const std::string& where) {
+void check_aligned(const void* address, unsigned size, Operation operation, const void* place,
+                   const std::string& where) {
     fail("misaligned", place,
-         format("%s of %u bytes at ", noun(operation), size) + where +
-             format(", which is not a multiple of %u", size) + (address ? "" : " (null)"));
+         format("%s of %u bytes at ", noun(operation), size) + where + format(", which is not a multiple of %u", size) +
+             (address ? "" : " (null)"));
 }
 
 void check_shared(const char* address, unsigned size, Operation operation, const void* place) {
@@ -153,14 +154,14 @@ void check_landing(const void* address, size_t size, const Flight& flight, const
     if (!machine.checking) return;
     size_t offset = shared.offset(address), dynamic = shared.offset(shared.dynamic);
     bool in_dynamic = offset - dynamic < most_dynamic_bytes;
-    bool inside = shared.contains(address) &&
-                  (in_dynamic ? offset - dynamic + size <= shared.dynamic_bytes
-                              : variable_at[offset] && offset + size <= shared.bytes &&
-                                    variable_at[offset] == variable_at[offset + size - 1]);
+    bool inside = shared.contains(address) && (in_dynamic ? offset - dynamic + size <= shared.dynamic_bytes
+                                                          : variable_at[offset] && offset + size <= shared.bytes &&
+                                                                variable_at[offset] == variable_at[offset + size - 1]);
     if (!inside) {
-        report_about(&machine.threads[flight.thread], "out-of-bounds", place_of(flight.site),
-                     format("asynchronous %s of %zu bytes at ", noun(flight.operation), size) +
-                         (shared.contains(address) ? name_of_bytes(shared_shadow, offset) : std::string("no shared memory")));
+        report_about(
+            &machine.threads[flight.thread], "out-of-bounds", place_of(flight.site),
+            format("asynchronous %s of %zu bytes at ", noun(flight.operation), size) +
+                (shared.contains(address) ? name_of_bytes(shared_shadow, offset) : std::string("no shared memory")));
         abandon();
         return;
     }
@@ -206,7 +207,8 @@ void add_buffer(uintptr_t address, size_t bytes, unsigned item_bytes, const char
     Buffer buffer{address, bytes, item_bytes, output, {}};
     buffer.shadow.start(ShadowMemory::Kind::global, bytes, output);
     buffer.shadow.name = name;
-    auto after = std::find_if(buffers.begin(), buffers.end(), [&](const Buffer& other) { return other.address > address; });
+    auto after =
+        std::find_if(buffers.begin(), buffers.end(), [&](const Buffer& other) { return other.address > address; });
     std::vector<Buffer> sorted;
     sorted.reserve(buffers.size() + 1);
     for (auto it = buffers.begin(); it != after; ++it) sorted.push_back(std::move(*it));

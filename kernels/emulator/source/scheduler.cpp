@@ -99,7 +99,8 @@ void report_deadlock() {
     std::string message;
     bool in_collective = false;
     for (const Group& group : groups) {
-        message += (message.empty() ? "" : "; ") + ranges_of(group.ranks) + (group.ranks.size() == 1 ? " waits" : " wait");
+        message +=
+            (message.empty() ? "" : "; ") + ranges_of(group.ranks) + (group.ranks.size() == 1 ? " waits" : " wait");
         message += std::string(" at ") + group.first->waits_for + " (" + line_of(group.first->waits_at) + ")";
         if (group.first->waits_mask) {
             in_collective = true;
@@ -133,7 +134,8 @@ void run_block(char* stacks) {
         }
         // Threads that all ask again and again wait for something that is under way.
         if (idle_turns > 4 * machine.live && advance_asynchronous()) idle_turns = 0;
-        if (machine.schedule == Schedule::random && has_asynchronous() && machine.random() % 16 == 0) advance_asynchronous();
+        if (machine.schedule == Schedule::random && has_asynchronous() && machine.random() % 16 == 0)
+            advance_asynchronous();
         Thread& thread = machine.threads[ready.pop()];
         machine.current = &thread;
         builtin.thread_index = thread.index;
@@ -201,9 +203,7 @@ void abandon() {
     }
 }
 
-void trap(const char* message) {
-    fail("trap", CALLER, message);
-}
+void trap(const char* message) { fail("trap", CALLER, message); }
 
 void run_grid(Thunk thunk, void** arguments) {
     machine.thunk = thunk;

@@ -108,7 +108,8 @@ int ShadowMemory::slot_for(const Cell& cell, unsigned thread) const {
     for (int i = 1; i < readers; ++i)
         for (int j = 0; j < i; ++j) {
             if (!clocks.in_this_block(cell.reads[i]) || !clocks.in_this_block(cell.reads[j])) continue;
-            if (cell.reads[i].thread / 32 == cell.reads[j].thread / 32 && cell.reads[i].thread / 32 != thread / 32) return i;
+            if (cell.reads[i].thread / 32 == cell.reads[j].thread / 32 && cell.reads[i].thread / 32 != thread / 32)
+                return i;
         }
     return -1;
 }
@@ -181,8 +182,8 @@ void ShadowMemory::report_flight(size_t index, const Event& other, const char* v
     const char* what = flight.operation == Operation::load ? "reads" : "writes";
     report_about(&issuer, "race", place_of(flight.site),
                  std::string("an asynchronous operation of ") + name_of(issuer) + " " + what + " " +
-                     name_of_bytes(*this, index * granule_) + ", which " + name_of(machine.threads[other.thread]) + " " +
-                     verb + " at " + line_of(place_of(other.site)) +
+                     name_of_bytes(*this, index * granule_) + ", which " + name_of(machine.threads[other.thread]) +
+                     " " + verb + " at " + line_of(place_of(other.site)) +
                      ", and nothing orders that before it is issued or after it is waited for");
 }
 
@@ -232,8 +233,9 @@ void ShadowMemory::finish_block() {
     for (size_t index : indices) {
         const Access& access = early_.at(index);
         const Thread& thread = machine.threads[access.thread];
-        report_about(&thread, "uninitialized", place_of(access.site),
-                     name_of(thread) + " reads " + name_of_bytes(*this, index * granule_) + ", which nobody wrote before");
+        report_about(
+            &thread, "uninitialized", place_of(access.site),
+            name_of(thread) + " reads " + name_of_bytes(*this, index * granule_) + ", which nobody wrote before");
         cell_[index].read_early = false;
     }
     early_.clear();

@@ -11,10 +11,10 @@ namespace emulator {
 constexpr size_t most_dynamic_bytes = 227 << 10;
 
 struct SharedMemory {
-    char* begin = nullptr;    // of all `__shared__` variables
+    char* begin = nullptr;  // of all `__shared__` variables
     size_t bytes = 0;
-    char* dynamic = nullptr;  // the part that `extern __shared__` arrays name
-    size_t dynamic_bytes = 0; // of it, what the launch asked for
+    char* dynamic = nullptr;   // the part that `extern __shared__` arrays name
+    size_t dynamic_bytes = 0;  // of it, what the launch asked for
 
     bool contains(const void* address) const {
         return static_cast<size_t>(static_cast<const char*>(address) - begin) < bytes;

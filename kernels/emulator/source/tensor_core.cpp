@@ -57,7 +57,8 @@ void gather(const Fragments& own, unsigned lane, float (*a)[16], float (*b)[8]) 
     unsigned group = lane / 4, in_group = lane % 4;
     unsigned a_registers = own.k == 16 || own.operand == Operand::tfloat32 ? 4 : 2;
     if (own.operand == Operand::tfloat32) {
-        for (unsigned i = 0; i < 4; ++i) a[group + i % 2 * 8][in_group + i / 2 * 4] = operand_value(own.a[i], own.operand);
+        for (unsigned i = 0; i < 4; ++i)
+            a[group + i % 2 * 8][in_group + i / 2 * 4] = operand_value(own.a[i], own.operand);
         for (unsigned i = 0; i < 2; ++i) b[in_group + 4 * i][group] = operand_value(own.b[i], own.operand);
         return;
     }

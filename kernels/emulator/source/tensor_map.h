@@ -15,9 +15,9 @@ struct TensorMap {
 
     uint64_t mark;
     const char* base;
-    uint64_t stride[4];  // bytes, of every axis but the innermost
-    uint32_t size[5];    // elements, the innermost axis first
-    uint16_t box[5];     // elements; for im2col: channels and pixels
+    uint64_t stride[4];         // bytes, of every axis but the innermost
+    uint32_t size[5];           // elements, the innermost axis first
+    uint16_t box[5];            // elements; for im2col: channels and pixels
     int8_t lower[2], upper[2];  // corners of the bounding box in width and height
     uint8_t rank, item_bytes, swizzle, im2col, pixel_stride;
 

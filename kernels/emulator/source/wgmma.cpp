@@ -41,7 +41,8 @@ bool meet(Warpgroup& group, const char* name, const void* place) {
     if (first + group_threads > machine.block_threads())
         fail("divergent-collective", place, std::string(name) + " needs a whole warpgroup of 128 threads");
     if (group.arrived && strcmp(group.name, name))
-        fail("divergent-collective", place, std::string("threads of a warpgroup meet at ") + name + " and " + group.name);
+        fail("divergent-collective", place,
+             std::string("threads of a warpgroup meet at ") + name + " and " + group.name);
     group.name = name;
     if (++group.arrived < group_threads) {
         wait(name, place);
@@ -160,8 +161,9 @@ void check_wgmma_exit(const Thread& thread) {
     for (const std::vector<Operation64>& committed : group.groups)
         if (!committed.empty()) left = &committed.front();
     if (left)
-        report_about(&thread, "missing-wait", left->place,
-                     name_of(thread) + " exits while a wgmma that it issued here is in flight: wgmma.wait_group is missing");
+        report_about(
+            &thread, "missing-wait", left->place,
+            name_of(thread) + " exits while a wgmma that it issued here is in flight: wgmma.wait_group is missing");
 }
 
 void issue_wgmma(const Wgmma& operation) {

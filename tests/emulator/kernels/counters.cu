@@ -92,5 +92,5 @@ extern "C" __global__ void only_some_lanes(const float* x, float* y, int n) {
 extern "C" __global__ void loop_of_rows(const float* x, float* y, int n) {
     float sum = 0;
     for (int i = threadIdx.x; i < n; i += 32) sum += x[i];  // COST both
-    y[threadIdx.x] = sum;                                    // COST global store 4 4
+    y[threadIdx.x] = sum;                                   // COST global store 4 4
 }

@@ -1,5 +1,5 @@
-// Kernels with a switch: right if `planted` is 0, otherwise with one bug. `FINDING kind` marks the line where it must be
-// found. Every kernel runs with 64 threads a block unless the test says otherwise.
+// Kernels with a switch: right if `planted` is 0, otherwise with one bug. `FINDING kind` marks the line where it must
+// be found. Every kernel runs with 64 threads a block unless the test says otherwise.
 #include "common.cuh"
 
 extern "C" __global__ void missing_barrier(const float* x, float* y, int planted) {
@@ -84,7 +84,7 @@ extern "C" __global__ void block_reads_its_neighbour(const float* x, float* y, i
     int i = blockIdx.x * 64 + threadIdx.x;
     const float* from = planted ? y : x;
     float right = from[(i + 64) % 128];  // FINDING block-race
-    y[i] = right;  // FINDING block-race
+    y[i] = right;                        // FINDING block-race
 }
 
 // The threadFenceReduction pattern: right only with the fence.

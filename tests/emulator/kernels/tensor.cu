@@ -59,11 +59,10 @@ extern "C" __global__ void pipeline(const float* x, float* y, int tiles, int pla
     dc::commit_copies();
     float sum = 0;
     for (int tile = 0; tile < tiles; ++tile) {
-        if (planted == 3 && tile + 1 < tiles) {
-            dc::copy_async_16(&stage[(tile + 1) % 2][4 * t], &x[(tile + 1) * 256 + 4 * t]);  // FINDING 2: race, 3: race
-        } else if (tile + 1 < tiles || planted == 4) {
-            dc::copy_async_16(&stage[(tile + 1) % 2][4 * t], &x[(tile + 1) % tiles * 256 + 4 * t]);  // FINDING 1: race, 2: race, 4: missing-wait
-        }
+        const float* from = &x[(tile + 1) % tiles * 256 + 4 * t];
+        float* to = &stage[(tile + 1) % 2][4 * t];
+        if (tile + 1 < tiles || planted == 4)
+            dc::copy_async_16(to, from);  // FINDING 1: race, 2: race, 3: race, 4: missing-wait
         dc::commit_copies();
         if (planted == 1)
             dc::wait_copies<2>();
@@ -99,7 +98,7 @@ extern "C" __global__ void tile_2d(const __grid_constant__ dc::TensorMap map, fl
         dc::arrive_and_expect(barrier, bytes + (planted == 2 ? 16 : 0));
         dc::load_tile(tile, &map, barrier, column, row);
     }
-    if (planted != 1) dc::wait_mbarrier(barrier, 0);  // FINDING 2: deadlock
+    if (planted != 1) dc::wait_mbarrier(barrier, 0);                           // FINDING 2: deadlock
     for (int i = threadIdx.x; i < bytes / 4; i += blockDim.x) y[i] = tile[i];  // FINDING 1: uninitialized
 }
 
@@ -134,9 +133,9 @@ extern "C" __global__ void __launch_bounds__(128)
     float sum[32];
     if (planted != 2) dc::fence_wgmma();
     for (int k = 0; k < 64; k += 16) {
-        uint64_t from_left = dc::matrix_descriptor(left + k, 16, 1024, dc::Swizzle::bytes128);
-        uint64_t from_right = dc::matrix_descriptor(right + k, 16, 1024, dc::Swizzle::bytes128);
-        dc::wgmma_bf16(sum, from_left, from_right, k > 0);  // FINDING 1: missing-fence, 2: missing-fence, 3: missing-wait, 4: race
+        uint64_t l = dc::matrix_descriptor(left + k, 16, 1024, dc::Swizzle::bytes128);
+        uint64_t r = dc::matrix_descriptor(right + k, 16, 1024, dc::Swizzle::bytes128);
+        dc::wgmma_bf16(sum, l, r, k > 0);  // FINDING 1: missing-fence, 2: missing-fence, 3: missing-wait, 4: race
     }
     dc::commit_wgmma();
     if (planted != 3) dc::wait_wgmma<0>();
@@ -187,7 +186,8 @@ extern "C" __global__ void __launch_bounds__(128) product_from_registers(const _
     dc::fence_async_proxy();
     __syncthreads();
     uint32_t own[4];
-    for (int i = 0; i < 4; ++i) memcpy(&own[i], &a[(16 * warp + lane / 4 + i % 2 * 8) * 16 + 2 * (lane % 4) + i / 2 * 8], 4);
+    for (int i = 0; i < 4; ++i)
+        memcpy(&own[i], &a[(16 * warp + lane / 4 + i % 2 * 8) * 16 + 2 * (lane % 4) + i / 2 * 8], 4);
     float sum[32];
     dc::fence_wgmma();
     dc::wgmma_f16(sum, own, dc::matrix_descriptor(right, 1024, 128, dc::Swizzle::none), false);

@@ -206,4 +206,6 @@ extern "C" __global__ void shows_poison(float* y, unsigned* z, int n) {
     z[threadIdx.x] = __float_as_uint(kept[threadIdx.x]);
 }
 
-extern "C" __global__ void order_of_threads(int* next, int* y) { y[atomicAdd(next, 1)] = blockIdx.x * 64 + threadIdx.x; }
+extern "C" __global__ void order_of_threads(int* next, int* y) {
+    y[atomicAdd(next, 1)] = blockIdx.x * 64 + threadIdx.x;
+}
