@@ -1,4 +1,4 @@
-"""The CUDA backend's tests run its kernels on the emulator, which needs a C++ compiler; without one they are skipped."""
+"""The CUDA backend's tests run on the emulator, which needs a C++ compiler; without one they are skipped."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ import pytest
 from matrix import DTYPES, check, every_implementation, held_to, with_gaps
 
 from deepcore.backend.cuda import reduction
+from deepcore.backend.cuda.carrier import emulation
 
 OPS = ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min")
 MATRIX = every_implementation("reduction", *OPS, backend="cuda")
@@ -114,8 +115,6 @@ def test_nothing_to_reduce():
 
 
 def test_the_same_bits_whatever_the_order_of_threads(rng):
-    from deepcore.backend.cuda.carrier import emulation
-
     x = rng.standard_normal((3000, 5)).astype(np.float32)
     results = set()
     for schedule in ("fifo", "lifo", "random"):

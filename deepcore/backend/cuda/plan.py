@@ -71,10 +71,7 @@ class ColumnPlan:
             width = min(width, 8)  # few results: more threads along the rows
         strips, tiles = _BLOCK // width, outer * -(-columns // width)
         strip = min(max(-(-rows * tiles // (strips * _ENOUGH)), 16), _LONGEST_STRIP)
-        if rows <= strips * _SHORT_STRIP:
-            chunk_rows = max(rows, 1)
-        else:
-            chunk_rows = strips * strip
+        chunk_rows = max(rows, 1) if rows <= strips * _SHORT_STRIP else strips * strip
         chunks = -(-max(rows, 1) // chunk_rows)
         return cls((width, strips), max(1, min(tiles * chunks, 4 * MOST_BLOCKS)), chunk_rows, chunks)
 

@@ -1,7 +1,7 @@
 """Softmax, its logarithm, and the cross-entropy of logits; the contract is that of ``backend/numpy/softmax.py``.
 
-One difference: an integer target that names no class is not an error here, since finding it would make the host wait for
-the device. It makes the loss and the gradient of its row NaN, as TensorFlow does on a GPU.
+One difference: an integer target that names no class is not an error here, since finding it would make the host wait
+for the device. It makes the loss and the gradient of its row NaN, as TensorFlow does on a GPU.
 """
 
 from __future__ import annotations
