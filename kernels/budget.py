@@ -18,7 +18,8 @@ def register_budgets(source: str) -> dict[str, int | None]:
     """
     declared = re.compile(
         r"(?:^[ \t]*//[ \t]*registers:[ \t]*(?P<registers>\d+)[^\n]*\n)?"
-        r'^[ \t]*extern "C"\s+__global__\s+void\s+(?:__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)\s*)?(?P<name>\w+)\s*\(',
+        r'^[ \t]*extern "C"\s+__global__\s+void\s+'
+        r"(?:__launch_bounds__\s*\((?:[^()]|\([^()]*\))*\)\s*)?(?P<name>\w+)\s*\(",
         flags=re.MULTILINE,
     )
     return {

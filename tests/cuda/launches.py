@@ -23,7 +23,7 @@ import numpy as np
 from deepcore.backend import FILES
 from deepcore.backend.cuda import array, carrier, launcher, tile
 from deepcore.backend.dispatch import implementations, use_implementation
-from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 from deepcore.errors import UnsupportedCallError
 from deepcore.kernels.emulator import Module
 from deepcore.kernels.emulator.report import Report
@@ -85,20 +85,39 @@ class Case:
     watched: bool = True
 
 
-CONV = Conv2DGeometry.of
+CONV, POOL = Conv2DGeometry.of, Pool2DGeometry.of
 
 
-def _conv(label: str, geometry: Conv2DGeometry, activation: str = "linear", **options: Any) -> list[Case]:
+def conv_cases(label: str, geometry: Conv2DGeometry, activation: str = "linear", **options: Any) -> list[Case]:
     """A convolution in its three directions."""
     g = geometry
     return [
-        Case("conv2d_fprop", label, lambda a: (a(*g.x_shape), a(*g.w_shape), g, a(g.out_channels), activation), **options),
+        Case(
+            "conv2d_fprop", label, lambda a: (a(*g.x_shape), a(*g.w_shape), g, a(g.out_channels), activation), **options
+        ),
         Case("conv2d_dgrad", label, lambda a: (a(*g.y_shape), a(*g.w_shape), g), **options),
         Case("conv2d_wgrad", label, lambda a: (a(*g.x_shape), a(*g.y_shape), g), **options),
     ]
 
 
-def _rows(columns: int, rows: int, label: str, **options: Any) -> list[Case]:
+def pool_cases(label: str, geometry: Pool2DGeometry, **options: Any) -> list[Case]:
+    """Pooling in all its directions."""
+    g = geometry
+    window = g.window[0] * g.window[1]
+
+    def places(a: Inputs) -> np.ndarray:
+        return a.whole(window, *g.y_shape, dtype=np.dtype(g.argmax_dtype).name)
+
+    return [
+        Case("max_pool2d_fprop", label, lambda a: (a(*g.x_shape), g), **options),
+        Case("max_pool2d_dgrad", label, lambda a: (a(*g.y_shape), places(a), g), **options),
+        Case("max_pool2d_gather", label, lambda a: (a(*g.x_shape), places(a), g), **options),
+        Case("avg_pool2d_fprop", label, lambda a: (a(*g.x_shape), g), **options),
+        Case("avg_pool2d_dgrad", label, lambda a: (a(*g.y_shape), g), **options),
+    ]
+
+
+def row_cases(columns: int, rows: int, label: str, **options: Any) -> list[Case]:
     """Everything that works on rows, whose length decides how many threads a row gets."""
     shape = rows, columns
     return [
@@ -176,16 +195,22 @@ CASES = [
     Case("activation_dgrad", "odd", lambda a: (a(7, 5), a(7, 5), "softplus")),
     Case("bias_activation_dgrad", "one chunk", lambda a: (a(67, 5), a(67, 5), "relu")),
     Case("bias_activation_dgrad", "several chunks", lambda a: (a(2100, 3), a(2100, 3), "sigmoid")),
-    *_rows(5, 37, "rows of 5"),
-    *_rows(67, 13, "rows of 67"),
-    *_rows(1031, 3, "rows of 1031"),
+    *row_cases(5, 37, "rows of 5"),
+    *row_cases(67, 13, "rows of 67"),
+    *row_cases(1031, 3, "rows of 1031"),
     Case("reduce_sum", "a long row in chunks", lambda a: (a(1, 5003), (0, 1))),
     Case("reduce_sum", "columns", lambda a: (a(2, 67, 5), (1,)), ("float32", "float64", "uint8")),
     Case("reduce_sum", "columns, narrow tiles", lambda a: (a(300, 3), (0,)), ("float32",)),
     Case("reduce_sum", "columns in chunks", lambda a: (a(17000, 2), (0,)), ("float32",)),
     Case("reduce_min", "columns", lambda a: (a(2, 67, 5), (1,)), ("float32",)),
     *(
-        Case(op, "columns of any dtype", lambda a: (a(2, 67, 5), (1,)), (*FLOATS, "int32", "int64", "uint8"), watched=False)
+        Case(
+            op,
+            "columns of any dtype",
+            lambda a: (a(2, 67, 5), (1,)),
+            (*FLOATS, "int32", "int64", "uint8"),
+            watched=False,
+        )
         for op in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min")
     ),
     Case("batch_norm_fprop", "one chunk", lambda a: (a(3, 5, 7), a(7), a(7), 1e-3)),
@@ -203,8 +228,18 @@ CASES = [
         case
         for kind in ("int32", "int64", "uint8")
         for case in (
-            Case("embedding_gather", f"{kind} ids", lambda a, kind=kind: (a(11, 5), a.whole(13, 7, dtype=kind)), watched=False),
-            Case("embedding_scatter", f"{kind} ids", lambda a, kind=kind: (a(7, 5), a.whole(13, 7, dtype=kind), 9), watched=False),
+            Case(
+                "embedding_gather",
+                f"{kind} ids",
+                lambda a, kind=kind: (a(11, 5), a.whole(13, 7, dtype=kind)),
+                watched=False,
+            ),
+            Case(
+                "embedding_scatter",
+                f"{kind} ids",
+                lambda a, kind=kind: (a(7, 5), a.whole(13, 7, dtype=kind), 9),
+                watched=False,
+            ),
         )
     ),
     Case("random_bits", "odd", lambda a: (1003, 5, 7), ("float32",)),
@@ -241,24 +276,36 @@ CASES = [
     ),
     # The largest tile, watched once: it takes seconds.
     Case("matmul", "the largest tile", lambda a: (a(131, 19), a(19, 33)), ("float32",), tile=0),
-    *_conv("odd", CONV((2, 7, 5, 5), (3, 3, 5, 7), 1, "same"), "tanh"),
-    *_conv("wide accesses, strides", CONV((1, 9, 8, 12), (3, 3, 12, 8), 2, "same")),
-    *_conv("groups, dilation", CONV((1, 9, 8, 6), (2, 3, 3, 4), 1, "same", (2, 1), 2)),
-    *_conv("few channels", CONV((2, 19, 17, 3), (5, 5, 3, 5), 2, "same")),
-    *_conv("one channel, rows of filters by turns", CONV((1, 25, 23, 4), (11, 11, 4, 6), 4)),
-    *_conv("depthwise", CONV((2, 7, 9, 5), (3, 3, 1, 5), 1, "same", 1, 5)),
-    *_conv("depthwise, two filters a channel", CONV((1, 7, 9, 3), (3, 3, 1, 6), 2, "same", 1, 3)),
-    *_conv("depthwise, wide accesses", CONV((1, 7, 9, 8), (5, 3, 1, 8), 1, "same", 1, 8)),
-    *_conv("depthwise, a long filter", CONV((1, 3, 40, 2), (1, 11, 1, 2), 1, "same", 1, 2), dtypes=("float32",)),
+    *conv_cases("odd", CONV((2, 7, 5, 5), (3, 3, 5, 7), 1, "same"), "tanh"),
+    *conv_cases("wide accesses, strides", CONV((1, 9, 8, 12), (3, 3, 12, 8), 2, "same")),
+    *conv_cases("groups, dilation", CONV((1, 9, 8, 6), (2, 3, 3, 4), 1, "same", (2, 1), 2)),
+    *conv_cases("few channels", CONV((2, 19, 17, 3), (5, 5, 3, 5), 2, "same")),
+    *conv_cases("one channel, rows of filters by turns", CONV((1, 25, 23, 4), (11, 11, 4, 6), 4)),
+    *conv_cases("depthwise", CONV((2, 7, 9, 5), (3, 3, 1, 5), 1, "same", 1, 5)),
+    *conv_cases("depthwise, two filters a channel", CONV((1, 7, 9, 3), (3, 3, 1, 6), 2, "same", 1, 3)),
+    *conv_cases("depthwise, wide accesses", CONV((1, 7, 9, 8), (5, 3, 1, 8), 1, "same", 1, 8)),
+    *conv_cases("depthwise, a long filter", CONV((1, 3, 40, 2), (1, 11, 1, 2), 1, "same", 1, 2), dtypes=("float32",)),
+    *pool_cases("odd, strides below the window", POOL((2, 7, 9, 5), 3, 2)),
+    *pool_cases("wide accesses", POOL((1, 6, 8, 8), 2)),
+    *pool_cases("more places than a byte holds", POOL((1, 19, 20, 3), (18, 17), 1), dtypes=("float32",)),
+    *pool_cases("more places than a byte holds, compiled", POOL((1, 18, 20, 8), (18, 17), 1), watched=False),
+    *pool_cases("the whole image", POOL((2, 5, 7, 35), (5, 7))),
+    *pool_cases("the whole image, wide accesses", POOL((1, 5, 7, 40), (5, 7)), dtypes=("float32",)),
+    *pool_cases("the whole image, more places than a byte holds", POOL((1, 18, 17, 3), (18, 17)), dtypes=("float32",)),
     *(
         case
         for tile in range(3)
         for case in (
-            *_conv(f"tile {tile}", CONV((2, 7, 5, 5), (3, 3, 5, 7), 1, "same"), tile=tile, watched=False),
-            *_conv(f"tile {tile}, wide", CONV((1, 9, 8, 12), (3, 3, 12, 8), 2, "same"), tile=tile, watched=False),
+            *conv_cases(f"tile {tile}", CONV((2, 7, 5, 5), (3, 3, 5, 7), 1, "same"), tile=tile, watched=False),
+            *conv_cases(f"tile {tile}, wide", CONV((1, 9, 8, 12), (3, 3, 12, 8), 2, "same"), tile=tile, watched=False),
         )
     ),
-    Case("conv2d_fprop", "activation", lambda a: (a(1, 5, 5, 8), a(3, 3, 8, 8), CONV((1, 5, 5, 8), (3, 3, 8, 8)), a(8), "softplus"), watched=False),
+    Case(
+        "conv2d_fprop",
+        "activation",
+        lambda a: (a(1, 5, 5, 8), a(3, 3, 8, 8), CONV((1, 5, 5, 8), (3, 3, 8, 8)), a(8), "softplus"),
+        watched=False,
+    ),
 ]
 
 

@@ -1,11 +1,12 @@
 """The CUDA kernels, compiled by nvcc for GPUs that this machine need not have.
 
-What is compiled is what a GPU would be given: the text that goes to NVRTC, with every set of macros that the launches of
+What is compiled is what a GPU would be given: the text that goes to NVRTC, with the sets of macros that the launches of
 ``launches.py`` build. ptxas then says what each kernel costs: nothing may spill, and registers stay within the budget
 that stands above the kernel.
 
-A set of macros takes nvcc about a second, so that by default every set is compiled for sm_90, and for sm_75 and sm_80
-only the first one with which each kernel is launched; DEEPCORE_COMPILE_ALL=1 compiles all for all. What a text gave is kept in pytest's cache
+A set of macros takes nvcc about a second. By default sm_90 gets every set, but of those that differ only in dtypes or
+in the operation of a reduction only some; sm_75 and sm_80 get the first set of float32 that each kernel is launched
+with. DEEPCORE_COMPILE_ALL=1 compiles everything for all. What a text gave is kept in pytest's cache
 (``--cache-clear`` empties it).
 """
 
@@ -48,7 +49,7 @@ NVCC = find_nvcc()
 pytestmark = [
     pytest.mark.skipif(
         NVCC is None,
-        reason="THE CUDA KERNELS ARE NOT COMPILED: no nvcc in $NVCC or on the path. pip install 'deepcore[cuda-compile]'",
+        reason="THE CUDA KERNELS ARE NOT COMPILED: no nvcc in $NVCC or on the path; pip install 'deepcore[cuda-compile]'",
     ),
     pytest.mark.skipif(not has_compiler(), reason="THE CUDA KERNELS ARE NOT COMPILED: nvcc needs g++. Install it."),
 ]

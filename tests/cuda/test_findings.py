@@ -10,12 +10,24 @@ import functools
 from dataclasses import dataclass
 
 import pytest
-from launches import CASES, FLOATS, Case, Inputs, few_blocks, functions, launcher, only_tile, reporting, runs
+from launches import (
+    CASES,
+    FLOATS,
+    Case,
+    Inputs,
+    few_blocks,
+    functions,
+    launcher,
+    only_tile,
+    pool_cases,
+    reporting,
+    runs,
+)
 
 from deepcore.backend.cuda import tile
 from deepcore.backend.cuda.carrier import emulation
 from deepcore.backend.dispatch import implementations, use_implementation
-from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 from deepcore.errors import UnsupportedCallError
 from deepcore.kernels.emulator import has_compiler
 from deepcore.kernels.signature import parse_signatures
@@ -152,6 +164,8 @@ ALIGNED = [
     *_aligned_conv(SQUARE),
     *_aligned_conv(STEM),
     *_aligned_conv(DEPTHWISE),
+    *pool_cases("aligned", Pool2DGeometry.of((2, 16, 16, 128), 2)),
+    *pool_cases("aligned, the whole image", Pool2DGeometry.of((2, 16, 16, 128), 16)),
 ]
 
 CACHED = "neighbouring scalars, read one after the other: the first brings the sectors of the others into the L1 cache"
@@ -169,7 +183,9 @@ RATIOS = {
     "conv2d_wgrad": Ratio(sectors=3.5, why=GATHERED),
     "depthwise_fprop": Ratio(sectors=4, why=f"bias: {CACHED}"),
     "layer_norm_sums": Ratio(wavefronts=2, why="as batch_norm_sums"),
-    "local_response_norm_dgrad": Ratio(sectors=1.1, why="neighbourhoods reach over the ends of sectors; the L1 cache has them"),
+    "local_response_norm_dgrad": Ratio(
+        sectors=1.1, why="neighbourhoods reach over the ends of sectors; the L1 cache has them"
+    ),
     "local_response_norm_fprop": Ratio(sectors=1.1, why="as local_response_norm_dgrad"),
     "matmul_naive": Ratio(sectors=6.6, why=RUNG),
     "matmul_register": Ratio(sectors=4, wavefronts=2, why=RUNG),
@@ -184,9 +200,11 @@ def measured() -> dict[str, tuple[float, float, str]]:
     functions()
     for case in ALIGNED:
         for record in implementations(case.op, "cuda"):
-            with emulation(check=True), reporting() as reports, use_implementation(case.op, record.name):
-                with only_tile(case.tile), contextlib.suppress(UnsupportedCallError):
-                    functions()[case.op](*case.arguments(Inputs("float32", random=True)))
+            forced = use_implementation(case.op, record.name), only_tile(case.tile), emulation(check=True)
+            with reporting() as reports, contextlib.ExitStack() as stack:
+                for context in (contextlib.suppress(UnsupportedCallError), *forced):
+                    stack.enter_context(context)
+                functions()[case.op](*case.arguments(Inputs("float32", random=True)))
             for report in reports:
                 kernel = worst.setdefault(report.kernel, {"global": (1.0, ""), "shared": (1.0, "")})
                 for counter in report.counters:
