@@ -133,6 +133,14 @@ def stop(process: subprocess.Popen) -> None:
         process.wait()
 
 
+def baseline(files: set[str], scratch: Path) -> str:
+    """The first test that fails although nothing was removed."""
+    folder = scratch / "baseline" / "cuda"
+    shutil.copytree(launcher.FOLDER, folder)
+    launches = dict.fromkeys(run for file in sorted(files) for run in covering(file))
+    return run_tests(folder, [f"tests/cuda/test_findings.py::test_no_findings[{run}]" for run in launches], 4 * SECONDS)
+
+
 def judge(mutant: Mutant, scratch: Path) -> Verdict:
     began = time.monotonic()
     place = scratch / f"{mutant.file}-{mutant.line}-{mutant.start}"
@@ -178,15 +186,16 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="deepcore-mutation-") as scratch:
         pool = ThreadPoolExecutor(chosen.jobs)
         try:
+            whole = pool.submit(baseline, {mutant.file for mutant in todo}, Path(scratch))
             tasks = [pool.submit(judge, mutant, Path(scratch)) for mutant in todo]
             for task in as_completed(tasks):
                 verdict = task.result()
                 verdicts.append(verdict)
-                word = "killed  " if verdict.killer else "SURVIVED"
-                print(
-                    f"[{len(verdicts)}/{len(todo)}] {word}  {verdict.mutant}  {verdict.killer}  {verdict.seconds:.0f} s",
-                    flush=True,
-                )
+                result = "SURVIVED" if not verdict.killer else f"killed in {verdict.seconds:.0f} s by {verdict.killer}"
+                print(f"[{len(verdicts)}/{len(todo)}] {verdict.mutant}  {result}", flush=True)
+            if whole.result():
+                print(f"Nothing is shown: tests fail although nothing is removed: {whole.result()}")
+                return 2
         except KeyboardInterrupt:
             print("\ninterrupted; what was found until now:")
         finally:

@@ -6,7 +6,6 @@ The launches are those of ``launches.py``; a kernel that has none fails a test h
 from __future__ import annotations
 
 import contextlib
-import functools
 from dataclasses import dataclass
 
 import pytest
@@ -187,15 +186,15 @@ RATIOS = {
         sectors=1.1, why="neighbourhoods reach over the ends of sectors; the L1 cache has them"
     ),
     "local_response_norm_fprop": Ratio(sectors=1.1, why="as local_response_norm_dgrad"),
+    "max_pool_gather": Ratio(sectors=8, why="the places are random here: neighbours come from other pixels"),
     "matmul_naive": Ratio(sectors=6.6, why=RUNG),
     "matmul_register": Ratio(sectors=4, wavefronts=2, why=RUNG),
     "matmul_tiled": Ratio(sectors=4, wavefronts=2, why=RUNG),
 }
 
 
-@functools.cache
-def measured() -> dict[str, tuple[float, float, str]]:
-    """For each kernel the worst ratio of its lines in any aligned call, of sectors and of wavefronts, and where."""
+def measured() -> dict[str, dict[str, tuple[float, str]]]:
+    """For each kernel and space the worst ratio of its lines in any aligned call, and where that is."""
     worst: dict[str, dict[str, tuple[float, str]]] = {}
     functions()
     for case in ALIGNED:
@@ -215,8 +214,11 @@ def measured() -> dict[str, tuple[float, float, str]]:
 
 @needs_compiler
 def test_traffic():
+    worst_lines = measured()
+    missing = {kernel for _, kernel in kernels()} - set(worst_lines)
+    assert not missing, f"without an aligned call: {sorted(missing)}"
     problems = []
-    for kernel, worst in measured().items():
+    for kernel, worst in worst_lines.items():
         allowed = RATIOS.get(kernel, Ratio())
         for space, limit in (("global", allowed.sectors), ("shared", allowed.wavefronts)):
             ratio, line = worst[space]
@@ -229,9 +231,3 @@ def test_traffic():
 
 def test_every_ratio_above_the_ideal_has_a_reason():
     assert [name for name, ratio in RATIOS.items() if max(ratio.sectors, ratio.wavefronts) > 1 and not ratio.why] == []
-
-
-@needs_compiler
-def test_traffic_of_every_kernel_is_measured():
-    missing = {kernel for _, kernel in kernels()} - set(measured())
-    assert not missing, f"without an aligned call in {__name__}: {sorted(missing)}"
