@@ -149,6 +149,7 @@ def judge(mutant: Mutant, scratch: Path) -> Verdict:
     text = (folder / mutant.file).read_text(encoding="utf-8")
     # An empty statement: the place may be the whole body of an `if`.
     (folder / mutant.file).write_text(text[: mutant.start] + ";" + text[mutant.end :], encoding="utf-8")
+    # Never empty: tests/cuda/test_mutation.py demands a launch for each mutant.
     stages = (
         [f"tests/cuda/test_findings.py::test_no_findings[{run}]" for run in covering(mutant.file)],
         [str(path.relative_to(ROOT)) for path in tests_of(mutant.file)],
@@ -181,6 +182,7 @@ def main() -> int:
     if not todo:
         print(f"No synchronisation in {chosen.kernel or 'any file'} of {launcher.FOLDER}.")
         return 2
+    runs()  # before there are threads: it puts a recorder in the place of the emulator
     print(f"{len(todo)} statements to remove", flush=True)
     verdicts: list[Verdict] = []
     with tempfile.TemporaryDirectory(prefix="deepcore-mutation-") as scratch:
