@@ -280,7 +280,7 @@ CASES = [
     *conv_cases("wide accesses, strides", CONV((1, 9, 8, 12), (3, 3, 12, 8), 2, "same")),
     *conv_cases("groups, dilation", CONV((1, 9, 8, 6), (2, 3, 3, 4), 1, "same", (2, 1), 2)),
     *conv_cases("few channels", CONV((2, 19, 17, 3), (5, 5, 3, 5), 2, "same")),
-    *conv_cases("one channel, rows of filters by turns", CONV((1, 25, 23, 4), (11, 11, 4, 6), 4)),
+    *conv_cases("few channels, a large filter by turns", CONV((2, 25, 23, 3), (11, 11, 3, 6), 4)),
     *conv_cases("depthwise", CONV((2, 7, 9, 5), (3, 3, 1, 5), 1, "same", 1, 5)),
     *conv_cases("depthwise, two filters a channel", CONV((1, 7, 9, 3), (3, 3, 1, 6), 2, "same", 1, 3)),
     *conv_cases("depthwise, wide accesses", CONV((1, 7, 9, 8), (5, 3, 1, 8), 1, "same", 1, 8)),
@@ -401,8 +401,9 @@ def few_blocks() -> Iterator[None]:
     """Within the block grids are as small as if the GPU were: blocks must take what is left in a loop."""
     with contextlib.ExitStack() as stack:
         for name, module in list(sys.modules.items()):
-            if name.startswith("deepcore.backend.cuda.") and hasattr(module, "MOST_BLOCKS"):
-                stack.enter_context(mock.patch.object(module, "MOST_BLOCKS", 1))
+            for limit in ("MOST_BLOCKS", "MOST_ROWS_OF_BLOCKS"):
+                if name.startswith("deepcore.backend.cuda.") and hasattr(module, limit):
+                    stack.enter_context(mock.patch.object(module, limit, 1))
         yield
 
 
