@@ -24,8 +24,8 @@ struct Work {
 };
 
 // y = activation(conv(x, w) + bias); bias [K] or null.
-// registers: 64
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 72
+extern "C" __global__ void __launch_bounds__(256, 3)
 depthwise_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
                 dc::ConvSizes sizes) {
     const dc::Axis& rows = sizes.rows;
@@ -77,8 +77,8 @@ __device__ __forceinline__ int reached(const dc::Axis& axis, int i, int r) {
 }
 
 // The gradient at x: every pixel gathers from the outputs that it reached.
-// registers: 48
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 56
+extern "C" __global__ void __launch_bounds__(256, 3)
 depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx, dc::ConvSizes sizes) {
     const dc::Axis& rows = sizes.rows;
     const dc::Axis& columns = sizes.columns;
@@ -119,7 +119,7 @@ depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict
 // The gradient at w, [parts, R, S, K], to be summed by sum_parts. A block takes 32 filters, a run of TAPS taps of one
 // row of the filter (blockIdx.z), and a part of the output pixels (blockIdx.y); its eight warps take every eighth pixel.
 // registers: 48
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 3)
 depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ dw, dc::ConvSizes sizes) {
     constexpr int warps = 8;
     DC_SHARED(T, partial, [warps][TAPS][dc::warp_size]);

@@ -4,7 +4,7 @@
 // access. Here a block brings its patch of the image into shared memory once, and every tap reads it there.
 //
 // Macros: T; CHANNELS; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); WIDTH_Y: neighbouring filters
-// that may be stored at once, 1 or 16 bytes' worth.
+// that may be stored at once, 1 or 16 bytes' worth; MIN_BLOCKS: blocks whose registers should fit a multiprocessor.
 #include "conv.cuh"
 
 // A block of 128 threads computes 32 filters of 8 x 16 pixels; a thread 8 filters of 4 pixels two rows apart.
@@ -14,8 +14,8 @@ constexpr int threads = tile_rows * tile_columns / thread_pixels * (tile_filters
 
 // y = activation(conv(x, w) + bias); bias [K] or null. blockIdx.x counts tiles of an image, filters innermost.
 // Dynamic shared memory: the filters of `rows_at_once` rows of taps, then the patch.
-// registers: 128
-extern "C" __global__ void __launch_bounds__(128, 4)
+// registers: 120
+extern "C" __global__ void __launch_bounds__(128, MIN_BLOCKS)
 conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
               dc::ConvSizes sizes, int rows_at_once) {
     const dc::Axis& rows = sizes.rows;

@@ -62,8 +62,8 @@ __device__ __forceinline__ int64_t at_output(const PoolSizes& sizes, int image, 
 __device__ __forceinline__ bool beats(T value, T best) { return !(value <= best) && best == best; }
 
 // The maximum of each window and its first position in it, row * window width + column. Padding is never chosen.
-// registers: 48
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 64
+extern "C" __global__ void __launch_bounds__(256, 4)
 max_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ argmax, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.outputs, sizes.by_outputs);
     if (work.idle) return;
@@ -96,8 +96,8 @@ max_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ a
 }
 
 // dx sums the gradients of the windows whose maximum the pixel was.
-// registers: 64
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 56
+extern "C" __global__ void __launch_bounds__(256, 4)
 max_pool_dgrad(const T* __restrict__ dy, const PLACE* __restrict__ argmax, T* __restrict__ dx, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.size, sizes.by_columns);
     if (work.idle) return;
@@ -123,8 +123,8 @@ max_pool_dgrad(const T* __restrict__ dy, const PLACE* __restrict__ argmax, T* __
 }
 
 // y picks from x what argmax names.
-// registers: 48
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 40
+extern "C" __global__ void __launch_bounds__(256, 4)
 max_pool_gather(const T* __restrict__ x, const PLACE* __restrict__ argmax, T* __restrict__ y, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.outputs, sizes.by_outputs);
     if (work.idle) return;
@@ -144,8 +144,8 @@ max_pool_gather(const T* __restrict__ x, const PLACE* __restrict__ argmax, T* __
 }
 
 // The mean of each window over what it has inside the image.
-// registers: 40
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 64
+extern "C" __global__ void __launch_bounds__(256, 4)
 avg_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.outputs, sizes.by_outputs);
     if (work.idle) return;
@@ -172,7 +172,7 @@ avg_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PoolSizes sizes) {
 
 // dx sums the shares of the windows that the pixel is in.
 // registers: 48
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 avg_pool_dgrad(const T* __restrict__ dy, T* __restrict__ dx, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.size, sizes.by_columns);
     if (work.idle) return;
@@ -209,8 +209,8 @@ struct GlobalWork {
     }
 };
 
-// registers: 40
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 64
+extern "C" __global__ void __launch_bounds__(256, 4)
 avg_pool_global(const T* __restrict__ x, T* __restrict__ y, int pixels, int channels) {
     DC_SHARED(T, found, [warps][WIDTH][dc::warp_size]);
     const GlobalWork work(channels);
@@ -235,7 +235,7 @@ avg_pool_global(const T* __restrict__ x, T* __restrict__ y, int pixels, int chan
 }
 
 // registers: 40
-extern "C" __global__ void __launch_bounds__(256)
+extern "C" __global__ void __launch_bounds__(256, 4)
 max_pool_global(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ argmax, int pixels, int channels) {
     DC_SHARED(T, found, [warps][WIDTH][dc::warp_size]);
     DC_SHARED(int, places, [warps][WIDTH][dc::warp_size]);

@@ -45,14 +45,21 @@ class _CounterView(ctypes.Structure):
     )
 
 
+class _Stacks:
+    """The fibers' stacks, handed from library to library. Whoever holds ``turn`` may launch; the others wait."""
+
+    turn = threading.Lock()
+    memory = ctypes.c_void_p()
+    count = 0
+
+
 class _Library:
-    """A loaded library. It holds the state of one launch, so one launch at a time may use it."""
+    """A loaded library. It holds the state of one launch."""
 
     _loaded: dict[Path, _Library] = {}  # noqa: RUF012
     _loading = threading.Lock()
 
     def __init__(self, path: Path) -> None:
-        self.lock = threading.Lock()
         self.functions = ctypes.CDLL(str(path))
         for variable in shared_variables(path):
             self.functions.emulator_variable(*map(ctypes.c_size_t, variable[:3]), variable[3].encode())
@@ -178,7 +185,7 @@ class Module:
                 words.append(convert_scalar(name, parameter, value))
         for i, array in enumerate(memory):
             device.add_in_place(array, f"memory[{i}]")
-        with self._library.lock:
+        with _Stacks.turn:
             report = self._run(signature, sizes, shared, SCHEDULES.index(schedule), seed, words, device)
         device.copy_back()
         if strict and report.findings:
@@ -210,7 +217,9 @@ class Module:
                 int(buffer.poisoned),
             )
         pointers = (ctypes.c_void_p * max(1, len(words)))(*(word.ctypes.data for word in words))
+        functions.emulator_adopt_stacks(_Stacks.memory, _Stacks.count)
         getattr(functions, f"emulator_run_{signature.name}")(pointers)
+        _Stacks.count = functions.emulator_hand_on_stacks(ctypes.byref(_Stacks.memory))
         return self._report(signature.name)
 
     def _compare_sizes(self, signature: Signature, words: list[np.ndarray]) -> None:

@@ -309,6 +309,7 @@ def _fprop_direct(x: Any, w: Any, geometry: Conv2DGeometry, bias: Any, activatio
         CHANNELS=g.in_channels,
         ACTIVATION=position(activation),
         WIDTH_Y=widest(x.dtype, (g.out_channels,), y),
+        MIN_BLOCKS=4 if x.dtype.itemsize == 4 else 2,
     )
     grid = _direct_tiles(g), min(g.batch, MOST_ROWS_OF_BLOCKS)
     code.launch(grid, DIRECT_THREADS, x, w, bias, y, sizes_of(g), rows, shared=elements * x.dtype.itemsize)

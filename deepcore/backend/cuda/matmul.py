@@ -140,7 +140,8 @@ def _rung_cost(side: int, depth: int, reads: float) -> Callable[[Call], float]:
         waves = -(-g.batch * -(-g.m // side) * -(-g.n // side) // MULTIPROCESSORS)
         rate = FLOPS / MULTIPROCESSORS / (4 * reads * item_bytes(call.dtype) / 4)
         computing = waves * 2 * side * side * g.k / rate
-        return LAUNCH + max(computing, -(-g.k // depth) * STEP_SECONDS, _traffic(call) / BYTES)
+        # These kernels do not fetch ahead: computing waits for fetching, step by step.
+        return LAUNCH + max(computing + -(-g.k // depth) * STEP_SECONDS, _traffic(call) / BYTES)
 
     return cost
 

@@ -114,7 +114,7 @@ def _batch_norm_fprop(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[An
     mean, variance = _vector(x, columns), _vector(x, columns)
     _kernel("batch_norm_statistics", x).launch(
         max(1, min(-(-columns // 8), 4 * MOST_BLOCKS)),
-        (8, 32),
+        (8, 32),  # few rows, one a chunk: more threads along them
         means,
         squares,
         mean,

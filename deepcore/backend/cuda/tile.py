@@ -16,6 +16,7 @@ from deepcore.errors import unknown_name
 
 MULTIPROCESSORS = 132
 STEP_SECONDS = 4.0e-7  # from one slice to the next, when too few warps are there to hide it: a trip to device memory
+CACHE_BYTES = 2 * BYTES  # of the second-level cache, a second: assumed
 MOST_PARTS = 64
 
 
@@ -53,8 +54,8 @@ class Tile:
 
 # Sums of float64 take two registers each, so that its threads own half as many.
 TILES = {
-    "float32": (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 32, 8, 4, 4)),
-    "float64": (Tile(64, 64, 8, 4, 4), Tile(32, 32, 8, 4, 4)),
+    "float32": (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 32, 16, 4, 4)),
+    "float64": (Tile(64, 64, 8, 4, 4), Tile(32, 32, 16, 4, 4)),
 }
 
 
@@ -84,15 +85,15 @@ def plan(products: int, m: int, n: int, k: int, dtype: str, split: bool) -> Plan
 
 
 def _seconds(tile: Tile, blocks: int, steps: int, parts: int, elements: int, dtype: str) -> float:
-    waves = math.ceil(blocks * parts / MULTIPROCESSORS)
-    slices = math.ceil(steps / parts)
-    # Reading shared memory takes a clock for 32 numbers, multiplying one for 128 pairs.
-    reads = (1 / tile.thread_m + 1 / tile.thread_n) * 4 * item_bytes(dtype) / 16
-    rate = FLOPS / MULTIPROCESSORS * 4 / item_bytes(dtype) / max(1.0, reads)
+    waves, slices = math.ceil(blocks * parts / MULTIPROCESSORS), math.ceil(steps / parts)
+    # Beside each multiplication, its share of the wide reads of shared memory takes a slot of the schedulers.
+    slots = 1 + (1 / tile.thread_m + 1 / tile.thread_n) * item_bytes(dtype) / 16
+    rate = FLOPS / MULTIPROCESSORS * 4 / item_bytes(dtype) / slots
     computing = waves * slices * 2 * tile.m * tile.n * tile.k / rate
+    fetching = blocks * steps * (tile.m + tile.n) * tile.k * item_bytes(dtype) / CACHE_BYTES
     waiting = slices * STEP_SECONDS
     second = LAUNCH + (parts + 1) * elements * item_bytes(dtype) / BYTES if parts > 1 else 0.0
-    return max(computing, waiting) + second
+    return max(computing, fetching, waiting) + second
 
 
 def widest(dtype: Any, sizes: tuple[int, ...], *arrays: Any) -> int:

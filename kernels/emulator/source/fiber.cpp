@@ -135,9 +135,23 @@ static size_t guard_bytes() {
     return page;
 }
 
+static char* stacks = nullptr;
+static unsigned reserved = 0;
+
+void adopt_stacks(void* memory, unsigned count) {
+    stacks = static_cast<char*>(memory);
+    reserved = count;
+}
+
+unsigned hand_on_stacks(void** memory) {
+    *memory = stacks;
+    unsigned count = reserved;
+    stacks = nullptr;
+    reserved = 0;
+    return count;
+}
+
 char* reserve_stacks(unsigned count) {
-    static char* stacks = nullptr;
-    static unsigned reserved = 0;
     if (count <= reserved) return stacks;
     if (stacks) munmap(stacks, (stack_bytes + guard_bytes()) * reserved);
     stacks = nullptr;

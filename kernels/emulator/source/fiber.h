@@ -25,6 +25,11 @@ private:
 
 // `count` stacks, each with a page below it that faults when a kernel uses more; valid until the next call.
 char* reserve_stacks(unsigned count);
+
+// One set of stacks goes from library to library. Each stack and its guard page are two mappings of the process, which
+// may have 65,530 in all by default: a set for each kernel library would use them up.
+void adopt_stacks(void* memory, unsigned count);
+unsigned hand_on_stacks(void** memory);
 char* stack_of(char* stacks, unsigned index);
 
 }  // namespace emulator

@@ -2,6 +2,7 @@
 // questions about what happened. One caller at a time.
 #include "check.h"
 #include "counter.h"
+#include "fiber.h"
 #include "finding.h"
 #include "machine.h"
 #include "memory.h"
@@ -23,6 +24,10 @@ EXPORTED void emulator_prepare(const unsigned* grid, const unsigned* block, size
     shared.dynamic_bytes = dynamic_bytes;
     start_memory();
 }
+
+// Before and after a launch: the fibers' stacks, which all libraries of the process take turns to use.
+EXPORTED void emulator_adopt_stacks(void* memory, unsigned count) { adopt_stacks(memory, count); }
+EXPORTED unsigned emulator_hand_on_stacks(void** memory) { return hand_on_stacks(memory); }
 
 // Once for each `__shared__` variable, before the first launch.
 EXPORTED void emulator_variable(size_t offset, size_t bytes, size_t fence, const char* name) {
