@@ -118,7 +118,7 @@ depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict
 
 // The gradient at w, [parts, R, S, K], to be summed by sum_parts. A block takes 32 filters, a run of TAPS taps of one
 // row of the filter (blockIdx.z), and a part of the output pixels (blockIdx.y); its eight warps take every eighth pixel.
-// registers: 48
+// registers: 56
 extern "C" __global__ void __launch_bounds__(256, 3)
 depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ dw, dc::ConvSizes sizes) {
     constexpr int warps = 8;
