@@ -280,6 +280,13 @@ CASES = [
     *conv_cases("wide accesses, strides", CONV((1, 9, 8, 12), (3, 3, 12, 8), 2, "same")),
     *conv_cases("groups, dilation", CONV((1, 9, 8, 6), (2, 3, 3, 4), 1, "same", (2, 1), 2)),
     *conv_cases("few channels", CONV((2, 19, 17, 3), (5, 5, 3, 5), 2, "same")),
+    *(
+        case
+        for channels in (1, 2, 3, 4)
+        for case in conv_cases(
+            f"{channels} channels, wide", CONV((1, 9, 9, channels), (3, 3, channels, 8)), watched=False
+        )
+    ),
     *conv_cases("few channels, a large filter by turns", CONV((2, 25, 23, 3), (11, 11, 3, 6), 4)),
     *conv_cases("depthwise", CONV((2, 7, 9, 5), (3, 3, 1, 5), 1, "same", 1, 5)),
     *conv_cases("depthwise, two filters a channel", CONV((1, 7, 9, 3), (3, 3, 1, 6), 2, "same", 1, 3)),
