@@ -1,6 +1,7 @@
 # make bench   measure convolution, pooling and matmul of real networks on this machine
 # make test    run the tests
 # make check   run the linters: ruff, mypy, import contracts
+# make mutation   remove every barrier of the CUDA kernels by itself, and see whether a test notices
 # make test-oldest   run the tests on the oldest Python, NumPy and Numba that are promised (PYTHON310=python3.10)
 #
 # Each makes .venv first, with what it needs. Nothing but Python >= 3.10 has to be installed.
@@ -11,7 +12,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: bench test check test-oldest clean
+.PHONY: bench test check mutation test-oldest clean
 
 bench: $(VENV)/bench.installed
 	$(BIN)/deepcore bench ops
@@ -28,6 +29,9 @@ check: $(VENV)/check.installed
 	rm -rf build/lib build/bdist.*
 	MYPYPATH=build/installed $(BIN)/mypy -p deepcore
 	cd build/installed && PYTHONPATH=. $(abspath $(BIN))/lint-imports --no-cache --config ../../setup.cfg
+
+mutation: $(VENV)/test.installed
+	$(BIN)/python tests/cuda/mutation.py
 
 test-oldest:
 	$(MAKE) test VENV=.venv-oldest PYTHON=$(PYTHON310) CONSTRAINT="--constraint tests/oldest.txt"

@@ -9,7 +9,7 @@
 using Shape = dc::Tile<TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N>;
 
 // y = activation(conv(x, w) + bias); bias [K] or null.
-// registers: 192 (128 x 128 x 8 tiles, element by element)
+// registers: 192
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
 conv2d_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
              dc::ConvSizes sizes) {
@@ -33,7 +33,7 @@ conv2d_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restri
 
 // The gradient at x. Pixels of x that leave the same remainders by the strides are reached by the same taps, so that
 // each such phase is a convolution of dy with stride 1, and nobody multiplies by the zeros between.
-// registers: 192 (128 x 128 x 8 tiles, element by element)
+// registers: 192
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
 conv2d_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx, dc::ConvSizes sizes) {
     const int pixels = sizes.batch * sizes.by_phase.divisor;

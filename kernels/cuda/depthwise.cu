@@ -1,6 +1,6 @@
 // Depthwise convolution: every channel has its own filters (K / C of them) and is summed with no other. Nothing is
-// shared between channels, so that memory is the limit: neighbouring threads take neighbouring channels, and each
-// thread computes a strip of neighbouring pixels from one reading of its filter.
+// shared between channels, so that memory is the limit: neighbouring threads take neighbouring channels, and each thread
+// computes a strip of neighbouring pixels from one reading of its filter.
 //
 // Macros: T; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); WIDTH: neighbouring channels that may be
 // moved at once, 1 or 16 bytes' worth, 1 if a channel has several filters; TAPS (for wgrad): taps in a run.
@@ -117,8 +117,8 @@ depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict
 }
 
 // The gradient at w, [parts, R, S, K], to be summed by sum_parts. A block takes 32 filters, a run of TAPS taps of one
-// row of the filter (blockIdx.z), and a part of the output pixels (blockIdx.y); its eight warps take every eighth.
-// registers: 48
+// row of the filter (blockIdx.z), and a part of the output pixels (blockIdx.y); its eight warps take every eighth pixel.
+// registers: 56
 extern "C" __global__ void __launch_bounds__(256, 3)
 depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ dw, dc::ConvSizes sizes) {
     constexpr int warps = 8;

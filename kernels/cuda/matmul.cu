@@ -151,7 +151,7 @@ using Shape = dc::Tile<TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N>;
 
 // The tile of gemm.cuh. A grid of several blocks in y adds up as many parts of the inner axis: y then is
 // [parts, products, m, n], to be summed by sum_parts.
-// registers: 128 (128 x 128 x 8 tiles; 168 where something is moved element by element)
+// registers: 168
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
 matmul_simt(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
             MatmulSizes sizes, int products) {

@@ -96,7 +96,7 @@ max_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ a
 }
 
 // dx sums the gradients of the windows whose maximum the pixel was.
-// registers: 56
+// registers: 64
 extern "C" __global__ void __launch_bounds__(256, 4)
 max_pool_dgrad(const T* __restrict__ dy, const PLACE* __restrict__ argmax, T* __restrict__ dx, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.size, sizes.by_columns);

@@ -65,7 +65,7 @@ reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long lon
 
 // y[outer, chunk, column] = reduction of x[outer, the rows of the chunk, column] / divisor;
 // x [outer, rows, columns], y [outer, chunks, columns].
-// registers: 24
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 reduce_columns(const T* __restrict__ x, R* __restrict__ y, long long outer, long long rows, long long columns,
                long long chunk_rows, R divisor) {

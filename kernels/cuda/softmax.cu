@@ -64,7 +64,7 @@ softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__
 }
 
 // dx = dy - exp(y) * sum(dy).
-// registers: 32
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
 log_softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, long long rows,
                   long long columns) {
@@ -105,7 +105,7 @@ cross_entropy_of_classes_fprop(const T* __restrict__ x, const CLASS* __restrict_
 }
 
 // The same for weights of the classes: loss = sum(weights * (log(sum(exp(x - max))) - (x - max))).
-// registers: 40
+// registers: 48
 extern "C" __global__ void __launch_bounds__(256)
 cross_entropy_of_weights_fprop(const T* __restrict__ x, const T* __restrict__ weights, T* __restrict__ loss,
                                T* __restrict__ probabilities, long long rows, long long columns) {

@@ -1,0 +1,233 @@
+"""Every kernel in check mode: no finding in any order of its threads, and no more traffic than is written down here.
+
+The launches are those of ``launches.py``; a kernel that has none fails a test here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import pytest
+from launches import (
+    CASES,
+    FLOATS,
+    Case,
+    Inputs,
+    few_blocks,
+    functions,
+    launcher,
+    only_tile,
+    pool_cases,
+    reporting,
+    runs,
+)
+
+from deepcore.backend.cuda import tile
+from deepcore.backend.cuda.carrier import emulation
+from deepcore.backend.dispatch import implementations, use_implementation
+from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
+from deepcore.errors import UnsupportedCallError
+from deepcore.kernels.emulator import has_compiler
+from deepcore.kernels.signature import parse_signatures
+
+needs_compiler = pytest.mark.skipif(
+    not has_compiler(), reason="THE CUDA KERNELS ARE NOT CHECKED: no C++ compiler for the emulator. Install g++."
+)
+WATCHED = [run for run in runs() if run.watched] if has_compiler() else []
+
+# How the threads of a block take turns, and whether blocks must take several tasks each.
+ORDERS = (("fifo", 0, False), ("lifo", 0, False), ("random", 1, False), ("random", 2, True), ("random", 3, True))
+
+
+def kernels() -> set[tuple[str, str]]:
+    """(file, kernel) of every kernel there is."""
+    macros = {"T": "float", "R": "float", "OP": "Sum"}
+    return {
+        (file.name, name)
+        for file in sorted(launcher.FOLDER.glob("*.cu"))
+        for name in parse_signatures(file.read_text(encoding="utf-8"), macros)
+    }
+
+
+@needs_compiler
+@pytest.mark.parametrize("run", [pytest.param(run, id=str(run)) for run in WATCHED] or [None])
+def test_no_findings(run):
+    for schedule, seed, few in ORDERS:
+        with emulation(check=True, schedule=schedule, seed=seed), reporting() as reports:
+            if few:
+                with few_blocks():
+                    run()
+            else:
+                run()
+        assert reports, "nothing was launched"
+        assert [finding for report in reports for finding in report.findings] == []
+
+
+@needs_compiler
+def test_every_kernel_is_watched():
+    watched = {(launched.file, launched.kernel) for run in WATCHED for launched in run.launched}
+    missing = kernels() - watched
+    assert not missing, f"without a launch in tests/cuda/launches.py: {sorted(missing)}"
+
+
+@needs_compiler
+def test_every_implementation_is_watched():
+    ops = {case.op for case in CASES}
+    assert ops == set(functions()), "functions of the backend without a launch in tests/cuda/launches.py, or unknown"
+    there = {(op, record.name) for op in ops for record in implementations(op, "cuda")}
+    assert there == {(run.case.op, run.implementation) for run in WATCHED}
+
+
+@needs_compiler
+def test_every_tile_is_built():
+    built = {dict(launched.defines).get("TILE_M") for run in runs() for launched in run.launched if run.dtype in FLOATS}
+    assert {shape.m for tiles in tile.TILES.values() for shape in tiles} <= built
+
+
+# ---- traffic ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The most that any source line of a kernel may cost, in multiples of the ideal, and why where that is above 1."""
+
+    sectors: float = 1.0
+    wavefronts: float = 1.0
+    why: str = ""
+
+
+# Aligned calls, of sizes that fill warps. Every kernel is measured by at least one of them.
+def _aligned_rows(rows: int, columns: int) -> list[Case]:
+    label, shape = f"rows of {columns}", (rows, columns)
+    return [
+        Case("softmax_fprop", label, lambda a: (a(*shape),)),
+        Case("softmax_dgrad", label, lambda a: (a(*shape), a(*shape))),
+        Case("log_softmax_fprop", label, lambda a: (a(*shape),)),
+        Case("log_softmax_dgrad", label, lambda a: (a(*shape), a(*shape))),
+        Case("softmax_cross_entropy_fprop", label, lambda a: (a(*shape), a.whole(columns, rows))),
+        Case("softmax_cross_entropy_dgrad", label, lambda a: (a(rows), a(*shape), a.whole(columns, rows))),
+        Case("softmax_cross_entropy_fprop", label, lambda a: (a(*shape), a(*shape))),
+        Case("softmax_cross_entropy_dgrad", label, lambda a: (a(rows), a(*shape), a(*shape))),
+        Case("layer_norm_fprop", label, lambda a: (a(*shape), a(columns), a(columns), 1e-3)),
+        Case("layer_norm_dgrad", label, lambda a: (a(*shape), a(*shape), a(columns), a(rows), a.positive(rows))),
+        Case("reduce_sum", label, lambda a: (a(*shape), (1,))),
+    ]
+
+
+def _lists(a: Inputs, count: int) -> tuple[list, ...]:
+    return tuple([a.positive(64, 64), a.positive(4096)] for _ in range(count))
+
+
+SQUARE = Conv2DGeometry.of((2, 16, 16, 32), (3, 3, 32, 32), 1, "same")
+STEM = Conv2DGeometry.of((1, 32, 32, 3), (3, 3, 3, 32), 1, "same")
+DEPTHWISE = Conv2DGeometry.of((1, 16, 16, 128), (3, 3, 1, 128), 1, "same", 1, 128)
+
+
+def _aligned_conv(g: Conv2DGeometry) -> list[Case]:
+    return [
+        Case("conv2d_fprop", "aligned", lambda a: (a(*g.x_shape), a(*g.w_shape), g, a(g.out_channels), "relu"), tile=2),
+        Case("conv2d_dgrad", "aligned", lambda a: (a(*g.y_shape), a(*g.w_shape), g), tile=2),
+        Case("conv2d_wgrad", "aligned", lambda a: (a(*g.x_shape), a(*g.y_shape), g), tile=2),
+    ]
+
+
+ALIGNED = [
+    Case("bias_activation", "aligned", lambda a: (a(64, 64), a(64), "relu")),
+    Case("activation_dgrad", "aligned", lambda a: (a(64, 64), a(64, 64), "relu")),
+    Case("bias_activation_dgrad", "aligned", lambda a: (a(4096, 64), a(4096, 64), "relu")),
+    *_aligned_rows(64, 128),
+    *_aligned_rows(4, 2048),
+    Case("reduce_sum", "columns", lambda a: (a(4096, 64), (0,))),
+    Case("batch_norm_fprop", "aligned", lambda a: (a(4096, 64), a(64), a(64), 1e-3)),
+    Case("batch_norm_dgrad", "aligned", lambda a: (a(4096, 64), a(4096, 64), a(64), a(64), a.positive(64), 1e-3)),
+    Case("local_response_norm_fprop", "aligned", lambda a: (a(64, 64), 2, 1.0, 1e-4, 0.75)),
+    Case("local_response_norm_dgrad", "aligned", lambda a: (a(64, 64), a(64, 64), a.positive(64, 64), 2, 1e-4, 0.75)),
+    Case("embedding_gather", "aligned", lambda a: (a(64, 128), a.whole(64, 128))),
+    Case("embedding_scatter", "aligned", lambda a: (a(128, 128), a.whole(64, 128), 64)),
+    Case("random_bits", "aligned", lambda a: (4096, 5, 7)),
+    Case("random_uniform", "aligned", lambda a: ((4096,), 5, 7, a.dtype)),
+    Case("random_normal", "aligned", lambda a: ((4096,), 5, 7, a.dtype)),
+    Case("dropout", "aligned", lambda a: (a(4096), 0.4, 5, 7)),
+    Case("sgd_update", "aligned", lambda a: (*_lists(a, 2), 0.1)),
+    Case("momentum_update", "aligned", lambda a: (*_lists(a, 3), 0.1, 0.9, False)),
+    Case("adagrad_update", "aligned", lambda a: (*_lists(a, 3), 0.1, 1e-7)),
+    Case("rmsprop_update", "aligned", lambda a: (*_lists(a, 3), None, None, 0.1, 0.9, 0.0, 1e-7)),
+    Case("rmsprop_update", "centered", lambda a: (*_lists(a, 4), None, 0.1, 0.9, 0.0, 1e-7)),
+    Case("rmsprop_update", "momentum", lambda a: (*_lists(a, 3), None, *_lists(a, 1), 0.1, 0.9, 0.9, 1e-7)),
+    Case("rmsprop_update", "both", lambda a: (*_lists(a, 5), 0.1, 0.9, 0.9, 1e-7)),
+    Case("adam_update", "aligned", lambda a: (*_lists(a, 4), 0.1, 0.9, 0.999, 1e-7, 3)),
+    *(Case("matmul", "as stored", lambda a: (a(128, 64), a(64, 128)), tile=tile) for tile in (1, 2)),
+    Case("matmul", "a transposed", lambda a: (a(64, 128), a(64, 128), True), tile=2),
+    Case("matmul", "b transposed", lambda a: (a(128, 64), a(128, 64), False, True), tile=2),
+    *_aligned_conv(SQUARE),
+    *_aligned_conv(STEM),
+    *_aligned_conv(DEPTHWISE),
+    *pool_cases("aligned", Pool2DGeometry.of((2, 16, 16, 128), 2)),
+    *pool_cases("aligned, the whole image", Pool2DGeometry.of((2, 16, 16, 128), 16)),
+]
+
+CACHED = "neighbouring scalars, read one after the other: the first brings the sectors of the others into the L1 cache"
+RUNG = "a rung of the ladder that shows what the next one removes: b is transposed by strided reads"
+GATHERED = "a gathers pixels of 3 channels, which are neither aligned nor as long as a sector"
+
+RATIOS = {
+    "batch_norm_sums": Ratio(wavefronts=2, why="two sums an element; few accesses beside those of global memory"),
+    "bias_activation": Ratio(sectors=4, why=f"bias: {CACHED}"),
+    "conv2d_dgrad": Ratio(sectors=5.5, why=f"STEM has 3 channels: {GATHERED}"),
+    "conv2d_direct": Ratio(
+        sectors=4, wavefronts=1.3, why=f"bias: {CACHED}; the image's patch is stored as its rows end, not as warps do"
+    ),
+    "conv2d_fprop": Ratio(sectors=4.4, why=GATHERED),
+    "conv2d_wgrad": Ratio(sectors=3.5, why=GATHERED),
+    "depthwise_fprop": Ratio(sectors=4, why=f"bias: {CACHED}"),
+    "layer_norm_sums": Ratio(wavefronts=2, why="as batch_norm_sums"),
+    "local_response_norm_dgrad": Ratio(
+        sectors=1.1, why="neighbourhoods reach over the ends of sectors; the L1 cache has them"
+    ),
+    "local_response_norm_fprop": Ratio(sectors=1.1, why="as local_response_norm_dgrad"),
+    "max_pool_gather": Ratio(sectors=8, why="the places are random here: neighbours come from other pixels"),
+    "matmul_naive": Ratio(sectors=6.6, why=RUNG),
+    "matmul_register": Ratio(sectors=4, wavefronts=2, why=RUNG),
+    "matmul_tiled": Ratio(sectors=4, wavefronts=2, why=RUNG),
+}
+
+
+def measured() -> dict[str, dict[str, tuple[float, str]]]:
+    """For each kernel and space the worst ratio of its lines in any aligned call, and where that is."""
+    worst: dict[str, dict[str, tuple[float, str]]] = {}
+    functions()
+    for case in ALIGNED:
+        for record in implementations(case.op, "cuda"):
+            forced = use_implementation(case.op, record.name), only_tile(case.tile), emulation(check=True)
+            with reporting() as reports, contextlib.ExitStack() as stack:
+                for context in (contextlib.suppress(UnsupportedCallError), *forced):
+                    stack.enter_context(context)
+                functions()[case.op](*case.arguments(Inputs("float32", random=True)))
+            for report in reports:
+                kernel = worst.setdefault(report.kernel, {"global": (1.0, ""), "shared": (1.0, "")})
+                for counter in report.counters:
+                    line = counter.ratio, f"{case.op}, {record.name}, {case.label}: {counter}"
+                    kernel[counter.space] = max(kernel[counter.space], line)
+    return worst
+
+
+@needs_compiler
+def test_traffic():
+    worst_lines = measured()
+    missing = {kernel for _, kernel in kernels()} - set(worst_lines)
+    assert not missing, f"without an aligned call: {sorted(missing)}"
+    problems = []
+    for kernel, worst in worst_lines.items():
+        allowed = RATIOS.get(kernel, Ratio())
+        for space, limit in (("global", allowed.sectors), ("shared", allowed.wavefronts)):
+            ratio, line = worst[space]
+            if ratio > limit * 1.01:
+                problems.append(f"{kernel} costs more than {limit} times the ideal: {line}")
+            elif ratio < limit * 0.9:
+                problems.append(f"{kernel} may cost {limit} times the ideal in {space} memory, and costs {ratio:.2f}")
+    assert not problems, "\n".join(problems)
+
+
+def test_every_ratio_above_the_ideal_has_a_reason():
+    assert [name for name, ratio in RATIOS.items() if max(ratio.sectors, ratio.wavefronts) > 1 and not ratio.why] == []
