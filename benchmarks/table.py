@@ -206,7 +206,7 @@ def summary(rows: Sequence[Row], interrupted: bool, planned: int) -> list[Text]:
         lines.append(
             Text(f"{name}, batch {batch}: ", style="bold").append(
                 f"forward {duration(forward)} + backward {duration(backward)} = {duration(forward + backward)}, "
-                f"{rate:.3g} images/s, for these layers alone (no activations, no optimizer).",
+                f"{rate:,.0f} images/s, for these layers alone (no activations, no optimizer).",
                 style="not bold",
             )
         )

@@ -27,16 +27,18 @@ __device__ __forceinline__ Total start(Reduce, Total element) {
 }
 
 // y[row, chunk] = reduction of x[row, the columns of the chunk] / divisor; x [rows, columns], y [rows, chunks].
+// Where chunks > 1, rows * chunks must be below 2^32.
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
 reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long long columns, long long chunk_columns,
-            R divisor) {
+            unsigned int chunks, R divisor) {
     constexpr int width = dc::pack<T>;
     const dc::OP reduce;
-    const int64_t chunks = dc::ceil_div(columns, chunk_columns);
     const bool aligned = columns % width == 0 && chunk_columns % width == 0 && dc::is_aligned(x);
     dc::for_each_row(rows * chunks, chunk_columns, [&](int64_t task, int64_t count) {
-        const int64_t row = task / chunks, first = (task - row * chunks) * chunk_columns;
+        // A row that is cut is one of few, so that 32 bits hold its task; a division of 64 bits is a call that spills.
+        const int64_t row = chunks == 1 ? task : int64_t(unsigned(task) / chunks);
+        const int64_t first = (task - row * chunks) * chunk_columns;
         const T* elements = x + row * columns + first;
         const bool idle = count == 0;
         if (first + count > columns) count = columns - first;

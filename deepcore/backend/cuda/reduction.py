@@ -113,7 +113,8 @@ def _reduce_rows(name: str, x: Any, rows: int, columns: int, result: np.dtype, d
         y = empty((rows, chunks), result, x)
         code = kernel("reduction", "reduce_rows", T=c_type(x.dtype), R=c_type(result), OP=name, ROW_THREADS=threads)
         last = chunks == 1
-        code.launch(row_grid(rows * chunks, threads), 256, x, y, rows, columns, chunk, divisor if last else 1)
+        assert last or rows * chunks < 2**32, "chunk_columns cuts only where there are few rows"
+        code.launch(row_grid(rows * chunks, threads), 256, x, y, rows, columns, chunk, chunks, divisor if last else 1)
         if last:
             return y
         x, columns = y, chunks
