@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 BFLOAT16 = np.dtype(np.uint16)
-"""The dtype that carries the bits of ``__nv_bfloat16``, for which NumPy has none of its own."""
+"""The dtype that carries the bits of ``__nv_bfloat16``: NumPy has none of its own, and ``ml_dtypes`` is optional."""
 
 _SCALARS: dict[str, str] = {
     "float": "float32",
@@ -80,6 +80,17 @@ class Parameter:
     is_pointer: bool
     is_const: bool
     alignment: int = 1
+
+    def accepts(self, dtype: np.dtype) -> bool:
+        """Whether an array of ``dtype`` may be passed. ``ml_dtypes.bfloat16`` is told by its name.
+
+        >>> half, bits = Parameter("x", "__half*", np.dtype("float16"), True, True), np.dtype("uint16")
+        >>> half.accepts(np.dtype("float16")), half.accepts(bits)
+        (True, False)
+        """
+        if self.dtype is None or dtype == self.dtype:
+            return True
+        return "bfloat16" in self.type and dtype.name == "bfloat16"
 
     def __str__(self) -> str:
         return f"{'const ' if self.is_const and self.is_pointer else ''}{self.type} {self.name}"
@@ -302,8 +313,7 @@ def check_array(kernel: str, parameter: Parameter, value: Any) -> np.ndarray:
     where = f"Kernel '{kernel}', argument '{parameter.name}' ({parameter})"
     if not isinstance(value, np.ndarray):
         raise TypeError(f"{where}: {type(value).__name__} was passed; a NumPy array of {parameter.dtype} is expected.")
-    is_bfloat16 = "bfloat16" in parameter.type and value.dtype.name == "bfloat16"
-    if parameter.dtype is not None and value.dtype != parameter.dtype and not is_bfloat16:
+    if not parameter.accepts(value.dtype):
         raise TypeError(
             f"{where}: an array of {value.dtype} was passed; {parameter.dtype} is expected. "
             f"Convert it: {parameter.name}.astype(numpy.{parameter.dtype})."

@@ -15,6 +15,7 @@ ALIGNMENT = 256  # bytes: what cudaMalloc gives, and what kernels may count on
 # C names of the dtypes that kernels are built for.
 C_TYPES = {
     "float16": "__half",
+    "bfloat16": "__nv_bfloat16",
     "float32": "float",
     "float64": "double",
     "int32": "int",
@@ -39,7 +40,7 @@ def allocating_in(namespace: ModuleType) -> Iterator[None]:
 
 def c_type(dtype: Any) -> str:
     """The C name of ``dtype``. Raises ``TypeError`` for one that no kernel is built for."""
-    name = np.dtype(dtype).name
+    name = dtype if isinstance(dtype, str) else np.dtype(dtype).name
     if name not in C_TYPES:
         raise TypeError(f"No CUDA kernel is built for {name}; there are kernels for {', '.join(C_TYPES)}.")
     return C_TYPES[name]

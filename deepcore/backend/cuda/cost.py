@@ -27,7 +27,7 @@ def grid_for(size: int, threads: int = THREADS) -> int:
 
 def item_bytes(dtype: str) -> int:
     """Bytes of one element."""
-    return {"float16": 2, "float64": 8}.get(dtype, 4)
+    return {"float16": 2, "bfloat16": 2, "float64": 8}.get(dtype, 4)
 
 
 def memory_cost(passes: float, launches: int = 1) -> Callable[[Call], float]:

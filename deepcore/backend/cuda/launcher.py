@@ -92,7 +92,7 @@ class Kernel:
             raise TypeError(
                 f"{self}: {parameter.name} must be {carrier.array_kind}, declared {parameter}; got {_described(value)}."
             )
-        if parameter.dtype is not None and value.dtype != parameter.dtype:
+        if not parameter.accepts(value.dtype):
             raise TypeError(
                 f"{self}: {parameter.name} is declared {parameter}, which is {parameter.dtype}; got "
                 f"{_described(value)}. Cast it with .astype, or build the kernel for this dtype."
