@@ -9,6 +9,7 @@
 // Macros: T; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); for matmul_simt TRANSPOSE_A, TRANSPOSE_B,
 // the tile, and WIDTH_A, WIDTH_B, WIDTH_Y: elements that may be moved at once, 1 or 16 bytes' worth.
 #include "gemm.cuh"
+#include "matmul.cuh"
 
 #ifndef ACTIVATION
 #define ACTIVATION 0
@@ -28,22 +29,6 @@
 #ifndef MIN_BLOCKS
 #define MIN_BLOCKS 1
 #endif
-
-// All products of a batch, [m, k] times [k, n]. The batch has two axes, the inner one `inner` long; an operand that is
-// broadcast along an axis has the stride 0 there. Strides count elements.
-struct MatmulSizes {
-    int m, n, k, inner;
-    long long a_row, a_column, a_outer, a_inner;
-    long long b_row, b_column, b_outer, b_inner;
-
-    __device__ __forceinline__ int64_t a_offset(int product) const {
-        return product / inner * a_outer + product % inner * a_inner;
-    }
-    __device__ __forceinline__ int64_t b_offset(int product) const {
-        return product / inner * b_outer + product % inner * b_inner;
-    }
-    __device__ __forceinline__ int64_t y_offset(int product) const { return product * (int64_t(m) * n); }
-};
 
 // One thread an element. Neighbouring threads take neighbouring columns: their reads of b and writes of y coalesce, and
 // their reads of a are one broadcast.

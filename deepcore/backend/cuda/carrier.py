@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from deepcore.backend.cuda.launcher import Kernel
 
 Sizes = tuple[int, int, int]
+EMULATED_CAPABILITY = 90  # the emulator has every instruction up to sm_90a's
 
 
 class Carrier(Protocol):
@@ -34,6 +35,9 @@ class Carrier(Protocol):
 
     def address(self, array: Any) -> int:
         """Where its first byte is."""
+
+    def capability(self) -> int:
+        """The compute capability that kernels may count on, ten times the major number and the minor one: 75, 80, 90."""
 
     def launch(
         self,
@@ -87,6 +91,9 @@ class EmulatorCarrier:
         # The emulator copies what is not aligned as device memory is, so that only the place within matters.
         return 0
 
+    def capability(self) -> int:
+        return EMULATED_CAPABILITY
+
     def launch(
         self,
         kernel: Kernel,
@@ -120,6 +127,11 @@ class CupyCarrier:
 
     def address(self, array: Any) -> int:
         return int(array.data.ptr)
+
+    def capability(self) -> int:
+        import cupy
+
+        return int(cupy.cuda.Device().compute_capability)
 
     def launch(
         self,
