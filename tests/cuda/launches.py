@@ -18,11 +18,12 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import ml_dtypes
 import numpy as np
 
 from deepcore.backend import FILES
-from deepcore.backend.cuda import array, carrier, launcher, tile
-from deepcore.backend.dispatch import implementations, use_implementation
+from deepcore.backend.cuda import array, carrier, launcher, tensor_core, tile
+from deepcore.backend.dispatch import implementations, use_implementation, use_precision
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 from deepcore.errors import UnsupportedCallError
 from deepcore.kernels.emulator import Module
@@ -39,12 +40,12 @@ class Inputs:
     """Arrays to launch on, of one dtype: random, or zeros that are never touched where nothing runs."""
 
     def __init__(self, dtype: str, random: bool) -> None:
-        self.dtype = np.dtype(dtype)
+        self.dtype = np.dtype(ml_dtypes.bfloat16 if dtype == "bfloat16" else dtype)
         self._rng = np.random.default_rng(SEED) if random else None
 
     def __call__(self, *shape: int) -> np.ndarray:
         """Numbers of both signs; whole ones below 100 if the dtype is one of integers."""
-        if self.dtype.kind != "f":
+        if self.dtype.kind in "iu":
             return self.whole(100, *shape, dtype=self.dtype.name)
         return self._placed(shape, self.dtype, lambda rng: rng.standard_normal(shape))
 
@@ -74,6 +75,7 @@ class Case:
         arguments: makes its arguments.
         dtypes: of the arrays.
         tile: position of the only tile of matrix products that may be chosen; any of them if None.
+        capability: of the GPU that is emulated; the newest if None.
         watched: whether it is small enough to run in check mode; others are only compiled.
     """
 
@@ -82,7 +84,16 @@ class Case:
     arguments: Callable[[Inputs], tuple[Any, ...]]
     dtypes: Sequence[str] = FLOATS
     tile: int | None = None
+    capability: int | None = None
     watched: bool = True
+
+    @contextlib.contextmanager
+    def setting(self) -> Iterator[None]:
+        """Within the block the call may take every implementation, and only its tile on its GPU."""
+        capability = self.capability or carrier.EMULATED_CAPABILITY
+        gpu = mock.patch.object(carrier, "EMULATED_CAPABILITY", capability)
+        with gpu, only_tile(self.tile), use_precision("bfloat16"):
+            yield
 
 
 CONV, POOL = Conv2DGeometry.of, Pool2DGeometry.of
@@ -276,6 +287,27 @@ CASES = [
     ),
     # The largest tile, watched once: it takes seconds.
     Case("matmul", "the largest tile", lambda a: (a(131, 19), a(19, 33)), ("float32",), tile=0),
+    *(
+        Case("matmul", f"{how}, sm_{capability}", lambda a, t=t: (a(*t[0]), a(*t[1]), *t[2:]), (kind,), 1, capability)
+        for kind, capability in (("float16", 90), ("bfloat16", 90), ("float16", 75))
+        for how, t in {
+            # Long enough for every stage of the pipeline to be used twice.
+            "as stored, wide accesses": ((24, 168), (168, 40), False, False),
+            "a transposed, wide accesses": ((72, 24), (72, 40), True, False),
+            "b transposed, wide accesses": ((24, 72), (40, 72), False, True),
+            "as stored": ((33, 37), (37, 21), False, False),
+            "both transposed": ((37, 33), (21, 37), True, True),
+        }.items()
+    ),
+    *(
+        Case("matmul", "halves and bias", lambda a: (a(33, 40), a(40, 24), False, False, a(24), "tanh"), (kind,))
+        for kind in ("float16", "bfloat16")
+    ),
+    Case("matmul", "as stored, a long inner axis", lambda a: (a(20, 84), a(84, 12)), ("float32",), tile=1),
+    *(
+        Case("matmul", "the largest tile of halves", lambda a: (a(131, 24), a(24, 40)), (kind,), tile=0, watched=False)
+        for kind in ("float16", "bfloat16")
+    ),
     *conv_cases("odd", CONV((2, 7, 5, 5), (3, 3, 5, 7), 1, "same"), "tanh"),
     *conv_cases("wide accesses, strides", CONV((1, 9, 8, 12), (3, 3, 12, 8), 2, "same")),
     *conv_cases("groups, dilation", CONV((1, 9, 8, 6), (2, 3, 3, 4), 1, "same", (2, 1), 2)),
@@ -358,7 +390,7 @@ class Run:
 
     def __call__(self, random: bool = True) -> None:
         arguments = self.case.arguments(Inputs(self.dtype, random))
-        with use_implementation(self.case.op, self.implementation), only_tile(self.case.tile):
+        with use_implementation(self.case.op, self.implementation), self.case.setting():
             functions()[self.case.op](*arguments)
 
 
@@ -369,7 +401,11 @@ def only_tile(position: int | None) -> Iterator[None]:
         yield
         return
     only = {dtype: tiles[position : position + 1] or tiles[-1:] for dtype, tiles in tile.TILES.items()}
-    with mock.patch.object(tile, "TILES", only):
+
+    def only_warp_tile(format: tensor_core.Format, geometry: Any) -> tuple[tensor_core.WarpTile, float]:
+        return (format.tiles[position:] or format.tiles[-1:])[0], 0.0
+
+    with mock.patch.object(tile, "TILES", only), mock.patch.object(tensor_core, "best_tile", only_warp_tile):
         yield
 
 

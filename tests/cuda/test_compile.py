@@ -5,7 +5,8 @@ What is compiled is what a GPU would be given: the text that goes to NVRTC, with
 that stands above the kernel.
 
 A set of macros takes nvcc about a second. By default sm_90 gets as many sets as hold every value of every macro for
-every kernel, but not every combination; sm_75 and sm_80 get the first set of float32 that each kernel is launched with.
+every kernel, but not every combination; sm_75 and sm_80 get the first set of float32 that each kernel is launched with,
+in each format of tensor cores that they have.
 DEEPCORE_COMPILE_ALL=1 compiles every combination for all. What a text gave is kept in pytest's cache (``--cache-clear``
 empties it).
 """
@@ -82,10 +83,13 @@ def selected(target: str) -> list[tuple[str, Defines]]:
     seen: set[tuple[object, ...]] = set()
     chosen = []
     for (file, defines), kernels in everything.items():
+        macros = dict(defines)
+        if int(macros.get("CAPABILITY", 0)) > int(re.sub(r"\D", "", target)):
+            continue  # it would never be launched there
         if target == "sm_90a":
             new = {(file, kernel, macro) for kernel in kernels for macro in defines}
-        elif dict(defines)["T"] == "float":
-            new = {(file, kernel) for kernel in kernels}
+        elif macros["T"] == "float":
+            new = {(file, kernel, macros.get("FORMAT")) for kernel in kernels}
         else:
             continue
         if new - seen:

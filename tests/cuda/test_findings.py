@@ -17,7 +17,6 @@ from launches import (
     few_blocks,
     functions,
     launcher,
-    only_tile,
     pool_cases,
     reporting,
     runs,
@@ -160,6 +159,22 @@ ALIGNED = [
     *(Case("matmul", "as stored", lambda a: (a(128, 64), a(64, 128)), tile=tile) for tile in (1, 2)),
     Case("matmul", "a transposed", lambda a: (a(64, 128), a(64, 128), True), tile=2),
     Case("matmul", "b transposed", lambda a: (a(128, 64), a(128, 64), False, True), tile=2),
+    *(
+        Case("matmul", how, lambda a, t=t: (a(*t[0]), a(*t[1]), *t[2:]), (kind,), tile, capability)
+        for kind, tile, capability in (
+            ("float16", 0, 90),
+            ("float16", 1, 90),
+            ("float16", 1, 75),
+            ("bfloat16", 1, 90),
+            ("float32", 0, 90),
+        )
+        for how, t in {
+            "as stored": ((128, 64), (64, 128), False, False),
+            "a transposed": ((64, 128), (64, 128), True, False),
+            "b transposed": ((128, 64), (128, 64), False, True),
+        }.items()
+        if (kind, how) != ("float32", "as stored")
+    ),
     *_aligned_conv(SQUARE),
     *_aligned_conv(STEM),
     *_aligned_conv(DEPTHWISE),
@@ -199,11 +214,11 @@ def measured() -> dict[str, dict[str, tuple[float, str]]]:
     functions()
     for case in ALIGNED:
         for record in implementations(case.op, "cuda"):
-            forced = use_implementation(case.op, record.name), only_tile(case.tile), emulation(check=True)
+            forced = use_implementation(case.op, record.name), case.setting(), emulation(check=True)
             with reporting() as reports, contextlib.ExitStack() as stack:
                 for context in (contextlib.suppress(UnsupportedCallError), *forced):
                     stack.enter_context(context)
-                functions()[case.op](*case.arguments(Inputs("float32", random=True)))
+                functions()[case.op](*case.arguments(Inputs(case.dtypes[0], random=True)))
             for report in reports:
                 kernel = worst.setdefault(report.kernel, {"global": (1.0, ""), "shared": (1.0, "")})
                 for counter in report.counters:

@@ -37,7 +37,7 @@ class Carrier(Protocol):
         """Where its first byte is."""
 
     def capability(self) -> int:
-        """The compute capability that kernels may count on, ten times the major number and the minor one: 75, 80, 90."""
+        """The compute capability that kernels may count on, without its point: 75, 80, 90."""
 
     def launch(
         self,

@@ -79,8 +79,7 @@ def needs_capability(least: int, what: str) -> Callable[[], Answer]:
         if found >= least:
             return True, reason
         return False, (
-            f"{what} come with compute capability {least // 10}.{least % 10}; "
-            f"this GPU has {found // 10}.{found % 10}"
+            f"{what} come with compute capability {least // 10}.{least % 10}; this GPU has {found // 10}.{found % 10}"
         )
 
     return available
