@@ -174,6 +174,27 @@ def test_compiles_without_spills_and_within_its_registers(file, target, cache):
     assert [problem for part in found for problem in part] == []
 
 
+DISASSEMBLER = next((tool for tool in map(shutil.which, ("cuobjdump", "nvdisasm")) if tool), None)
+
+
+@pytest.mark.skipif(
+    DISASSEMBLER is None,
+    reason="NOT SEEN WHETHER TENSOR CORES ARE USED: neither cuobjdump nor nvdisasm. pip install nvidia-cuda-cuobjdump.",
+)
+def test_products_use_tensor_cores(tmp_path):
+    """Every format of ``matmul_mma`` becomes HMMA instructions."""
+    by_format = {dict(defines)["FORMAT"]: defines for file, defines in variants() if file == "matmul_mma.cu"}
+    assert len(by_format) == 4
+    for format, defines in by_format.items():
+        unit = tmp_path / f"{format}.cu"
+        unit.write_text(translation_unit(launcher.FOLDER / "matmul_mma.cu", dict(defines)), encoding="utf-8")
+        command = [str(NVCC), "-std=c++17", "-arch=sm_90a", "-cubin", f"-I{launcher.FOLDER}", str(unit), "-o"]
+        subprocess.run([*command, str(unit.with_suffix(".cubin"))], check=True, capture_output=True)
+        options = ["-sass"] if "cuobjdump" in str(DISASSEMBLER) else []
+        code = [str(DISASSEMBLER), *options, str(unit.with_suffix(".cubin"))]
+        assert "HMMA" in subprocess.run(code, check=True, capture_output=True, text=True).stdout, defines
+
+
 @pytest.mark.parametrize("file", sorted(path.name for path in launcher.FOLDER.glob("*.cu")))
 def test_budgets_are_near_what_is_used(file, cache):
     """A budget far above the truth would hide that a kernel grew."""

@@ -202,6 +202,9 @@ RATIOS = {
     ),
     "local_response_norm_fprop": Ratio(sectors=1.1, why="as local_response_norm_dgrad"),
     "max_pool_gather": Ratio(sectors=8, why="the places are random here: neighbours come from other pixels"),
+    "matmul_mma": Ratio(
+        sectors=2, why="8 float32 become one chunk of bfloat16, by two reads of 16 bytes: the L1 cache"
+    ),
     "matmul_naive": Ratio(sectors=6.6, why=RUNG),
     "matmul_register": Ratio(sectors=4, wavefronts=2, why=RUNG),
     "matmul_tiled": Ratio(sectors=4, wavefronts=2, why=RUNG),
