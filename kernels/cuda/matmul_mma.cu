@@ -2,8 +2,8 @@
 //
 // Macros: STORED, the type of all arrays; FORMAT, in which the factors are multiplied (dc::Format); ACTIVATION; TRANSPOSE_A,
 // TRANSPOSE_B; the tile of a block and how its warps share it; WIDTH_A, WIDTH_B, WIDTH_Y: elements that may be moved at once,
-// 1 or 16 bytes' worth; CAPABILITY: 75 for what every tensor core has, 80 for what it has since then. T, the type of
-// sums, is float.
+// 1 or 16 bytes' worth; CAPABILITY: 75 for what every tensor core has, 80 for what it has since then; MIN_BLOCKS, of a
+// multiprocessor. T, the type of sums, is float.
 #ifndef STORED
 #define STORED float
 #define FORMAT 2
@@ -18,6 +18,7 @@
 #define WIDTH_B 4
 #define WIDTH_Y 4
 #define CAPABILITY 80
+#define MIN_BLOCKS 1
 #endif
 
 #include "matmul.cuh"
@@ -163,7 +164,7 @@ __device__ __forceinline__ void finish(WarpTile::Sums& sums, STORED* y, int m, i
 
 // A block of TILE_M by TILE_N elements; blockIdx.x counts tiles, product after product.
 // registers: 184
-extern "C" __global__ void __launch_bounds__(WARPS_M * WARPS_N * 32)
+extern "C" __global__ void __launch_bounds__(WARPS_M * WARPS_N * 32, MIN_BLOCKS)
 matmul_mma(const STORED* __restrict__ a, const STORED* __restrict__ b, const STORED* __restrict__ bias,
            STORED* __restrict__ y, MatmulSizes sizes) {
     DC_DYNAMIC_SHARED(uint4, shared);

@@ -46,7 +46,8 @@ class Format:
         position: in ``mma.cuh``'s ``Format``.
         item_bytes: of a factor in shared memory.
         products: instructions for each step of a fragment.
-        tiles: to choose from. Compensated products keep two sets of sums, so that their warps own smaller tiles.
+        tiles: to choose from. Fragments of 32-bit factors that are turned round take registers, and so do the two sets
+            of sums of compensated products: the warps of these formats own less.
     """
 
     position: int
@@ -60,11 +61,11 @@ class Format:
         return SLICE_BYTES // self.item_bytes
 
 
-WHOLE, SMALL = WarpTile(128, 128, 2, 4), WarpTile(64, 64, 2, 2)
-FLOAT16 = Format(0, 2, 1, (WHOLE, SMALL))
-BFLOAT16 = Format(1, 2, 1, (WHOLE, SMALL))
-TFLOAT32 = Format(2, 4, 1, (WHOLE, SMALL))
-TFLOAT32_3 = Format(3, 4, 3, (WarpTile(128, 64, 4, 2), SMALL))
+LARGE, TALL, SMALL = WarpTile(128, 128, 2, 4), WarpTile(128, 64, 4, 2), WarpTile(64, 64, 2, 2)
+FLOAT16 = Format(0, 2, 1, (LARGE, SMALL))
+BFLOAT16 = Format(1, 2, 1, (LARGE, SMALL))
+TFLOAT32 = Format(2, 4, 1, (TALL, SMALL))
+TFLOAT32_3 = Format(3, 4, 3, (TALL, SMALL))
 STORED = {"float16": FLOAT16, "bfloat16": BFLOAT16}
 
 
@@ -105,9 +106,10 @@ def multiply(
     """Launches ``matmul_mma``; the arguments are those of matmul.py's ``Product``."""
     tile, _ = best_tile(format, g)
     capability = 80 if carrier_of("matmul_mma", [a]).capability() >= 80 else 75
-    stored = np.dtype(a.dtype).itemsize
     width_a = widest(a.dtype, (g.m if g.transpose_a else g.k,), a)
     width_b = widest(b.dtype, (g.k if g.transpose_b else g.n,), b)
+    # As in matmul_mma.cu: asynchronous copies take three stages, everything else two.
+    asynchronous = capability >= 80 and min(width_a, width_b) > 1 and a.dtype.itemsize == format.item_bytes
     code = kernel(
         "matmul_mma",
         "matmul_mma",
@@ -122,9 +124,9 @@ def multiply(
         WIDTH_B=width_b,
         WIDTH_Y=widest(y.dtype, (g.n,), y),
         CAPABILITY=capability,
+        # What is on its way through registers takes too many of them for more than one block.
+        MIN_BLOCKS=(2 if tile.threads > 128 else 3) if asynchronous else 1,
     )
-    # As in matmul_mma.cu: three stages where copies are asynchronous, else two.
-    asynchronous = capability >= 80 and min(width_a, width_b) > 1 and stored == format.item_bytes
     shared = (3 if asynchronous else 2) * (tile.m + tile.n) * SLICE_BYTES
     grid = g.batch * -(-g.m // tile.m) * -(-g.n // tile.n)
     code.launch(grid, tile.threads, a, b, bias, y, sizes, shared=shared)
