@@ -157,27 +157,32 @@ def _defines(y: Any, activation: int) -> dict[str, object]:
 
 
 def _naive(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """One thread an element; every multiplication fetches both of its factors from global memory."""
     code = kernel("matmul", "matmul_naive", **_defines(y, activation))
     code.launch(grid_for(y.size), THREADS, a, b, bias, y, sizes, y.size)
 
 
 def _tiled(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """A block shares 16 x 16 slices: each number is fetched once a block, and read twice a multiplication."""
     g = geometry
     code = kernel("matmul", "matmul_tiled", **_defines(y, activation))
     code.launch(g.batch * -(-g.m // 16) * -(-g.n // 16), THREADS, a, b, bias, y, sizes)
 
 
 def _register(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """A thread computes 4 x 4 elements: 8 numbers from shared memory serve 16 multiplications."""
     g = geometry
     code = kernel("matmul", "matmul_register", **_defines(y, activation))
     code.launch(g.batch * -(-g.m // 64) * -(-g.n // 64), THREADS, a, b, bias, y, sizes)
 
 
 def _simt(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """Up to 8 x 8 elements a thread, wide accesses, and the next slice travels while this one is multiplied."""
     _launch(a, b, bias, y, sizes, geometry, activation, _plan(geometry, y.dtype.name, split=False))
 
 
 def _split_k(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """``_simt`` on parts of a long inner axis, for products with too few tiles; a second kernel adds the parts."""
     how = _plan(geometry, y.dtype.name, split=True)
     parts = partial(how.parts, y.shape, y)
     _launch(a, b, None, parts, sizes, geometry, 0, how)
