@@ -39,7 +39,7 @@ def is_floating(dtype: np.dtype) -> bool:
 
 def is_half(dtype: np.dtype) -> bool:
     """Whether ``dtype`` is a floating-point number of 16 bits, float16 or bfloat16."""
-    return dtype.name in HALVES
+    return dtype.itemsize == 2 and dtype.name in HALVES  # names take long to spell
 
 
 def accumulator(dtype: Any) -> np.dtype:

@@ -33,7 +33,7 @@ def cast(x: Any, dtype: Any) -> Any:
 )
 def _cast(x: Any, dtype: np.dtype) -> Any:
     y = empty(x.shape, dtype, x)
-    code = kernel("cast", "cast", FROM=c_type(x.dtype), TO=c_type(dtype))
+    code = kernel("cast", "cast", T=c_type(x.dtype), R=c_type(dtype))
     threads = -(-x.size * min(x.dtype.itemsize, dtype.itemsize) // 16)
     code.launch(grid_for(threads), THREADS, x, y, x.size)
     return y

@@ -30,6 +30,11 @@ def item_bytes(dtype: str) -> int:
     return {"float16": 2, "bfloat16": 2, "float64": 8}.get(dtype, 4)
 
 
+def wide_bytes(dtype: str) -> int:
+    """Bytes of one element as it is computed: 16 bits are computed in float32."""
+    return max(4, item_bytes(dtype))
+
+
 def memory_cost(passes: float, launches: int = 1) -> Callable[[Call], float]:
     """The cost of reading or writing the whole array ``passes`` times."""
 

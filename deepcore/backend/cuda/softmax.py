@@ -67,7 +67,8 @@ def softmax_cross_entropy_dgrad(dloss: Any, probabilities: Any, targets: Any) ->
     """
     geometry = RowsGeometry.of(probabilities.shape)
     run = choose("softmax_cross_entropy_dgrad", probabilities.dtype, geometry, "cuda").function
-    return run(cast(dloss, accumulator(probabilities.dtype)), contiguous(probabilities), _targets(probabilities, targets))
+    dloss = cast(dloss, accumulator(probabilities.dtype))
+    return run(dloss, contiguous(probabilities), _targets(probabilities, targets))
 
 
 def _targets(logits: Any, targets: Any) -> Any:

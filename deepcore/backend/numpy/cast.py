@@ -46,4 +46,18 @@ def _cost(call: Call) -> float:
 @implementation("cast", "numpy", supports=_supports, cost=_cost)
 def _cast(x: np.ndarray, dtype: np.dtype) -> np.ndarray:
     with quiet():
+        if dtype.name == "bfloat16" and x.dtype == np.float64:
+            x = _rounded_to_odd(x)
         return contiguous(x.astype(dtype, copy=False))
+
+
+def _rounded_to_odd(x: np.ndarray) -> np.ndarray:
+    """float32 that rounds to the same bfloat16 as the float64 ``x`` (Boldo and Melquiond 2008).
+
+    ml_dtypes goes by way of float32, where rounding to nearest could make a tie of what was none.
+    """
+    nearest = x.astype(np.float32)
+    bits = nearest.view(np.uint32)
+    inexact = (nearest != x) & np.isfinite(nearest) & (bits % 2 == 0)
+    toward_zero = np.abs(nearest) > np.abs(x)
+    return np.where(inexact, np.where(toward_zero, bits - np.uint32(1), bits + np.uint32(1)), bits).view(np.float32)
