@@ -58,6 +58,9 @@ _VECTOR_SCALARS = {
     "float": "float32",
     "double": "float64",
 }
+# kernels/cuda/common.cuh's accumulator<T>, the type in which elements stored as T are computed; others are themselves.
+_ACCUMULATOR = re.compile(r"(?:dc::)?accumulator<\s*([^<>]+?)\s*>")
+_ACCUMULATORS = {"__half": "float", "__nv_bfloat16": "float", "unsigned char": "int"}
 _QUALIFIERS = re.compile(r"\b(const|volatile|__restrict__|__restrict|restrict|__grid_constant__|struct)\b")
 
 
@@ -221,10 +224,16 @@ def _resolve(name: str, names: Mapping[str, str]) -> str:
     for _ in range(16):
         words = [names.get(word, word) for word in name.split()]
         resolved = " ".join(" ".join(words).split()).replace("std::", "")
+        resolved = _ACCUMULATOR.sub(lambda match: _accumulator(match[1], names), resolved)
         if resolved == name:
             break
         name = resolved
     return name
+
+
+def _accumulator(name: str, names: Mapping[str, str]) -> str:
+    stored = _order(_resolve(name, names))
+    return _ACCUMULATORS.get(stored, stored)
 
 
 def _parameter(kernel: str, piece: str, names: Mapping[str, str]) -> Parameter:

@@ -13,6 +13,7 @@ from typing import Any
 
 FILES = (
     "activation",
+    "cast",
     "conv",
     "embedding",
     "matmul",

@@ -50,6 +50,19 @@ __host__ __device__ constexpr auto ceil_div(Count a, Size b) {
 __device__ __forceinline__ int lane() { return threadIdx.x % warp_size; }
 __device__ __forceinline__ int warp() { return threadIdx.x / warp_size; }
 
+// The type in which elements of a type are computed: values of 16 bits are only stored as such, and bytes are no operand
+// of a shuffle.
+template <class Value>
+struct Accumulator {
+    typedef Value Type;
+};
+template <> struct Accumulator<__half> { typedef float Type; };
+template <> struct Accumulator<__nv_bfloat16> { typedef float Type; };
+template <> struct Accumulator<unsigned char> { typedef int Type; };
+
+template <class Value>
+using accumulator = typename Accumulator<Value>::Type;
+
 // First index and stride of a loop over all elements, whatever the grid is:
 //     for (int64_t i = dc::grid_start(); i < n; i += dc::grid_stride()) …
 __device__ __forceinline__ int64_t grid_start() { return int64_t(blockIdx.x) * blockDim.x + threadIdx.x; }

@@ -2,9 +2,13 @@
 //
 // Images are [batch, rows, columns, channels], filters [rows, columns, channels of a group, filters].
 //
-// Macros: T; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); the tile; WIDTH_A, WIDTH_B, WIDTH_Y:
+// Macros: T; R, the type of dw, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); the tile; WIDTH_A, WIDTH_B, WIDTH_Y:
 // elements of the left and right operand and of the result that may be moved at once, 1 or 16 bytes' worth.
 #include "conv.cuh"
+
+#ifndef R
+#define R T
+#endif
 
 using Shape = dc::Tile<TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N>;
 
@@ -25,9 +29,9 @@ conv2d_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restri
                                        sizes.by_output_columns, sizes.by_group_channels,
                                        sizes.by_columns_taps};
     const dc::Matrix<WIDTH_B, false> filters{w + filter, sizes.filters, sizes.group_filters(), length};
-    T sums[Shape::thread_m][Shape::thread_n];
+    Wide sums[Shape::thread_m][Shape::thread_n];
     dc::multiply<Shape>(sums, patches, filters, place, dc::Part{0, length});
-    dc::finish<Shape, WIDTH_Y, ACTIVATION>(sums, dc::Rows{y + filter, sizes.filters, pixels}, sizes.group_filters(),
+    dc::finish<Shape, WIDTH_Y, ACTIVATION>(sums, dc::Rows<T>{y + filter, sizes.filters, pixels}, sizes.group_filters(),
                                            bias ? bias + filter : nullptr, place);
 }
 
@@ -61,7 +65,7 @@ conv2d_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ 
                                              sizes.columns.tap_step,
                                              sizes.by_group_filters,
                                              across.by_taps};
-    T sums[Shape::thread_m][Shape::thread_n];
+    Wide sums[Shape::thread_m][Shape::thread_n];
     dc::multiply<Shape>(sums, patches, filters, place, dc::Part{0, length});
     const dc::PhasePixels out{dx + channel, sizes, down.remainder, across.remainder, pixels};
     dc::finish<Shape, WIDTH_Y, 0>(sums, out, sizes.group_channels(), nullptr, place);
@@ -71,14 +75,14 @@ conv2d_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ 
 // summed by sum_parts.
 // registers: 176 (128 x 128 x 8 tiles, element by element)
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
-conv2d_wgrad(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ dw, dc::ConvSizes sizes) {
+conv2d_wgrad(const T* __restrict__ x, const T* __restrict__ dy, R* __restrict__ dw, dc::ConvSizes sizes) {
     const int pixels = sizes.output_pixels(), outer = sizes.taps() * sizes.group_channels();
     const dc::Place place = dc::Place::of<Shape>(outer, sizes.group_filters());
     const int channel = place.product * sizes.group_channels(), filter = place.product * sizes.group_filters();
     const dc::TurnedPatches<WIDTH_A> patches{x + channel, sizes, outer, pixels};
     const dc::Matrix<WIDTH_B, false> gradients{dy + filter, sizes.filters, sizes.group_filters(), pixels};
-    T sums[Shape::thread_m][Shape::thread_n];
+    Wide sums[Shape::thread_m][Shape::thread_n];
     dc::multiply<Shape>(sums, patches, gradients, place, dc::Part::of<Shape>(pixels));
-    T* part = dw + int64_t(blockIdx.y) * outer * sizes.filters + filter;
-    dc::finish<Shape, WIDTH_Y, 0>(sums, dc::Rows{part, sizes.filters, outer}, sizes.group_filters(), nullptr, place);
+    R* part = dw + int64_t(blockIdx.y) * outer * sizes.filters + filter;
+    dc::finish<Shape, WIDTH_Y, 0>(sums, dc::Rows<R>{part, sizes.filters, outer}, sizes.group_filters(), nullptr, place);
 }

@@ -2,9 +2,13 @@
 // shared between channels, so that memory is the limit: neighbouring threads take neighbouring channels, and each thread
 // computes a strip of neighbouring pixels from one reading of its filter.
 //
-// Macros: T; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); WIDTH: neighbouring channels that may be
+// Macros: T; R, the type of dw, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); WIDTH: neighbouring channels that may be
 // moved at once, 1 or 16 bytes' worth, 1 if a channel has several filters; TAPS (for wgrad): taps in a run.
 #include "conv.cuh"
+
+#ifndef R
+#define R T
+#endif
 
 constexpr int strip = 4;
 
@@ -35,20 +39,20 @@ depthwise_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __res
     const int filter = work.channel;
     const T* from = x + sizes.by_multiplier.quotient(filter);
     for (int image = blockIdx.y; image < sizes.batch; image += gridDim.y) {
-        T sums[strip][WIDTH] = {};
+        Wide sums[strip][WIDTH] = {};
         for (int r = 0; r < rows.taps; ++r) {
             const int row = work.row * rows.stride + r * rows.dilation - rows.before;
             if (!dc::inside(row, rows.size)) continue;
             const T* line = from + (int64_t(image) * rows.size + row) * columns.size * sizes.channels;
             for (int s = 0; s < columns.taps; ++s) {
-                T weight[WIDTH];
+                Wide weight[WIDTH];
                 dc::load<WIDTH>(weight, w + int64_t(r * columns.taps + s) * sizes.filters + filter);
 #pragma unroll
                 for (int i = 0; i < strip; ++i) {
                     const int q = work.first_column + i;
                     const int column = q * columns.stride + s * columns.dilation - columns.before;
                     if (!dc::inside(column, columns.size)) continue;
-                    T value[WIDTH];
+                    Wide value[WIDTH];
                     dc::load<WIDTH>(value, line + int64_t(column) * sizes.channels);
 #pragma unroll
                     for (int j = 0; j < WIDTH; ++j) sums[i][j] += value[j] * weight[j];
@@ -62,7 +66,7 @@ depthwise_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __res
             if (q >= columns.outputs) break;
 #pragma unroll
             for (int j = 0; j < WIDTH; ++j)
-                sums[i][j] = activate(bias ? sums[i][j] + bias[filter + j] : sums[i][j], ACTIVATION);
+                sums[i][j] = activate(bias ? sums[i][j] + Wide(bias[filter + j]) : sums[i][j], ACTIVATION);
             dc::store<WIDTH>(out + int64_t(q) * sizes.filters, sums[i]);
         }
     }
@@ -86,7 +90,7 @@ depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict
     if (work.idle) return;
     const int multiplier = sizes.by_multiplier.divisor;
     for (int image = blockIdx.y; image < sizes.batch; image += gridDim.y) {
-        T sums[strip][WIDTH] = {};
+        Wide sums[strip][WIDTH] = {};
         for (int r = 0; r < rows.taps; ++r) {
             const int p = reached(rows, work.row, r);
             if (p < 0) continue;
@@ -94,13 +98,13 @@ depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict
             for (int s = 0; s < columns.taps; ++s) {
                 for (int m = 0; m < multiplier; ++m) {
                     const int filter = work.channel * multiplier + m;
-                    T weight[WIDTH];
+                    Wide weight[WIDTH];
                     dc::load<WIDTH>(weight, w + int64_t(r * columns.taps + s) * sizes.filters + filter);
 #pragma unroll
                     for (int i = 0; i < strip; ++i) {
                         const int q = reached(columns, work.first_column + i, s);
                         if (q < 0) continue;
-                        T value[WIDTH];
+                        Wide value[WIDTH];
                         dc::load<WIDTH>(value, line + int64_t(q) * sizes.filters + filter);
 #pragma unroll
                         for (int j = 0; j < WIDTH; ++j) sums[i][j] += value[j] * weight[j];
@@ -120,9 +124,9 @@ depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict
 // row of the filter (blockIdx.z), and a part of the output pixels (blockIdx.y); its eight warps take every eighth pixel.
 // registers: 56
 extern "C" __global__ void __launch_bounds__(256, 3)
-depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict__ dw, dc::ConvSizes sizes) {
+depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, R* __restrict__ dw, dc::ConvSizes sizes) {
     constexpr int warps = 8;
-    DC_SHARED(T, partial, [warps][TAPS][dc::warp_size]);
+    DC_SHARED(Wide, partial, [warps][TAPS][dc::warp_size]);
     const dc::Axis& rows = sizes.rows;
     const dc::Axis& columns = sizes.columns;
     const int runs = dc::ceil_div(columns.taps, TAPS);
@@ -131,7 +135,7 @@ depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict
     const int pixels = sizes.output_pixels();
     const int each = dc::ceil_div(pixels, int(gridDim.y));
     const int64_t begin = int64_t(blockIdx.y) * each, end = begin + each < pixels ? begin + each : pixels;
-    T sums[TAPS] = {};
+    Wide sums[TAPS] = {};
     if (filter < sizes.filters) {
         const T* from = x + sizes.by_multiplier.quotient(filter);
         for (int64_t pixel = begin + dc::warp(); pixel < end; pixel += warps) {
@@ -139,12 +143,12 @@ depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict
             const int p = sizes.by_output_columns.quotient(within), q = sizes.by_output_columns.remainder(within, p);
             const int row = p * rows.stride + r * rows.dilation - rows.before;
             if (!dc::inside(row, rows.size)) continue;
-            const T gradient = dy[pixel * sizes.filters + filter];
+            const Wide gradient = Wide(dy[pixel * sizes.filters + filter]);
             const T* line = from + (int64_t(image) * rows.size + row) * columns.size * sizes.channels;
 #pragma unroll
             for (int i = 0; i < TAPS; ++i) {
                 const int column = q * columns.stride + (first_tap + i) * columns.dilation - columns.before;
-                if (dc::inside(column, columns.size)) sums[i] += gradient * line[int64_t(column) * sizes.channels];
+                if (dc::inside(column, columns.size)) sums[i] += gradient * Wide(line[int64_t(column) * sizes.channels]);
             }
         }
     }
@@ -153,10 +157,10 @@ depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, T* __restrict
     __syncthreads();
     for (int i = dc::warp(); i < TAPS; i += warps) {
         if (filter >= sizes.filters || first_tap + i >= columns.taps) continue;
-        T sum = 0;
+        Wide sum = 0;
 #pragma unroll
         for (int other = 0; other < warps; ++other) sum += partial[other][i][dc::lane()];
         const int64_t tap = (int64_t(blockIdx.y) * rows.taps + r) * columns.taps + first_tap + i;
-        dw[tap * sizes.filters + filter] = sum;
+        dw[tap * sizes.filters + filter] = R(sum);
     }
 }

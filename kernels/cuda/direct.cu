@@ -13,7 +13,7 @@ constexpr int thread_pixels = 4, thread_filters = 8;
 constexpr int threads = tile_rows * tile_columns / thread_pixels * (tile_filters / thread_filters);
 
 // y = activation(conv(x, w) + bias); bias [K] or null. blockIdx.x counts tiles of an image, filters innermost.
-// Dynamic shared memory: the filters of `rows_at_once` rows of taps, then the patch.
+// Dynamic shared memory: the filters of `rows_at_once` rows of taps, then the patch, both as wide as what is computed in.
 // registers: 128
 extern "C" __global__ void __launch_bounds__(128, MIN_BLOCKS)
 conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
@@ -24,8 +24,8 @@ conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restr
     const int patch_rows = (tile_rows - 1) * rows.stride + (rows.taps - 1) * rows.dilation + 1;
     const int patch_columns = (tile_columns - 1) * columns.stride + (columns.taps - 1) * columns.dilation + 1;
     const int patch_width = patch_columns * CHANNELS;
-    DC_DYNAMIC_SHARED(T, filters);
-    T* patch = filters + rows_at_once * row_taps * tile_filters;
+    DC_DYNAMIC_SHARED(Wide, filters);
+    Wide* patch = filters + rows_at_once * row_taps * tile_filters;
 
     const int filter_tiles = dc::ceil_div(sizes.filters, tile_filters);
     const int across = dc::ceil_div(columns.outputs, tile_columns);
@@ -46,21 +46,21 @@ conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restr
             const T* line = x + (int64_t(image) * rows.size + row) * width;
             for (int j = dc::lane(); j < patch_width; j += dc::warp_size) {
                 const bool within = dc::inside(row, rows.size) && dc::inside(first_element + j, width);
-                patch[i * patch_width + j] = within ? line[first_element + j] : T(0);
+                patch[i * patch_width + j] = within ? Wide(line[first_element + j]) : Wide(0);
             }
         }
-        T sums[thread_pixels][thread_filters] = {};
+        Wide sums[thread_pixels][thread_filters] = {};
         for (int first_tap = 0; first_tap < rows.taps; first_tap += rows_at_once) {
             const int taps = rows.taps - first_tap < rows_at_once ? rows.taps - first_tap : rows_at_once;
             if (first_tap > 0) __syncthreads();
             for (int i = threadIdx.x; i < taps * row_taps * tile_filters; i += threads) {
                 const int k = first_filter + i % tile_filters;
                 const int64_t tap = first_tap * row_taps + i / tile_filters;
-                filters[i] = k < sizes.filters ? w[tap * sizes.filters + k] : T(0);
+                filters[i] = k < sizes.filters ? Wide(w[tap * sizes.filters + k]) : Wide(0);
             }
             __syncthreads();
             for (int r = 0; r < taps; ++r) {
-                const T* from[thread_pixels];
+                const Wide* from[thread_pixels];
 #pragma unroll
                 for (int i = 0; i < thread_pixels; ++i) {
                     const int place = pixel + i * (threads / (tile_filters / thread_filters));
@@ -71,14 +71,14 @@ conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restr
                 for (int s = 0; s < columns.taps; ++s) {
 #pragma unroll
                     for (int c = 0; c < CHANNELS; ++c) {
-                        const T* weights = filters + ((r * columns.taps + s) * CHANNELS + c) * tile_filters + filter;
-                        T weight[thread_filters];
+                        const Wide* weights = filters + ((r * columns.taps + s) * CHANNELS + c) * tile_filters + filter;
+                        Wide weight[thread_filters];
 #pragma unroll
                         for (int j = 0; j < thread_filters; j += dc::chunk)
                             dc::load<dc::chunk>(weight + j, weights + j);
 #pragma unroll
                         for (int i = 0; i < thread_pixels; ++i) {
-                            const T value = from[i][s * columns.dilation * CHANNELS + c];
+                            const Wide value = from[i][s * columns.dilation * CHANNELS + c];
 #pragma unroll
                             for (int j = 0; j < thread_filters; ++j) sums[i][j] += value * weight[j];
                         }
@@ -96,10 +96,10 @@ conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restr
             for (int j = 0; j < thread_filters; j += WIDTH_Y) {
                 const int k = first_filter + filter + j;
                 if (k >= sizes.filters) continue;
-                T value[WIDTH_Y];
+                Wide value[WIDTH_Y];
 #pragma unroll
                 for (int l = 0; l < WIDTH_Y; ++l)
-                    value[l] = activate(bias ? sums[i][j + l] + bias[k + l] : sums[i][j + l], ACTIVATION);
+                    value[l] = activate(bias ? sums[i][j + l] + Wide(bias[k + l]) : sums[i][j + l], ACTIVATION);
                 dc::store<WIDTH_Y>(out + k, value);
             }
         }

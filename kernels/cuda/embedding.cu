@@ -1,6 +1,8 @@
-// Rows of a table by number, and the sum of gradients back into the table. Built with -DT=float or -DT=double and
+// Rows of a table by number, and the sum of gradients back into the table. Built with -DT=<type of the table> and
 // -DINDEX=<type of the numbers>.
 #include "common.cuh"
+
+using Wide = dc::accumulator<T>;
 
 #ifndef INDEX
 #define INDEX int
@@ -17,7 +19,7 @@ gather(const T* __restrict__ table, const INDEX* __restrict__ ids, T* __restrict
         const int64_t row = int64_t(ids[i]);
         const bool exists = row >= 0 && row < vocabulary;
         for (int64_t column = threadIdx.x; column < columns; column += blockDim.x)
-            y[i * columns + column] = exists ? table[row * columns + column] : T(0) / T(0);
+            y[i * columns + column] = exists ? table[row * columns + column] : T(Wide(0) / Wide(0));
     }
 }
 
@@ -42,7 +44,7 @@ scatter(const T* __restrict__ dy, const INDEX* __restrict__ ids, T* __restrict__
     for (int64_t group = blockIdx.x; group < groups; group += gridDim.x)
         for (int64_t first = int64_t(blockIdx.y) * tile; first < columns; first += int64_t(gridDim.y) * tile) {
             const int64_t row = group * scatter_rows + dc::warp();
-            T sums[scatter_items] = {};
+            Wide sums[scatter_items] = {};
             for (int64_t begin = 0; begin < count; begin += staged) {
                 const int size = begin + staged < count ? staged : int(count - begin);
                 __syncthreads();
@@ -56,7 +58,7 @@ scatter(const T* __restrict__ dy, const INDEX* __restrict__ ids, T* __restrict__
 #pragma unroll
                         for (int k = 0; k < scatter_items; ++k) {
                             const int64_t column = first + k * dc::warp_size + dc::lane();
-                            if (column < columns) sums[k] += gradient[column];
+                            if (column < columns) sums[k] += Wide(gradient[column]);
                         }
                     }
                 }
@@ -65,7 +67,7 @@ scatter(const T* __restrict__ dy, const INDEX* __restrict__ ids, T* __restrict__
 #pragma unroll
                 for (int k = 0; k < scatter_items; ++k) {
                     const int64_t column = first + k * dc::warp_size + dc::lane();
-                    if (column < columns) table[row * columns + column] = sums[k];
+                    if (column < columns) table[row * columns + column] = T(sums[k]);
                 }
             }
         }

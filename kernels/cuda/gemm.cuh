@@ -4,6 +4,9 @@
 // shared memory take turns: while one is multiplied, the next slices travel from global memory through registers into
 // the other, so that one barrier a step is enough. Each thread keeps thread_m * thread_n sums in registers.
 //
+// Slices and sums are as wide as what is computed in: an operand of 16 bits is converted once, on its way into shared
+// memory, and the loop over it is that of float32.
+//
 // An operand is a source: it says where in memory its element (outer, k) is, which is all that tells a matrix from the
 // pixels that a convolution gathers.
 #pragma once
@@ -13,8 +16,8 @@
 
 namespace dc {
 
-constexpr int chunk = 16 / sizeof(T);   // elements of the widest access
-constexpr int sector = 32 / sizeof(T);  // elements of the smallest piece that global memory delivers
+constexpr int chunk = 16 / sizeof(Wide);   // elements of the widest access to shared memory
+constexpr int sector = 32 / sizeof(Wide);  // elements of a row fetched together: what global memory delivers, or half
 
 // How the threads of a block share a tile. A warp is 4 by 8 threads. Each thread owns chunks that lie as far apart as
 // the warp is wide, so that the 8 lanes of a row read 128 neighbouring bytes of shared memory at a time.
@@ -101,7 +104,7 @@ struct Loader {
     static constexpr int width = Source::width;
     static constexpr int accesses = extent * depth / width;
     static constexpr int each = ceil_div(accesses, threads);
-    using Slice = T[depth][extent + padding];
+    using Slice = Wide[depth][extent + padding];
 
     typename Source::Spot spots[each];
     T values[each][width];
@@ -133,7 +136,7 @@ struct Loader {
             if (idle(i)) continue;
             if (Source::along_k) {
 #pragma unroll
-                for (int j = 0; j < width; ++j) slice[inner(i) + j][outer(i)] = values[i][j];
+                for (int j = 0; j < width; ++j) slice[inner(i) + j][outer(i)] = Wide(values[i][j]);
             } else {
                 store<width>(&slice[inner(i)][outer(i)], values[i]);
             }
@@ -143,15 +146,15 @@ struct Loader {
 
 // sums += a[first_m..., k] * b[k, first_n...] for k from begin to end; all threads of the block call it, once.
 template <class Shape, class Left, class Right>
-__device__ __forceinline__ void multiply(T (&sums)[Shape::thread_m][Shape::thread_n], const Left& left,
+__device__ __forceinline__ void multiply(Wide (&sums)[Shape::thread_m][Shape::thread_n], const Left& left,
                                          const Right& right, const Place& place, const Part& part) {
     using LeftLoader = Loader<Left, Shape::m, Shape::depth, Shape::threads>;
     using RightLoader = Loader<Right, Shape::n, Shape::depth, Shape::threads>;
-    DC_SHARED(T, left_slices, [2][Shape::depth][Shape::m + LeftLoader::padding]);
-    DC_SHARED(T, right_slices, [2][Shape::depth][Shape::n + RightLoader::padding]);
+    DC_SHARED(Wide, left_slices, [2][Shape::depth][Shape::m + LeftLoader::padding]);
+    DC_SHARED(Wide, right_slices, [2][Shape::depth][Shape::n + RightLoader::padding]);
 
 #pragma unroll
-    for (int i = 0; i < Shape::thread_m; ++i) fill<Shape::thread_n>(sums[i], T(0));
+    for (int i = 0; i < Shape::thread_m; ++i) fill<Shape::thread_n>(sums[i], Wide(0));
     if (part.begin >= part.end) return;
 
     LeftLoader from_left(left, place.m);
@@ -171,7 +174,7 @@ __device__ __forceinline__ void multiply(T (&sums)[Shape::thread_m][Shape::threa
         }
 #pragma unroll
         for (int step = 0; step < Shape::depth; ++step) {
-            T a[Shape::thread_m], b[Shape::thread_n];
+            Wide a[Shape::thread_m], b[Shape::thread_n];
 #pragma unroll
             for (int i = 0; i < Shape::thread_m / chunk; ++i)
                 load<chunk>(a + i * chunk, &left_slices[current][step][Shape::row(i)]);
@@ -193,31 +196,32 @@ __device__ __forceinline__ void multiply(T (&sums)[Shape::thread_m][Shape::threa
 }
 
 // Rows of a matrix as the place for a result; others put the rows elsewhere.
+template <class Element>
 struct Rows {
-    T* data;
+    Element* data;
     int64_t stride;
     int rows;
 
     // Where row i is; null for a row outside of the result.
-    __device__ __forceinline__ T* row(int i) const { return i < rows ? data + i * stride : nullptr; }
+    __device__ __forceinline__ Element* row(int i) const { return i < rows ? data + i * stride : nullptr; }
 };
 
 // Writes activation(sums + bias); `width` neighbouring elements of a row at a time.
 template <class Shape, int width, int activation, class Output>
-__device__ __forceinline__ void finish(T (&sums)[Shape::thread_m][Shape::thread_n], const Output& output, int columns,
+__device__ __forceinline__ void finish(Wide (&sums)[Shape::thread_m][Shape::thread_n], const Output& output, int columns,
                                        const T* __restrict__ bias, const Place& place) {
 #pragma unroll
     for (int i = 0; i < Shape::thread_m; ++i) {
-        T* row = output.row(place.m + Shape::row(i / chunk) + i % chunk);
+        auto* row = output.row(place.m + Shape::row(i / chunk) + i % chunk);
         if (!row) continue;
 #pragma unroll
         for (int j = 0; j < Shape::thread_n; j += width) {
             const int column = place.n + Shape::column(j / chunk) + j % chunk;
             if (column >= columns) continue;
-            T value[width];
+            Wide value[width];
 #pragma unroll
             for (int l = 0; l < width; ++l)
-                value[l] = activate(bias ? sums[i][j + l] + bias[column + l] : sums[i][j + l], activation);
+                value[l] = activate(bias ? sums[i][j + l] + Wide(bias[column + l]) : sums[i][j + l], activation);
             store<width>(row + column, value);
         }
     }

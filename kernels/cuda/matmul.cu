@@ -6,11 +6,14 @@
 //     matmul_register  a thread computes 4 x 4 elements and reads 8 numbers for 16 multiplications
 //     matmul_simt      wide accesses, 8 x 8 elements a thread, and fetching overlaps with computing
 //
-// Macros: T; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); for matmul_simt TRANSPOSE_A, TRANSPOSE_B,
+// Macros: T; R, the type of y, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); for matmul_simt TRANSPOSE_A, TRANSPOSE_B,
 // the tile, and WIDTH_A, WIDTH_B, WIDTH_Y: elements that may be moved at once, 1 or 16 bytes' worth.
 #include "gemm.cuh"
 #include "matmul.cuh"
 
+#ifndef R
+#define R T
+#endif
 #ifndef ACTIVATION
 #define ACTIVATION 0
 #endif
@@ -40,9 +43,9 @@ matmul_naive(const T* __restrict__ a, const T* __restrict__ b, const T* __restri
         const int column = i % sizes.n, row = i / sizes.n % sizes.m, product = i / sizes.n / sizes.m;
         const T* left = a + sizes.a_offset(product) + row * sizes.a_row;
         const T* right = b + sizes.b_offset(product) + column * sizes.b_column;
-        T sum = 0;
-        for (int k = 0; k < sizes.k; ++k) sum += left[k * sizes.a_column] * right[k * sizes.b_row];
-        y[i] = activate(bias ? sum + bias[column] : sum, ACTIVATION);
+        Wide sum = 0;
+        for (int k = 0; k < sizes.k; ++k) sum += Wide(left[k * sizes.a_column]) * Wide(right[k * sizes.b_row]);
+        y[i] = T(activate(bias ? sum + Wide(bias[column]) : sum, ACTIVATION));
     }
 }
 
@@ -54,19 +57,19 @@ matmul_tiled(const T* __restrict__ a, const T* __restrict__ b, const T* __restri
              MatmulSizes sizes) {
     constexpr int side = 16;
     // One more column than needed, so that a column of a slice lies in different banks of shared memory.
-    DC_SHARED(T, left, [side][side + 1]);
-    DC_SHARED(T, right, [side][side + 1]);
+    DC_SHARED(Wide, left, [side][side + 1]);
+    DC_SHARED(Wide, right, [side][side + 1]);
     const int across = threadIdx.x % side, down = threadIdx.x / side;
     const int tiles_n = dc::ceil_div(sizes.n, side), tiles = tiles_n * dc::ceil_div(sizes.m, side);
     const int product = blockIdx.x / tiles, tile = blockIdx.x % tiles;
     const int row = tile / tiles_n * side + down, column = tile % tiles_n * side + across;
     a += sizes.a_offset(product), b += sizes.b_offset(product), y += sizes.y_offset(product);
-    T sum = 0;
+    Wide sum = 0;
     for (int k = 0; k < sizes.k; k += side) {
         const bool left_inside = row < sizes.m && k + across < sizes.k;
         const bool right_inside = column < sizes.n && k + down < sizes.k;
-        left[down][across] = left_inside ? a[row * sizes.a_row + (k + across) * sizes.a_column] : T(0);
-        right[down][across] = right_inside ? b[(k + down) * sizes.b_row + column * sizes.b_column] : T(0);
+        left[down][across] = left_inside ? Wide(a[row * sizes.a_row + (k + across) * sizes.a_column]) : Wide(0);
+        right[down][across] = right_inside ? Wide(b[(k + down) * sizes.b_row + column * sizes.b_column]) : Wide(0);
         __syncthreads();
 #pragma unroll
         for (int step = 0; step < side; ++step) sum += left[down][step] * right[step][across];
@@ -74,39 +77,39 @@ matmul_tiled(const T* __restrict__ a, const T* __restrict__ b, const T* __restri
         __syncthreads();
     }
     if (row < sizes.m && column < sizes.n)
-        y[int64_t(row) * sizes.n + column] = activate(bias ? sum + bias[column] : sum, ACTIVATION);
+        y[int64_t(row) * sizes.n + column] = T(activate(bias ? sum + Wide(bias[column]) : sum, ACTIVATION));
 }
 
 // A block of 16 x 16 threads computes 64 x 64 elements, 4 x 4 a thread, 16 apart, so that the threads of a warp read
 // neighbouring numbers.
-// registers: 48
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 80
+extern "C" __global__ void __launch_bounds__(256, 3)
 matmul_register(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
                 MatmulSizes sizes) {
     constexpr int side = 64, depth = 16, lanes = 16, each = side / lanes;
-    DC_SHARED(T, left, [depth][side + 1]);
-    DC_SHARED(T, right, [depth][side + 1]);
+    DC_SHARED(Wide, left, [depth][side + 1]);
+    DC_SHARED(Wide, right, [depth][side + 1]);
     const int across = threadIdx.x % lanes, down = threadIdx.x / lanes;
     const int tiles_n = dc::ceil_div(sizes.n, side), tiles = tiles_n * dc::ceil_div(sizes.m, side);
     const int product = blockIdx.x / tiles, tile = blockIdx.x % tiles;
     const int first_row = tile / tiles_n * side, first_column = tile % tiles_n * side;
     a += sizes.a_offset(product), b += sizes.b_offset(product), y += sizes.y_offset(product);
-    T sums[each][each] = {};
+    Wide sums[each][each] = {};
     for (int k = 0; k < sizes.k; k += depth) {
 #pragma unroll
         for (int i = 0; i < each; ++i) {
             const int row = first_row + i * lanes + down, k_left = k + across;
             const bool left_inside = row < sizes.m && k_left < sizes.k;
-            left[across][i * lanes + down] = left_inside ? a[row * sizes.a_row + k_left * sizes.a_column] : T(0);
+            left[across][i * lanes + down] = left_inside ? Wide(a[row * sizes.a_row + k_left * sizes.a_column]) : Wide(0);
             const int column = first_column + i * lanes + across, k_right = k + down;
             const bool right_inside = column < sizes.n && k_right < sizes.k;
             right[down][i * lanes + across] =
-                right_inside ? b[k_right * sizes.b_row + column * sizes.b_column] : T(0);
+                right_inside ? Wide(b[k_right * sizes.b_row + column * sizes.b_column]) : Wide(0);
         }
         __syncthreads();
 #pragma unroll
         for (int step = 0; step < depth; ++step) {
-            T from_left[each], from_right[each];
+            Wide from_left[each], from_right[each];
 #pragma unroll
             for (int i = 0; i < each; ++i) {
                 from_left[i] = left[step][i * lanes + down];
@@ -127,7 +130,7 @@ matmul_register(const T* __restrict__ a, const T* __restrict__ b, const T* __res
             const int column = first_column + j * lanes + across;
             if (row < sizes.m && column < sizes.n)
                 y[int64_t(row) * sizes.n + column] =
-                    activate(bias ? sums[i][j] + bias[column] : sums[i][j], ACTIVATION);
+                    T(activate(bias ? sums[i][j] + Wide(bias[column]) : sums[i][j], ACTIVATION));
         }
     }
 }
@@ -138,7 +141,7 @@ using Shape = dc::Tile<TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N>;
 // [parts, products, m, n], to be summed by sum_parts.
 // registers: 168
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
-matmul_simt(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
+matmul_simt(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, R* __restrict__ y,
             MatmulSizes sizes, int products) {
     const dc::Place place = dc::Place::of<Shape>(sizes.m, sizes.n);
     const dc::Part part = dc::Part::of<Shape>(sizes.k);
@@ -146,8 +149,8 @@ matmul_simt(const T* __restrict__ a, const T* __restrict__ b, const T* __restric
                                                  TRANSPOSE_A ? sizes.a_column : sizes.a_row, sizes.m, sizes.k};
     const dc::Matrix<WIDTH_B, TRANSPOSE_B> right{b + sizes.b_offset(place.product),
                                                  TRANSPOSE_B ? sizes.b_column : sizes.b_row, sizes.n, sizes.k};
-    T sums[Shape::thread_m][Shape::thread_n];
+    Wide sums[Shape::thread_m][Shape::thread_n];
     dc::multiply<Shape>(sums, left, right, place, part);
     y += sizes.y_offset(place.product) + sizes.y_offset(products) * blockIdx.y;
-    dc::finish<Shape, WIDTH_Y, ACTIVATION>(sums, dc::Rows{y, sizes.n, sizes.m}, sizes.n, bias, place);
+    dc::finish<Shape, WIDTH_Y, ACTIVATION>(sums, dc::Rows<R>{y, sizes.n, sizes.m}, sizes.n, bias, place);
 }

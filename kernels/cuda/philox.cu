@@ -1,25 +1,50 @@
-// Random numbers and dropout. Built with -DT=float or -DT=double.
+// Random numbers and dropout. Built with -DT=<type of the numbers>.
 //
-// A block of four words makes 16 bytes of numbers, which one thread writes at once.
+// Four words, the block of one counter, make four numbers, or two of float64. A thread makes the numbers of 16 bytes, or
+// of one block.
 #include "philox.cuh"
 #include "vector.cuh"
 
-constexpr int per_block = dc::pack<T>;  // numbers from four words: a float takes one, a double two
+using Wide = dc::accumulator<T>;
 
-// A whole number below 2^24 or 2^53, as many bits as T holds.
-__device__ __forceinline__ float top_bits(const dc::Words& words, int k, float) { return float(words.word[k] >> 8); }
-__device__ __forceinline__ double top_bits(const dc::Words& words, int k, double) {
+constexpr int width = dc::pack<T>;
+constexpr int per_block = sizeof(T) == 8 ? 2 : 4;  // numbers from four words
+constexpr int blocks = width / per_block;          // of a thread, at a time
+
+// The words of the numbers `first` to first + width - 1.
+struct PackWords {
+    uint32_t word[4 * blocks];
+
+    __device__ __forceinline__ PackWords(uint64_t offset, int64_t first, uint32_t key_0, uint32_t key_1) {
+#pragma unroll
+        for (int b = 0; b < blocks; ++b) {
+            const dc::Words words = dc::philox(offset + first / per_block + b, key_0, key_1);
+#pragma unroll
+            for (int k = 0; k < 4; ++k) word[4 * b + k] = words.word[k];
+        }
+    }
+};
+
+// As many bits of a word, or of two, as a T holds, divided by 2 to their number: in [0, 1) without rounding.
+template <int bits>
+__device__ __forceinline__ float top_bits(const PackWords& words, int k) {
+    return float(words.word[k] >> (32 - bits)) / float(1u << bits);
+}
+__device__ __forceinline__ float unit(const PackWords& words, int k, float) { return top_bits<24>(words, k); }
+__device__ __forceinline__ float unit(const PackWords& words, int k, __half) { return top_bits<11>(words, k); }
+__device__ __forceinline__ float unit(const PackWords& words, int k, __nv_bfloat16) { return top_bits<8>(words, k); }
+__device__ __forceinline__ double bits_53(const PackWords& words, int k) {
     return double(words.word[2 * k] >> 5) * 67108864.0 + double(words.word[2 * k + 1] >> 6);
 }
-__device__ __forceinline__ float unit(float) { return 5.9604644775390625e-8f; }         // 2^-24
-__device__ __forceinline__ double unit(double) { return 1.1102230246251565404e-16; }  // 2^-53
+constexpr double unit_53 = 1.1102230246251565404e-16;  // 2^-53
+__device__ __forceinline__ double unit(const PackWords& words, int k, double) { return bits_53(words, k) * unit_53; }
 
 // A number in (0, 1], with the whole of a word for a float.
-__device__ __forceinline__ float above_zero(const dc::Words& words, int k, float) {
+__device__ __forceinline__ float above_zero(const PackWords& words, int k, float) {
     return (float(words.word[k]) + 0.5f) * 2.3283064365386962891e-10f;  // 2^-32
 }
-__device__ __forceinline__ double above_zero(const dc::Words& words, int k, double) {
-    return (top_bits(words, k, 0.0) + 0.5) * unit(0.0);
+__device__ __forceinline__ double above_zero(const PackWords& words, int k, double) {
+    return (bits_53(words, k) + 0.5) * unit_53;
 }
 
 __device__ __forceinline__ void sine_and_cosine_of_pi(float x, float* sine, float* cosine) {
@@ -45,10 +70,10 @@ random_bits(unsigned* __restrict__ bits, unsigned key_0, unsigned key_1, unsigne
 extern "C" __global__ void __launch_bounds__(256)
 random_uniform(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long long offset, long long size) {
     dc::for_each_pack<T>(dc::grid_start(), dc::grid_stride(), size, true, [&](const dc::Pack& at) {
-        const dc::Words words = dc::philox(offset + at.first / per_block, key_0, key_1);
-        __align__(16) T values[per_block];
+        const PackWords words(offset, at.first, key_0, key_1);
+        Wide values[width];
 #pragma unroll
-        for (int k = 0; k < per_block; ++k) values[k] = top_bits(words, k, T(0)) * unit(T(0));
+        for (int k = 0; k < width; ++k) values[k] = unit(words, k, T());
         dc::store(y, at, values);
     });
 }
@@ -58,14 +83,14 @@ random_uniform(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long 
 extern "C" __global__ void __launch_bounds__(256)
 random_normal(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long long offset, long long size) {
     dc::for_each_pack<T>(dc::grid_start(), dc::grid_stride(), size, true, [&](const dc::Pack& at) {
-        const dc::Words words = dc::philox(offset + at.first / per_block, key_0, key_1);
-        __align__(16) T values[per_block];
+        const PackWords words(offset, at.first, key_0, key_1);
+        Wide values[width];
 #pragma unroll
-        for (int k = 0; k < per_block; k += 2) {
+        for (int k = 0; k < width; k += 2) {
             // sincospi needs no reduction by a rounded pi, which would cost accuracy and local memory.
-            const T radius = sqrt(T(-2) * log(above_zero(words, k, T(0))));
-            T sine, cosine;
-            sine_and_cosine_of_pi(T(2) * above_zero(words, k + 1, T(0)), &sine, &cosine);
+            const Wide radius = sqrt(Wide(-2) * log(above_zero(words, k, Wide(0))));
+            Wide sine, cosine;
+            sine_and_cosine_of_pi(Wide(2) * above_zero(words, k + 1, Wide(0)), &sine, &cosine);
             values[k] = radius * cosine;
             values[k + 1] = radius * sine;
         }
@@ -76,23 +101,28 @@ random_normal(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long l
 // y[i] = x[i] * scale where word i of the stream is at least `threshold`, else 0.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-dropout(const T* __restrict__ x, T* __restrict__ y, unsigned threshold, T scale, unsigned key_0, unsigned key_1,
+dropout(const T* __restrict__ x, T* __restrict__ y, unsigned threshold, Wide scale, unsigned key_0, unsigned key_1,
         unsigned long long offset, long long size) {
-    constexpr int packs = 4 / per_block;  // 16 bytes each, for the elements of one block of words
+    constexpr int group = width < 4 ? 4 : width;  // elements of a thread: a word each, whatever their type
     const bool aligned = dc::is_aligned(x) && dc::is_aligned(y);
-    for (int64_t block = dc::grid_start(); 4 * block < size; block += dc::grid_stride()) {
-        const dc::Words words = dc::philox(offset + block, key_0, key_1);
+    for (int64_t begin = group * dc::grid_start(); begin < size; begin += group * dc::grid_stride()) {
+        uint32_t word[group];
 #pragma unroll
-        for (int p = 0; p < packs; ++p) {
-            const int64_t first = 4 * block + p * per_block;
+        for (int block = 0; block < group / 4; ++block) {
+            const dc::Words words = dc::philox(offset + begin / 4 + block, key_0, key_1);
+#pragma unroll
+            for (int k = 0; k < 4; ++k) word[4 * block + k] = words.word[k];
+        }
+#pragma unroll
+        for (int p = 0; p < group / width; ++p) {
+            const int64_t first = begin + p * width;
             if (first >= size) break;
-            const int count = size - first < per_block ? int(size - first) : per_block;
-            const dc::Pack at = {first, count, aligned && count == per_block};
-            __align__(16) T values[per_block];
+            const int count = size - first < width ? int(size - first) : width;
+            const dc::Pack at = {first, count, aligned && count == width};
+            Wide values[width];
             dc::load(x, at, values);
 #pragma unroll
-            for (int k = 0; k < per_block; ++k)
-                values[k] = words.word[p * per_block + k] >= threshold ? values[k] * scale : T(0);
+            for (int k = 0; k < width; ++k) values[k] = word[p * width + k] >= threshold ? values[k] * scale : Wide(0);
             dc::store(y, at, values);
         }
     }

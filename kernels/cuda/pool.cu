@@ -7,6 +7,8 @@
 #include "divisor.cuh"
 #include "vector.cuh"
 
+using Wide = dc::accumulator<T>;
+
 // As deepcore.backend.cuda.pool.SIZES. Window p covers rows p * stride - before up to + window.
 struct Axis {
     int size, outputs, window, stride, before;
@@ -59,7 +61,7 @@ __device__ __forceinline__ int64_t at_output(const PoolSizes& sizes, int image, 
 }
 
 // Whether a value takes the place of the largest so far: it is larger, or the first NaN.
-__device__ __forceinline__ bool beats(T value, T best) { return !(value <= best) && best == best; }
+__device__ __forceinline__ bool beats(Wide value, Wide best) { return !(value <= best) && best == best; }
 
 // The maximum of each window and its first position in it, row * window width + column. Padding is never chosen.
 // registers: 64
@@ -71,7 +73,7 @@ max_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ a
     const int first_i = sizes.rows.first_tap(work.row), end_i = sizes.rows.end_tap(work.row);
     const int first_j = sizes.columns.first_tap(work.column), end_j = sizes.columns.end_tap(work.column);
     for (int image = blockIdx.y; image < sizes.batch; image += gridDim.y) {
-        T best[WIDTH];
+        Wide best[WIDTH];
         PLACE place[WIDTH];
         const T* corner = x + at_input(sizes, image, first_row + first_i, first_column + first_j) + work.channel;
         dc::load<WIDTH>(best, corner);
@@ -79,7 +81,7 @@ max_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ a
         for (int i = first_i; i < end_i; ++i) {
             const T* from = x + at_input(sizes, image, first_row + i, first_column + first_j) + work.channel;
             for (int j = first_j; j < end_j; ++j, from += sizes.channels) {
-                T value[WIDTH];
+                Wide value[WIDTH];
                 dc::load<WIDTH>(value, from);
 #pragma unroll
                 for (int l = 0; l < WIDTH; ++l) {
@@ -104,18 +106,18 @@ max_pool_dgrad(const T* __restrict__ dy, const PLACE* __restrict__ argmax, T* __
     const int first_p = sizes.rows.first_output(work.row), last_p = sizes.rows.last_output(work.row);
     const int first_q = sizes.columns.first_output(work.column), last_q = sizes.columns.last_output(work.column);
     for (int image = blockIdx.y; image < sizes.batch; image += gridDim.y) {
-        T sum[WIDTH] = {};
+        Wide sum[WIDTH] = {};
         for (int p = first_p; p <= last_p; ++p) {
             const int row_tap = work.row - sizes.rows.first_row(p);
             for (int q = first_q; q <= last_q; ++q) {
                 const int tap = row_tap * sizes.columns.window + work.column - sizes.columns.first_row(q);
                 const int64_t from = at_output(sizes, image, p, q) + work.channel;
                 PLACE place[WIDTH];
-                T gradient[WIDTH];
+                Wide gradient[WIDTH];
                 dc::load<WIDTH>(place, argmax + from);
                 dc::load<WIDTH>(gradient, dy + from);
 #pragma unroll
-                for (int l = 0; l < WIDTH; ++l) sum[l] += place[l] == tap ? gradient[l] : T(0);
+                for (int l = 0; l < WIDTH; ++l) sum[l] += place[l] == tap ? gradient[l] : Wide(0);
             }
         }
         dc::store<WIDTH>(dx + at_input(sizes, image, work.row, work.column) + work.channel, sum);
@@ -132,12 +134,12 @@ max_pool_gather(const T* __restrict__ x, const PLACE* __restrict__ argmax, T* __
     for (int image = blockIdx.y; image < sizes.batch; image += gridDim.y) {
         const int64_t out = at_output(sizes, image, work.row, work.column) + work.channel;
         PLACE place[WIDTH];
-        T value[WIDTH];
+        Wide value[WIDTH];
         dc::load<WIDTH>(place, argmax + out);
 #pragma unroll
         for (int l = 0; l < WIDTH; ++l) {
             const int i = int(place[l]) / sizes.columns.window, j = int(place[l]) % sizes.columns.window;
-            value[l] = x[at_input(sizes, image, first_row + i, first_column + j) + work.channel + l];
+            value[l] = Wide(x[at_input(sizes, image, first_row + i, first_column + j) + work.channel + l]);
         }
         dc::store<WIDTH>(y + out, value);
     }
@@ -152,13 +154,13 @@ avg_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PoolSizes sizes) {
     const int first_row = sizes.rows.first_row(work.row), first_column = sizes.columns.first_row(work.column);
     const int first_i = sizes.rows.first_tap(work.row), end_i = sizes.rows.end_tap(work.row);
     const int first_j = sizes.columns.first_tap(work.column), end_j = sizes.columns.end_tap(work.column);
-    const T count = T((end_i - first_i) * (end_j - first_j));
+    const Wide count = Wide((end_i - first_i) * (end_j - first_j));
     for (int image = blockIdx.y; image < sizes.batch; image += gridDim.y) {
-        T sum[WIDTH] = {};
+        Wide sum[WIDTH] = {};
         for (int i = first_i; i < end_i; ++i) {
             const T* from = x + at_input(sizes, image, first_row + i, first_column + first_j) + work.channel;
             for (int j = first_j; j < end_j; ++j, from += sizes.channels) {
-                T value[WIDTH];
+                Wide value[WIDTH];
                 dc::load<WIDTH>(value, from);
 #pragma unroll
                 for (int l = 0; l < WIDTH; ++l) sum[l] += value[l];
@@ -179,12 +181,12 @@ avg_pool_dgrad(const T* __restrict__ dy, T* __restrict__ dx, PoolSizes sizes) {
     const int first_p = sizes.rows.first_output(work.row), last_p = sizes.rows.last_output(work.row);
     const int first_q = sizes.columns.first_output(work.column), last_q = sizes.columns.last_output(work.column);
     for (int image = blockIdx.y; image < sizes.batch; image += gridDim.y) {
-        T sum[WIDTH] = {};
+        Wide sum[WIDTH] = {};
         for (int p = first_p; p <= last_p; ++p) {
             const int height = sizes.rows.end_tap(p) - sizes.rows.first_tap(p);
             for (int q = first_q; q <= last_q; ++q) {
-                const T share = T(1) / T(height * (sizes.columns.end_tap(q) - sizes.columns.first_tap(q)));
-                T gradient[WIDTH];
+                const Wide share = Wide(1) / Wide(height * (sizes.columns.end_tap(q) - sizes.columns.first_tap(q)));
+                Wide gradient[WIDTH];
                 dc::load<WIDTH>(gradient, dy + at_output(sizes, image, p, q) + work.channel);
 #pragma unroll
                 for (int l = 0; l < WIDTH; ++l) sum[l] += gradient[l] * share;
@@ -212,12 +214,12 @@ struct GlobalWork {
 // registers: 64
 extern "C" __global__ void __launch_bounds__(256, 4)
 avg_pool_global(const T* __restrict__ x, T* __restrict__ y, int pixels, int channels) {
-    DC_SHARED(T, found, [warps][WIDTH][dc::warp_size]);
+    DC_SHARED(Wide, found, [warps][WIDTH][dc::warp_size]);
     const GlobalWork work(channels);
     const bool idle = work.channel >= channels;
-    T sum[WIDTH] = {};
+    Wide sum[WIDTH] = {};
     for (int pixel = dc::warp(); pixel < pixels && !idle; pixel += warps) {
-        T value[WIDTH];
+        Wide value[WIDTH];
         dc::load<WIDTH>(value, x + (int64_t(work.image) * pixels + pixel) * channels + work.channel);
 #pragma unroll
         for (int l = 0; l < WIDTH; ++l) sum[l] += value[l];
@@ -229,7 +231,7 @@ avg_pool_global(const T* __restrict__ x, T* __restrict__ y, int pixels, int chan
 #pragma unroll
     for (int l = 0; l < WIDTH; ++l) {
         for (int other = 1; other < warps; ++other) sum[l] += found[other][l][dc::lane()];
-        sum[l] /= T(pixels);
+        sum[l] /= Wide(pixels);
     }
     dc::store<WIDTH>(y + int64_t(work.image) * channels + work.channel, sum);
 }
@@ -237,16 +239,16 @@ avg_pool_global(const T* __restrict__ x, T* __restrict__ y, int pixels, int chan
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256, 4)
 max_pool_global(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ argmax, int pixels, int channels) {
-    DC_SHARED(T, found, [warps][WIDTH][dc::warp_size]);
+    DC_SHARED(Wide, found, [warps][WIDTH][dc::warp_size]);
     DC_SHARED(int, places, [warps][WIDTH][dc::warp_size]);
     const GlobalWork work(channels);
     const bool idle = work.channel >= channels;
     // Every warp begins with the first pixel, so that one which has none of its own cannot win.
-    T best[WIDTH] = {};
+    Wide best[WIDTH] = {};
     int place[WIDTH] = {};
     if (!idle) dc::load<WIDTH>(best, x + int64_t(work.image) * pixels * channels + work.channel);
     for (int pixel = dc::warp(); pixel < pixels && !idle; pixel += warps) {
-        T value[WIDTH];
+        Wide value[WIDTH];
         dc::load<WIDTH>(value, x + (int64_t(work.image) * pixels + pixel) * channels + work.channel);
 #pragma unroll
         for (int l = 0; l < WIDTH; ++l) {
@@ -266,7 +268,7 @@ max_pool_global(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ 
 #pragma unroll
     for (int l = 0; l < WIDTH; ++l) {
         for (int other = 1; other < warps; ++other) {
-            const T value = found[other][l][dc::lane()];
+            const Wide value = found[other][l][dc::lane()];
             const int where = places[other][l][dc::lane()];
             // The warps' pixels are interleaved: among equals, and among NaNs, the earlier pixel is the first.
             const bool equal = value == best[l] || (value != value && best[l] != best[l]);

@@ -1,5 +1,5 @@
-// Sums, maxima and minima over one axis. Built with -DT=<type of the elements>, -DR=<type of the result, in which it is
-// accumulated too> and -DOP=Sum, Max or Min (of common.cuh); the kernel for rows also with -DROW_THREADS.
+// Sums, maxima and minima over one axis. Built with -DT=<type of the elements>, -DR=<type of the result, whose accumulator
+// is what is summed in> and -DOP=Sum, Max or Min (of common.cuh); the kernel for rows also with -DROW_THREADS.
 //
 // Both kernels cut what they reduce into chunks and write one result a chunk; where there are several, a second launch
 // reduces these. That is what keeps a float32 sum accurate (no thread adds more than some hundred elements one after
@@ -8,16 +8,8 @@
 #include "row.cuh"
 #include "vector.cuh"
 
-// What is accumulated: R, but for bytes, which a shuffle does not move.
-template <class Result>
-struct Accumulator {
-    typedef Result Type;
-};
-template <>
-struct Accumulator<unsigned char> {
-    typedef int Type;
-};
-typedef Accumulator<R>::Type Total;
+// What is accumulated.
+using Total = dc::accumulator<R>;
 
 // Where a reduction begins: at zero, or, for a maximum or minimum, at any element of what is reduced.
 __device__ __forceinline__ Total start(dc::Sum, Total) { return static_cast<Total>(0); }
@@ -31,7 +23,7 @@ __device__ __forceinline__ Total start(Reduce, Total element) {
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
 reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long long columns, long long chunk_columns,
-            unsigned int chunks, R divisor) {
+            unsigned int chunks, Total divisor) {
     constexpr int width = dc::pack<T>;
     const dc::OP reduce;
     const bool aligned = columns % width == 0 && chunk_columns % width == 0 && dc::is_aligned(x);
@@ -49,10 +41,10 @@ reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long lon
         const int lane = dc::RowGroup::lane(), threads = dc::RowGroup::threads;
         if (aligned) {
             dc::for_each_pack<T>(lane, threads, count, true, [&](const dc::Pack& at) {
-                __align__(16) T values[width];
+                Total values[width];
                 dc::load(elements, at, values);
 #pragma unroll
-                for (int k = 0; k < width; ++k) totals[k] = reduce(totals[k], static_cast<Total>(values[k]));
+                for (int k = 0; k < width; ++k) totals[k] = reduce(totals[k], values[k]);
             });
         } else {
             for (int64_t i = lane; i < count; i += threads) totals[0] = reduce(totals[0], static_cast<Total>(elements[i]));
@@ -61,7 +53,7 @@ reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long lon
 #pragma unroll
         for (int k = 1; k < width; ++k) total = reduce(total, totals[k]);
         total = dc::RowGroup::reduce(total, reduce, begin);
-        if (!idle && lane == 0) y[task] = static_cast<R>(total / static_cast<Total>(divisor));
+        if (!idle && lane == 0) y[task] = static_cast<R>(total / divisor);
     });
 }
 
@@ -70,7 +62,7 @@ reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long lon
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
 reduce_columns(const T* __restrict__ x, R* __restrict__ y, long long outer, long long rows, long long columns,
-               long long chunk_rows, R divisor) {
+               long long chunk_rows, Total divisor) {
     const dc::OP reduce;
     dc::for_each_column_task(outer, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         // A thread without a row of its own (first_row >= last_row) must begin at a row that there is.
@@ -80,6 +72,6 @@ reduce_columns(const T* __restrict__ x, R* __restrict__ y, long long outer, long
         for (int64_t row = task.first_row; row < task.last_row; row += blockDim.y)
             total = reduce(total, static_cast<Total>(x[row * columns + task.clamped]));
         total = dc::reduce_strips(total, reduce);
-        if (task.writes()) y[task.place(columns)] = static_cast<R>(total / static_cast<Total>(divisor));
+        if (task.writes()) y[task.place(columns)] = static_cast<R>(total / divisor);
     });
 }

@@ -1,25 +1,28 @@
-// Softmax and its logarithm over rows, and the cross-entropy of logits. Built with -DT=float or -DT=double and with
+// Softmax and its logarithm over rows, and the cross-entropy of logits. Built with -DT=<type of the elements> and with
 // -DROW_THREADS; the kernels of classes also with -DCLASS=<type of an integer target>.
 //
 // A row is swept several times: for its maximum, for its sum, and to write. Only the first sweep comes from memory; the
 // others find the row in a cache. That is simpler than a maximum and a sum in one sweep, and takes infinities as they are.
 #include "row.cuh"
 
+using Wide = dc::accumulator<T>;
+
 #ifndef CLASS
 #define CLASS int
 #endif
 
-__device__ __forceinline__ T row_max(const T* x, int64_t columns) {
-    T largest = x[0];
-    for (int64_t i = dc::RowGroup::lane(); i < columns; i += dc::RowGroup::threads) largest = dc::Max()(largest, x[i]);
+__device__ __forceinline__ Wide row_max(const T* x, int64_t columns) {
+    Wide largest = Wide(x[0]);
+    for (int64_t i = dc::RowGroup::lane(); i < columns; i += dc::RowGroup::threads)
+        largest = dc::Max()(largest, Wide(x[i]));
     return dc::RowGroup::max(largest);
 }
 
-__device__ __forceinline__ T row_sum_exp(const T* x, int64_t columns, T shift) {
-    T total = T(0);
+__device__ __forceinline__ Wide row_sum_exp(const T* x, int64_t columns, Wide shift) {
+    Wide total = Wide(0);
     // Unrolled further, the exponentials of doubles would spill registers.
 #pragma unroll 2
-    for (int64_t i = dc::RowGroup::lane(); i < columns; i += dc::RowGroup::threads) total += exp(x[i] - shift);
+    for (int64_t i = dc::RowGroup::lane(); i < columns; i += dc::RowGroup::threads) total += exp(Wide(x[i]) - shift);
     return dc::RowGroup::sum(total);
 }
 
@@ -29,9 +32,9 @@ extern "C" __global__ void __launch_bounds__(256)
 softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T* logits = x + row * columns;
-        const T shift = row_max(logits, count), total = row_sum_exp(logits, count, shift);
+        const Wide shift = row_max(logits, count), total = row_sum_exp(logits, count, shift);
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            y[row * columns + i] = exp(logits[i] - shift) / total;
+            y[row * columns + i] = T(exp(Wide(logits[i]) - shift) / total);
     });
 }
 
@@ -41,9 +44,9 @@ extern "C" __global__ void __launch_bounds__(256)
 log_softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T* logits = x + row * columns;
-        const T shift = row_max(logits, count), total = log(row_sum_exp(logits, count, shift));
+        const Wide shift = row_max(logits, count), total = log(row_sum_exp(logits, count, shift));
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            y[row * columns + i] = logits[i] - shift - total;
+            y[row * columns + i] = T(Wide(logits[i]) - shift - total);
     });
 }
 
@@ -54,12 +57,12 @@ softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__
               long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const int64_t first = row * columns;
-        T total = T(0);
+        Wide total = Wide(0);
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            total += dy[first + i] * y[first + i];
+            total += Wide(dy[first + i]) * Wide(y[first + i]);
         total = dc::RowGroup::sum(total);
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            dx[first + i] = y[first + i] * (dy[first + i] - total);
+            dx[first + i] = T(Wide(y[first + i]) * (Wide(dy[first + i]) - total));
     });
 }
 
@@ -70,11 +73,11 @@ log_softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restri
                   long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const int64_t first = row * columns;
-        T total = T(0);
-        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) total += dy[first + i];
+        Wide total = Wide(0);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) total += Wide(dy[first + i]);
         total = dc::RowGroup::sum(total);
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            dx[first + i] = dy[first + i] - exp(y[first + i]) * total;
+            dx[first + i] = T(Wide(dy[first + i]) - exp(Wide(y[first + i])) * total);
     });
 }
 
@@ -84,39 +87,39 @@ __device__ __forceinline__ bool exists(CLASS target, int64_t columns) {
     return int64_t(target) >= 0 && int64_t(target) < columns;
 }
 
-__device__ __forceinline__ T not_a_number() { return T(0) / T(0); }
+__device__ __forceinline__ Wide not_a_number() { return Wide(0) / Wide(0); }
 
 // loss = log(sum(exp(x - max))) - (x[target] - max), probabilities = softmax(x); x, probabilities [rows, columns],
 // targets, loss [rows].
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-cross_entropy_of_classes_fprop(const T* __restrict__ x, const CLASS* __restrict__ targets, T* __restrict__ loss,
+cross_entropy_of_classes_fprop(const T* __restrict__ x, const CLASS* __restrict__ targets, Wide* __restrict__ loss,
                                T* __restrict__ probabilities, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T* logits = x + row * columns;
-        const T shift = row_max(logits, count), total = row_sum_exp(logits, count, shift);
+        const Wide shift = row_max(logits, count), total = row_sum_exp(logits, count, shift);
         const CLASS target = targets[row];
         const bool valid = exists(target, columns);
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            probabilities[row * columns + i] = exp(logits[i] - shift) / total;
+            probabilities[row * columns + i] = T(exp(Wide(logits[i]) - shift) / total);
         if (count && dc::RowGroup::lane() == 0)
-            loss[row] = valid ? log(total) - (logits[target] - shift) : not_a_number();
+            loss[row] = valid ? log(total) - (Wide(logits[target]) - shift) : not_a_number();
     });
 }
 
 // The same for weights of the classes: loss = sum(weights * (log(sum(exp(x - max))) - (x - max))).
 // registers: 48
 extern "C" __global__ void __launch_bounds__(256)
-cross_entropy_of_weights_fprop(const T* __restrict__ x, const T* __restrict__ weights, T* __restrict__ loss,
+cross_entropy_of_weights_fprop(const T* __restrict__ x, const T* __restrict__ weights, Wide* __restrict__ loss,
                                T* __restrict__ probabilities, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T* logits = x + row * columns;
-        const T shift = row_max(logits, count), total = row_sum_exp(logits, count, shift), log_total = log(total);
-        T weighted = T(0);
+        const Wide shift = row_max(logits, count), total = row_sum_exp(logits, count, shift), log_total = log(total);
+        Wide weighted = Wide(0);
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) {
-            const T shifted = logits[i] - shift;
-            probabilities[row * columns + i] = exp(shifted) / total;
-            weighted += weights[row * columns + i] * (log_total - shifted);
+            const Wide shifted = Wide(logits[i]) - shift;
+            probabilities[row * columns + i] = T(exp(shifted) / total);
+            weighted += Wide(weights[row * columns + i]) * (log_total - shifted);
         }
         weighted = dc::RowGroup::sum(weighted);
         if (count && dc::RowGroup::lane() == 0) loss[row] = weighted;
@@ -126,29 +129,30 @@ cross_entropy_of_weights_fprop(const T* __restrict__ x, const T* __restrict__ we
 // dlogits = dloss * (probabilities - one_hot(target)).
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-cross_entropy_of_classes_dgrad(const T* __restrict__ dloss, const T* __restrict__ probabilities,
+cross_entropy_of_classes_dgrad(const Wide* __restrict__ dloss, const T* __restrict__ probabilities,
                                const CLASS* __restrict__ targets, T* __restrict__ dlogits, long long rows,
                                long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const CLASS target = targets[row];
-        const T factor = exists(target, columns) ? dloss[row] : not_a_number();
+        const Wide factor = exists(target, columns) ? dloss[row] : not_a_number();
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            dlogits[row * columns + i] = factor * (probabilities[row * columns + i] - (i == int64_t(target) ? T(1) : T(0)));
+            dlogits[row * columns + i] =
+                T(factor * (Wide(probabilities[row * columns + i]) - (i == int64_t(target) ? Wide(1) : Wide(0))));
     });
 }
 
 // dlogits = dloss * (probabilities * sum(weights) - weights).
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-cross_entropy_of_weights_dgrad(const T* __restrict__ dloss, const T* __restrict__ probabilities,
+cross_entropy_of_weights_dgrad(const Wide* __restrict__ dloss, const T* __restrict__ probabilities,
                                const T* __restrict__ weights, T* __restrict__ dlogits, long long rows,
                                long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const int64_t first = row * columns;
-        T total = T(0);
-        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) total += weights[first + i];
+        Wide total = Wide(0);
+        for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) total += Wide(weights[first + i]);
         total = dc::RowGroup::sum(total);
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            dlogits[first + i] = dloss[row] * (probabilities[first + i] * total - weights[first + i]);
+            dlogits[first + i] = T(dloss[row] * (Wide(probabilities[first + i]) * total - Wide(weights[first + i])));
     });
 }

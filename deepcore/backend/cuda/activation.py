@@ -18,6 +18,7 @@ from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.cuda.plan import ColumnPlan
 from deepcore.backend.cuda.reduction import sum_columns
 from deepcore.backend.dispatch import choose, implementation
+from deepcore.backend.dtype import accumulator
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.errors import unknown_name
 
@@ -96,9 +97,7 @@ def _bias_activation_dgrad(dy: Any, y: Any, activation: int) -> tuple[Any, Any]:
     if ACTIVATIONS[activation] == "linear":
         return dy, sum_columns(dy, 1, rows, columns).reshape(columns)
     plan = ColumnPlan.of(rows, columns)
-    dz, dbias = empty(y.shape, y.dtype, y), empty((plan.chunks, columns), y.dtype, y)
+    dz, sums = empty(y.shape, y.dtype, y), empty((plan.chunks, columns), accumulator(y.dtype), y)
     code = kernel("activation", "bias_activation_dgrad", T=c_type(y.dtype))
-    code.launch(plan.grid, plan.block, dy, y, dz, dbias, activation, rows, columns, plan.chunk_rows)
-    if plan.chunks > 1:
-        dbias = sum_columns(dbias, 1, plan.chunks, columns)
-    return dz, dbias.reshape(columns)
+    code.launch(plan.grid, plan.block, dy, y, dz, sums, activation, rows, columns, plan.chunk_rows)
+    return dz, sum_columns(sums, 1, plan.chunks, columns, y.dtype).reshape(columns)

@@ -12,19 +12,30 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.cuda.array import c_type, contiguous, empty
-from deepcore.backend.cuda.cost import BYTES, FLOPS, LAUNCH, THREADS, gpu_or_emulator, item_bytes, supports_floating
+from deepcore.backend.cuda.cost import (
+    BYTES,
+    FLOPS,
+    LAUNCH,
+    THREADS,
+    gpu_or_emulator,
+    item_bytes,
+    supports_floating,
+    wide_bytes,
+)
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.cuda.tile import (
     DIVISOR,
     MOST_PARTS,
     MULTIPROCESSORS,
     Plan,
+    chunk,
     divisor,
     partial,
     plan,
     position,
     structure,
     sum_parts,
+    types,
     widest,
 )
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
@@ -165,18 +176,20 @@ def _implicit_cost(plan_of: Any) -> Any:
     return cost
 
 
-def _implicit(name: str, like: Any, how: Plan, activation: int, width_a: int, width_b: int, width_y: int) -> Any:
+def _implicit(
+    name: str, like: Any, out: Any, how: Plan, activation: int, width_a: int, width_b: int, columns: int
+) -> Any:
     return kernel(
         "conv",
         name,
-        T=c_type(like.dtype),
+        **types(like, out),
         ACTIVATION=activation,
         **how.tile.defines,
         # Finding pixels takes registers: two blocks of the largest tile would not fit a multiprocessor without spills.
         MIN_BLOCKS=1,
         WIDTH_A=width_a,
         WIDTH_B=width_b,
-        WIDTH_Y=width_y,
+        WIDTH_Y=widest(out.dtype, (columns,), out, most=chunk(out.dtype)),
     )
 
 
@@ -194,7 +207,7 @@ def _fprop(x: Any, w: Any, geometry: Conv2DGeometry, bias: Any, activation: str)
     how = _fprop_plan(g, x.dtype.name)
     channels, filters = g.in_channels // g.groups, g.out_channels // g.groups
     width_a, width_b = widest(x.dtype, (channels,), x), widest(x.dtype, (filters,), w)
-    code = _implicit("conv2d_fprop", x, how, position(activation), width_a, width_b, widest(x.dtype, (filters,), y))
+    code = _implicit("conv2d_fprop", x, y, how, position(activation), width_a, width_b, filters)
     grid = g.groups * how.tile.count(_output_pixels(g), filters)
     code.launch(grid, how.tile.threads, x, w, bias, y, sizes_of(g))
     return y
@@ -214,7 +227,7 @@ def _dgrad(dy: Any, w: Any, geometry: Conv2DGeometry) -> Any:
     how = _dgrad_plan(g, dy.dtype.name)
     channels, filters = g.in_channels // g.groups, g.out_channels // g.groups
     width_a, width_b = widest(dy.dtype, (filters,), dy), widest(dy.dtype, (filters,), w)
-    code = _implicit("conv2d_dgrad", dy, how, 0, width_a, width_b, widest(dy.dtype, (channels,), dx))
+    code = _implicit("conv2d_dgrad", dy, dx, how, 0, width_a, width_b, channels)
     pixels = g.batch * -(-g.height // g.strides[0]) * -(-g.width // g.strides[1])
     grid = g.groups * g.strides[0] * g.strides[1] * how.tile.count(pixels, channels)
     code.launch(grid, how.tile.threads, dy, w, dx, sizes_of(g))
@@ -236,7 +249,7 @@ def _wgrad(x: Any, dy: Any, geometry: Conv2DGeometry) -> Any:
     channels, filters = g.in_channels // g.groups, g.out_channels // g.groups
     out = dw if how.parts == 1 else partial(how.parts, g.w_shape, dw)
     width_a, width_b = widest(x.dtype, (channels,), x), widest(x.dtype, (filters,), dy)
-    code = _implicit("conv2d_wgrad", x, how, 0, width_a, width_b, widest(x.dtype, (filters,), out))
+    code = _implicit("conv2d_wgrad", x, out, how, 0, width_a, width_b, filters)
     grid = g.groups * how.tile.count(g.kernel_height * g.kernel_width * channels, filters), how.parts
     code.launch(grid, how.tile.threads, x, dy, out, sizes_of(g))
     if how.parts > 1:
@@ -255,7 +268,7 @@ def _direct_patch(g: Conv2DGeometry) -> int:
 
 def _direct_rows_at_once(g: Conv2DGeometry, dtype: str) -> int:
     """Rows of filters that fit beside the patch."""
-    left = DIRECT_SHARED // item_bytes(dtype) - _direct_patch(g)
+    left = DIRECT_SHARED // wide_bytes(dtype) - _direct_patch(g)
     return min(g.kernel_height, left // (g.kernel_width * g.in_channels * DIRECT_FILTERS))
 
 
@@ -284,7 +297,7 @@ def _direct_cost(call: Call) -> float:
     waves = math.ceil(g.batch * _direct_tiles(g) / MULTIPROCESSORS)
     taps = g.kernel_height * g.kernel_width * g.in_channels
     # Four pixels and two wide reads of filters for 32 multiplications: just what shared memory delivers.
-    rate = FLOPS / MULTIPROCESSORS * 4 / item_bytes(call.dtype)
+    rate = FLOPS / MULTIPROCESSORS * 4 / wide_bytes(call.dtype)
     computing = waves * 2 * DIRECT_ROWS * DIRECT_COLUMNS * DIRECT_FILTERS * taps / rate
     return LAUNCH + max(computing, _traffic(call))
 
@@ -309,10 +322,10 @@ def _fprop_direct(x: Any, w: Any, geometry: Conv2DGeometry, bias: Any, activatio
         CHANNELS=g.in_channels,
         ACTIVATION=position(activation),
         WIDTH_Y=widest(x.dtype, (g.out_channels,), y),
-        MIN_BLOCKS=4 if x.dtype.itemsize == 4 else 2,
+        MIN_BLOCKS=2 if x.dtype.itemsize == 8 else 4,
     )
     grid = _direct_tiles(g), min(g.batch, MOST_ROWS_OF_BLOCKS)
-    code.launch(grid, DIRECT_THREADS, x, w, bias, y, sizes_of(g), rows, shared=elements * x.dtype.itemsize)
+    code.launch(grid, DIRECT_THREADS, x, w, bias, y, sizes_of(g), rows, shared=elements * wide_bytes(x.dtype.name))
     return y
 
 
@@ -331,8 +344,8 @@ def _depthwise_cost(call: Call) -> float:
     return 2 * LAUNCH + max(1.0, call.geometry.kernel_height / 4) * _traffic(call)
 
 
-def _depthwise(name: str, like: Any, width: int, activation: int = 0, taps: int = 1) -> Any:
-    return kernel("depthwise", name, T=c_type(like.dtype), ACTIVATION=activation, WIDTH=width, TAPS=taps)
+def _depthwise(name: str, like: Any, out: Any, width: int, activation: int = 0, taps: int = 1) -> Any:
+    return kernel("depthwise", name, **types(like, out), ACTIVATION=activation, WIDTH=width, TAPS=taps)
 
 
 def _depthwise_grid(g: Conv2DGeometry, rows: int, columns: int, channels: int, width: int) -> tuple[int, int]:
@@ -341,7 +354,8 @@ def _depthwise_grid(g: Conv2DGeometry, rows: int, columns: int, channels: int, w
 
 
 def _depthwise_width(g: Conv2DGeometry, dtype: Any, *arrays: Any) -> int:
-    return widest(dtype, (g.in_channels,), *arrays) if g.in_channels == g.out_channels else 1
+    # Sums of more than four channels would take more registers than the occupancy asked for leaves.
+    return widest(dtype, (g.in_channels,), *arrays, most=4) if g.in_channels == g.out_channels else 1
 
 
 @implementation(
@@ -356,7 +370,7 @@ def _fprop_depthwise(x: Any, w: Any, geometry: Conv2DGeometry, bias: Any, activa
     g = geometry
     y = empty(g.y_shape, x.dtype, x)
     width = _depthwise_width(g, x.dtype, x, w, y)
-    code = _depthwise("depthwise_fprop", x, width, position(activation))
+    code = _depthwise("depthwise_fprop", x, y, width, position(activation))
     grid = _depthwise_grid(g, g.out_height, g.out_width, g.out_channels, width)
     code.launch(grid, THREADS, x, w, bias, y, sizes_of(g))
     return y
@@ -374,7 +388,7 @@ def _dgrad_depthwise(dy: Any, w: Any, geometry: Conv2DGeometry) -> Any:
     g = geometry
     dx = empty(g.x_shape, dy.dtype, dy)
     width = _depthwise_width(g, dy.dtype, dy, w, dx)
-    code = _depthwise("depthwise_dgrad", dy, width)
+    code = _depthwise("depthwise_dgrad", dy, dx, width)
     grid = _depthwise_grid(g, g.height, g.width, g.in_channels, width)
     code.launch(grid, THREADS, dy, w, dx, sizes_of(g))
     return dx
@@ -396,7 +410,7 @@ def _wgrad_depthwise(x: Any, dy: Any, geometry: Conv2DGeometry) -> Any:
     # Two blocks a multiprocessor, but no block with fewer than eight pixels a warp.
     parts = max(1, min(MOST_PARTS, 2 * MULTIPROCESSORS // (across * down), _output_pixels(g) // 64))
     out = dw if parts == 1 else partial(parts, g.w_shape, dw)
-    code = _depthwise("depthwise_wgrad", x, 1, taps=taps)
+    code = _depthwise("depthwise_wgrad", x, out, 1, taps=taps)
     code.launch((across, parts, down), THREADS, x, dy, out, sizes_of(g))
     if parts > 1:
         sum_parts(out, None, dw, g.out_channels)

@@ -34,6 +34,11 @@ def item_bytes(dtype: str) -> int:
     return {"float16": 2, "bfloat16": 2, "float64": 8}.get(dtype, 4)
 
 
+def wide_bytes(dtype: str) -> int:
+    """Bytes of one element as it is computed: 16 bits are computed in float32."""
+    return max(4, item_bytes(dtype))
+
+
 def memory_cost(passes: float, launches: int = 1) -> Callable[[Call], float]:
     """The cost of reading or writing the whole array ``passes`` times."""
 
@@ -53,7 +58,14 @@ def _size(geometry: Any) -> int:
 
 
 def supports_floating(call: Call) -> Answer:
-    """float32 and float64; the kernels keep in float64 what a float64 check needs."""
+    """The floating dtypes; what is stored in 16 bits is computed in float32."""
+    if call.dtype in ("bfloat16", "float16", "float32", "float64"):
+        return True, "float16, bfloat16, float32 or float64, any shape"
+    return False, f"built for float16, bfloat16, float32 and float64, not {call.dtype}"
+
+
+def supports_wide(call: Call) -> Answer:
+    """float32 and float64: what is updated in small steps, which 16 bits would round away."""
     if call.dtype in ("float32", "float64"):
         return True, "float32 or float64, any shape"
     return False, f"built for float32 and float64, not {call.dtype}"

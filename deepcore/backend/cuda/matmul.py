@@ -18,6 +18,7 @@ from deepcore.backend.cuda.cost import (
     grid_for,
     item_bytes,
     supports_floating,
+    wide_bytes,
 )
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.cuda.tile import (
@@ -25,11 +26,13 @@ from deepcore.backend.cuda.tile import (
     STEP_SECONDS,
     Plan,
     blocks_per_multiprocessor,
+    chunk,
     partial,
     plan,
     position,
     structure,
     sum_parts,
+    types,
     widest,
 )
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
@@ -139,7 +142,7 @@ def _rung_cost(side: int, depth: int, reads: float) -> Callable[[Call], float]:
     def cost(call: Call) -> float:
         g = call.geometry
         waves = -(-g.batch * -(-g.m // side) * -(-g.n // side) // MULTIPROCESSORS)
-        rate = FLOPS / MULTIPROCESSORS / (4 * reads * item_bytes(call.dtype) / 4)
+        rate = FLOPS / MULTIPROCESSORS / (4 * reads * wide_bytes(call.dtype) / 4)
         computing = waves * 2 * side * side * g.k / rate
         # These kernels do not fetch ahead: computing waits for fetching, step by step.
         return LAUNCH + max(computing + -(-g.k // depth) * STEP_SECONDS, _traffic(call) / BYTES)
@@ -201,13 +204,14 @@ def _launch(
     code = kernel(
         "matmul",
         "matmul_simt",
-        **_defines(y, activation),
+        **types(a, y),
+        ACTIVATION=activation,
         **how.tile.defines,
         TRANSPOSE_A=int(g.transpose_a),
         TRANSPOSE_B=int(g.transpose_b),
         WIDTH_A=width_a,
         WIDTH_B=width_b,
-        WIDTH_Y=widest(y.dtype, (g.n,), y),
+        WIDTH_Y=widest(y.dtype, (g.n,), y, most=chunk(y.dtype)),
         MIN_BLOCKS=blocks_per_multiprocessor(how.tile, width_a, width_b),
     )
     grid = g.batch * how.tile.count(g.m, g.n), how.parts

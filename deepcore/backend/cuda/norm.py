@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.backend.cuda.array import c_type, contiguous, empty
+from deepcore.backend.cuda.cast import cast
 from deepcore.backend.cuda.cost import MOST_BLOCKS, THREADS, gpu_or_emulator, grid_for, memory_cost, supports_floating
 from deepcore.backend.cuda.launcher import Kernel, kernel
 from deepcore.backend.cuda.plan import ColumnPlan, row_grid, row_threads
 from deepcore.backend.cuda.reduction import sum_columns
 from deepcore.backend.dispatch import choose, implementation
+from deepcore.backend.dtype import accumulator
 from deepcore.backend.geometry import RowsGeometry
 
 __all__ = [
@@ -26,31 +28,31 @@ __all__ = [
 def batch_norm_fprop(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:
     """(y, mean [channels], biased variance [channels]) of x [..., channels]; see the NumPy backend."""
     run = choose("batch_norm_fprop", x.dtype, RowsGeometry.of(x.shape), "cuda").function
-    return run(*_contiguous(x, gamma, beta), epsilon)
+    return run(contiguous(x), *_wide(x, gamma, beta), epsilon)
 
 
 def batch_norm_dgrad(dy: Any, x: Any, gamma: Any, mean: Any, variance: Any, epsilon: float) -> tuple[Any, Any, Any]:
     """(dx [..., channels], dgamma [channels], dbeta [channels]); see the NumPy backend."""
     run = choose("batch_norm_dgrad", x.dtype, RowsGeometry.of(x.shape), "cuda").function
-    return run(*_contiguous(dy, x, gamma, mean, variance), epsilon)
+    return run(contiguous(dy), contiguous(x), *_wide(x, gamma, mean, variance), epsilon)
 
 
 def batch_norm_inference(x: Any, gamma: Any, beta: Any, mean: Any, variance: Any, epsilon: float) -> Any:
     """``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` with given statistics; see the NumPy backend."""
     run = choose("batch_norm_inference", x.dtype, RowsGeometry.of(x.shape), "cuda").function
-    return run(*_contiguous(x, gamma, beta, mean, variance), epsilon)
+    return run(contiguous(x), *_wide(x, gamma, beta, mean, variance), epsilon)
 
 
 def layer_norm_fprop(x: Any, gamma: Any, beta: Any, epsilon: float) -> tuple[Any, Any, Any]:
     """(y [..., columns], mean [...], rstd [...]); see the NumPy backend."""
     run = choose("layer_norm_fprop", x.dtype, RowsGeometry.of(x.shape), "cuda").function
-    return run(*_contiguous(x, gamma, beta), epsilon)
+    return run(contiguous(x), *_wide(x, gamma, beta), epsilon)
 
 
 def layer_norm_dgrad(dy: Any, x: Any, gamma: Any, mean: Any, rstd: Any) -> tuple[Any, Any, Any]:
     """(dx [..., columns], dgamma [columns], dbeta [columns]); see the NumPy backend."""
     run = choose("layer_norm_dgrad", x.dtype, RowsGeometry.of(x.shape), "cuda").function
-    return run(*_contiguous(dy, x, gamma, mean, rstd))
+    return run(contiguous(dy), contiguous(x), *_wide(x, gamma, mean, rstd))
 
 
 def local_response_norm_fprop(x: Any, depth_radius: int, bias: float, alpha: float, beta: float) -> tuple[Any, Any]:
@@ -62,11 +64,13 @@ def local_response_norm_fprop(x: Any, depth_radius: int, bias: float, alpha: flo
 def local_response_norm_dgrad(dy: Any, x: Any, scale: Any, depth_radius: int, alpha: float, beta: float) -> Any:
     """The gradient at the input of ``local_response_norm_fprop``, which gave ``scale``; see the NumPy backend."""
     run = choose("local_response_norm_dgrad", x.dtype, RowsGeometry.of(x.shape), "cuda").function
-    return run(*_contiguous(dy, x, scale), depth_radius, alpha, beta)
+    return run(contiguous(dy), contiguous(x), *_wide(x, scale), depth_radius, alpha, beta)
 
 
-def _contiguous(*arrays: Any) -> tuple[Any, ...]:
-    return tuple(contiguous(array) for array in arrays)
+def _wide(x: Any, *arrays: Any) -> tuple[Any, ...]:
+    """Statistics and parameters as kernels take them, which is float32 where ``x`` has 16 bits."""
+    dtype = accumulator(x.dtype)
+    return tuple(cast(array, dtype) for array in arrays)
 
 
 def _sizes(x: Any) -> tuple[int, int]:
@@ -80,7 +84,8 @@ def _kernel(name: str, x: Any, **defines: object) -> Kernel:
 
 
 def _vector(x: Any, *shape: int) -> Any:
-    return empty(shape, x.dtype, x)
+    """Room for statistics of ``x``."""
+    return empty(shape, accumulator(x.dtype), x)
 
 
 def _summed(partial: Any, chunks: int, columns: int) -> Any:
@@ -216,7 +221,7 @@ def _radius(x: Any, depth_radius: int) -> int:
     available=gpu_or_emulator,
 )
 def _local_response_norm_fprop(x: Any, depth_radius: int, bias: float, alpha: float, beta: float) -> tuple[Any, Any]:
-    y, scale = empty(x.shape, x.dtype, x), empty(x.shape, x.dtype, x)
+    y, scale = empty(x.shape, x.dtype, x), _vector(x, *x.shape)
     code, radius = _kernel("local_response_norm_fprop", x), _radius(x, depth_radius)
     code.launch(grid_for(x.size), THREADS, x, y, scale, radius, bias, alpha, beta, _sizes(x)[1], x.size)
     return y, scale
@@ -231,7 +236,7 @@ def _local_response_norm_fprop(x: Any, depth_radius: int, bias: float, alpha: fl
     available=gpu_or_emulator,
 )
 def _local_response_norm_dgrad(dy: Any, x: Any, scale: Any, depth_radius: int, alpha: float, beta: float) -> Any:
-    ratios, dx = empty(x.shape, x.dtype, x), empty(x.shape, x.dtype, x)
+    ratios, dx = _vector(x, *x.shape), empty(x.shape, x.dtype, x)
     _kernel("local_response_norm_ratios", x).launch(grid_for(x.size), THREADS, dy, x, scale, ratios, beta, x.size)
     code, radius = _kernel("local_response_norm_dgrad", x), _radius(x, depth_radius)
     code.launch(grid_for(x.size), THREADS, dy, x, scale, ratios, dx, radius, alpha, beta, _sizes(x)[1], x.size)

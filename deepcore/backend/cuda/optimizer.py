@@ -13,7 +13,7 @@ import numpy as np
 
 from deepcore.backend.contract import adam_rate, matched_arrays
 from deepcore.backend.cuda.array import address, c_type
-from deepcore.backend.cuda.cost import THREADS, gpu_or_emulator, memory_cost, supports_floating
+from deepcore.backend.cuda.cost import THREADS, gpu_or_emulator, memory_cost, supports_wide
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.dispatch import choose, implementation
 from deepcore.backend.geometry import FlatGeometry
@@ -139,7 +139,7 @@ def _launch(name: str, groups: Groups, *scalars: float) -> None:
     "sgd_update",
     "cuda",
     device="cuda",
-    supports=supports_floating,
+    supports=supports_wide,
     cost=memory_cost(passes=3),
     available=gpu_or_emulator,
 )
@@ -151,7 +151,7 @@ def _sgd(groups: Groups, scalars: tuple[float, ...]) -> None:
     "momentum_update",
     "cuda",
     device="cuda",
-    supports=supports_floating,
+    supports=supports_wide,
     cost=memory_cost(passes=5),
     available=gpu_or_emulator,
 )
@@ -163,7 +163,7 @@ def _momentum(groups: Groups, scalars: tuple[float, ...], nesterov: bool) -> Non
     "adagrad_update",
     "cuda",
     device="cuda",
-    supports=supports_floating,
+    supports=supports_wide,
     cost=memory_cost(passes=5),
     available=gpu_or_emulator,
 )
@@ -175,7 +175,7 @@ def _adagrad(groups: Groups, scalars: tuple[float, ...]) -> None:
     "rmsprop_update",
     "cuda",
     device="cuda",
-    supports=supports_floating,
+    supports=supports_wide,
     cost=memory_cost(passes=7),
     available=gpu_or_emulator,
 )
@@ -188,7 +188,7 @@ def _rmsprop(groups: Groups, scalars: tuple[float, ...], centered: bool, has_mom
     "adam_update",
     "cuda",
     device="cuda",
-    supports=supports_floating,
+    supports=supports_wide,
     cost=memory_cost(passes=7),
     available=gpu_or_emulator,
 )

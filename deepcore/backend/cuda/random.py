@@ -22,6 +22,7 @@ from deepcore.backend.cuda.cost import (
 )
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
+from deepcore.backend.dtype import accumulator, floating
 from deepcore.backend.geometry import FlatGeometry
 
 __all__ = ["dropout", "random_bits", "random_normal", "random_uniform"]
@@ -35,15 +36,15 @@ def random_bits(size: int, seed: int, offset: int) -> Any:
 
 
 def random_uniform(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype | str) -> Any:
-    """Uniform in [0, 1); see the NumPy backend. Raises ``TypeError`` for other dtypes than float32 and float64."""
-    dtype = _checked(dtype)
+    """Uniform in [0, 1); see the NumPy backend. Raises ``TypeError`` for dtypes that are not floating."""
+    dtype = floating(dtype)
     run = choose("random_uniform", dtype, FlatGeometry(math.prod(shape)), "cuda").function
     return run(shape, seed, offset, dtype)
 
 
 def random_normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype | str) -> Any:
-    """Standard normal; see the NumPy backend. Raises ``TypeError`` for other dtypes than float32 and float64."""
-    dtype = _checked(dtype)
+    """Standard normal; see the NumPy backend. Raises ``TypeError`` for dtypes that are not floating."""
+    dtype = floating(dtype)
     run = choose("random_normal", dtype, FlatGeometry(math.prod(shape)), "cuda").function
     return run(shape, seed, offset, dtype)
 
@@ -58,13 +59,6 @@ def dropout(x: Any, rate: float, seed: int, offset: int) -> Any:
     threshold = min(round(rate * 2**32), _WORD)  # a rate within 2**-33 of one would not fit a word
     run = choose("dropout", x.dtype, FlatGeometry(x.size), "cuda").function
     return run(contiguous(x), rate, threshold, seed, offset)
-
-
-def _checked(dtype: np.dtype | str) -> np.dtype:
-    dtype = np.dtype(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"random numbers are float32 or float64; got dtype {dtype}.")
-    return dtype
 
 
 def _stream(seed: int, offset: int) -> tuple[int, int, int]:
@@ -136,6 +130,6 @@ def _normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> 
 def _dropout(x: Any, rate: float, threshold: int, seed: int, offset: int) -> Any:
     y = empty(x.shape, x.dtype, x)
     code = kernel("philox", "dropout", T=c_type(x.dtype))
-    scale = float(x.dtype.type(1 / (1 - rate)))
+    scale = float(accumulator(x.dtype).type(1 / (1 - rate)))
     code.launch(grid_for(x.size, PACKED_THREADS), THREADS, x, y, threshold, scale, *_stream(seed, offset), x.size)
     return y

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.cuda.array import c_type, contiguous, empty
-from deepcore.backend.cuda.cost import gpu_or_emulator, memory_cost
+from deepcore.backend.cuda.cost import gpu_or_emulator, memory_cost, supports_floating
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.cuda.plan import ColumnPlan, chunk_columns, row_grid, row_threads
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
+from deepcore.backend.dtype import accumulator, is_floating
 from deepcore.backend.geometry import RowsGeometry
 
 __all__ = ["reduce_max", "reduce_mean", "reduce_min", "reduce_sum"]
@@ -47,9 +48,15 @@ def reduce_min(x: Any, axes: tuple[int, ...], keepdims: bool = False) -> Any:
     return _reduce("reduce_min", x, axes, keepdims)
 
 
-def sum_columns(x: Any, outer: int, rows: int, columns: int) -> Any:
-    """The sums [outer, columns] over the rows of a contiguous ``x``, seen as [outer, rows, columns]."""
-    return _reduce_columns("Sum", x, (outer, rows, columns), x.dtype, 1)
+def sum_columns(x: Any, outer: int, rows: int, columns: int, result: Any = None) -> Any:
+    """The sums [outer, columns] over the rows of a contiguous ``x``, seen as [outer, rows, columns].
+
+    ``result`` is their dtype, that of ``x`` by default. With one row there is nothing to launch, unless to convert.
+    """
+    result = x.dtype if result is None else np.dtype(result)
+    if rows == 1 and result == x.dtype:
+        return x.reshape(outer, columns)
+    return _reduce_columns("Sum", x, (outer, rows, columns), result, 1)
 
 
 def _reduce(op: str, x: Any, axes: tuple[int, ...], keepdims: bool) -> Any:
@@ -97,12 +104,18 @@ def _reduce_runs(name: str, x: Any, axes: tuple[int, ...], result: np.dtype, div
         x = contiguous(x).view(np.uint8)
     values, runs = contiguous(x), _runs(x.shape, axes)
     for place, (outer, length, inner) in enumerate(runs):
-        divide_by = divisor if place == len(runs) - 1 else 1
+        last = place == len(runs) - 1
+        dtype, divide_by = (result, divisor) if last else (_partial(result), 1)
         if inner == 1 and length > 1:
-            values = _reduce_rows(name, values, outer, length, result, divide_by)
+            values = _reduce_rows(name, values, outer, length, dtype, divide_by)
         else:
-            values = _reduce_columns(name, values, (outer, length, inner), result, divide_by)
+            values = _reduce_columns(name, values, (outer, length, inner), dtype, divide_by)
     return values
+
+
+def _partial(result: np.dtype) -> np.dtype:
+    """The dtype of what is to be reduced further: sums are rounded to 16 bits once, at their end."""
+    return accumulator(result) if is_floating(result) else result
 
 
 def _reduce_rows(name: str, x: Any, rows: int, columns: int, result: np.dtype, divisor: int) -> Any:
@@ -110,9 +123,9 @@ def _reduce_rows(name: str, x: Any, rows: int, columns: int, result: np.dtype, d
         chunk = chunk_columns(rows, columns)
         chunks = -(-columns // chunk)
         threads = row_threads(min(chunk, columns))
-        y = empty((rows, chunks), result, x)
-        code = kernel("reduction", "reduce_rows", T=c_type(x.dtype), R=c_type(result), OP=name, ROW_THREADS=threads)
         last = chunks == 1
+        y = empty((rows, chunks), result if last else _partial(result), x)
+        code = kernel("reduction", "reduce_rows", T=c_type(x.dtype), R=c_type(y.dtype), OP=name, ROW_THREADS=threads)
         assert last or rows * chunks < 2**32, "chunk_columns cuts only where there are few rows"
         code.launch(row_grid(rows * chunks, threads), 256, x, y, rows, columns, chunk, chunks, divisor if last else 1)
         if last:
@@ -124,9 +137,9 @@ def _reduce_columns(name: str, x: Any, sizes: tuple[int, int, int], result: np.d
     outer, rows, columns = sizes
     while True:
         plan = ColumnPlan.of(rows, columns, outer)
-        y = empty((outer, plan.chunks, columns), result, x)
-        code = kernel("reduction", "reduce_columns", T=c_type(x.dtype), R=c_type(result), OP=name)
         last = plan.chunks == 1
+        y = empty((outer, plan.chunks, columns), result if last else _partial(result), x)
+        code = kernel("reduction", "reduce_columns", T=c_type(x.dtype), R=c_type(y.dtype), OP=name)
         code.launch(plan.grid, plan.block, x, y, outer, rows, columns, plan.chunk_rows, divisor if last else 1)
         if last:
             return y.reshape(outer, columns)
@@ -134,9 +147,10 @@ def _reduce_columns(name: str, x: Any, sizes: tuple[int, int, int], result: np.d
 
 
 def _supports(call: Call) -> Answer:
-    if call.dtype in ("float32", "float64", "int32", "int64", "uint8", "bool"):
-        return True, "float32, float64, int32, int64, uint8 or bool, any axes"
-    return False, f"built for float32, float64, int32, int64, uint8 and bool, not {call.dtype}"
+    if call.dtype in ("int32", "int64", "uint8", "bool"):
+        return True, "int32, int64, uint8 or bool, any axes"
+    ok, reason = supports_floating(call)
+    return ok, "any floating dtype, any axes" if ok else f"{reason}, or for int32, int64, uint8 and bool"
 
 
 _ONE_PASS = memory_cost(passes=1)
@@ -144,7 +158,7 @@ _ONE_PASS = memory_cost(passes=1)
 
 @implementation("reduce_sum", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator)
 def _sum(x: Any, axes: tuple[int, ...]) -> Any:
-    result = x.dtype if x.dtype.kind == "f" else np.dtype(np.int64)
+    result = x.dtype if is_floating(x.dtype) else np.dtype(np.int64)
     if x.size == 0:
         return _of_nothing(x, axes, result, 0)
     return _reduce_runs("Sum", x, axes, result)
@@ -153,7 +167,7 @@ def _sum(x: Any, axes: tuple[int, ...]) -> Any:
 @implementation("reduce_mean", "cuda", device="cuda", supports=_supports, cost=_ONE_PASS, available=gpu_or_emulator)
 def _mean(x: Any, axes: tuple[int, ...]) -> Any:
     # float64 holds every partial sum of integers exactly up to 2**53.
-    result = x.dtype if x.dtype.kind == "f" else np.dtype(np.float64)
+    result = x.dtype if is_floating(x.dtype) else np.dtype(np.float64)
     if x.size == 0:
         return _of_nothing(x, axes, result, math.nan)
     return _reduce_runs("Sum", x, axes, result, math.prod(x.shape[axis] for axis in axes))

@@ -9,11 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.backend.cuda.array import c_type, contiguous, empty
+from deepcore.backend.cuda.cast import cast
 from deepcore.backend.cuda.cost import THREADS, gpu_or_emulator, memory_cost, supports_floating
 from deepcore.backend.cuda.index import indices
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.cuda.plan import row_grid, row_threads
 from deepcore.backend.dispatch import choose, implementation
+from deepcore.backend.dtype import accumulator, is_floating
 from deepcore.backend.geometry import RowsGeometry
 
 __all__ = [
@@ -65,12 +67,13 @@ def softmax_cross_entropy_dgrad(dloss: Any, probabilities: Any, targets: Any) ->
     """
     geometry = RowsGeometry.of(probabilities.shape)
     run = choose("softmax_cross_entropy_dgrad", probabilities.dtype, geometry, "cuda").function
-    return run(contiguous(dloss), contiguous(probabilities), _targets(probabilities, targets))
+    dloss = cast(dloss, accumulator(probabilities.dtype))
+    return run(dloss, contiguous(probabilities), _targets(probabilities, targets))
 
 
 def _targets(logits: Any, targets: Any) -> Any:
-    if targets.dtype.kind == "f":
-        return contiguous(targets.astype(logits.dtype, copy=False))
+    if is_floating(targets.dtype):
+        return cast(targets, logits.dtype)
     return indices("targets", targets)
 
 
@@ -152,7 +155,7 @@ def _log_softmax_dgrad(dy: Any, y: Any) -> Any:
     available=gpu_or_emulator,
 )
 def _cross_entropy_fprop(logits: Any, targets: Any) -> tuple[Any, Any]:
-    loss, probabilities = empty(logits.shape[:1], logits.dtype, logits), _like(logits)
+    loss, probabilities = empty(logits.shape[:1], accumulator(logits.dtype), logits), _like(logits)
     if targets.ndim == 1:
         name, defines = "cross_entropy_of_classes_fprop", {"CLASS": c_type(targets.dtype)}
     else:

@@ -10,8 +10,9 @@ import numpy as np
 
 from deepcore.backend.contract import ACTIVATIONS
 from deepcore.backend.cuda.array import c_type, empty
-from deepcore.backend.cuda.cost import BYTES, FLOPS, LAUNCH, THREADS, grid_for, item_bytes
+from deepcore.backend.cuda.cost import BYTES, FLOPS, LAUNCH, THREADS, grid_for, item_bytes, wide_bytes
 from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.dtype import accumulator
 from deepcore.errors import unknown_name
 
 MULTIPROCESSORS = 132
@@ -53,8 +54,11 @@ class Tile:
 
 
 # Sums of float64 take two registers each, so that its threads own half as many.
+_SINGLE = (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 32, 16, 4, 4))
 TILES = {
-    "float32": (Tile(128, 128, 8, 8, 8), Tile(64, 64, 8, 8, 4), Tile(32, 32, 16, 4, 4)),
+    "float16": _SINGLE,
+    "bfloat16": _SINGLE,
+    "float32": _SINGLE,
     "float64": (Tile(64, 64, 8, 4, 4), Tile(32, 32, 16, 4, 4)),
 }
 
@@ -87,29 +91,44 @@ def plan(products: int, m: int, n: int, k: int, dtype: str, split: bool) -> Plan
 def _seconds(tile: Tile, blocks: int, steps: int, parts: int, elements: int, dtype: str) -> float:
     waves, slices = math.ceil(blocks * parts / MULTIPROCESSORS), math.ceil(steps / parts)
     # Beside each multiplication, its share of the wide reads of shared memory takes a slot of the schedulers.
-    slots = 1 + (1 / tile.thread_m + 1 / tile.thread_n) * item_bytes(dtype) / 16
-    rate = FLOPS / MULTIPROCESSORS * 4 / item_bytes(dtype) / slots
+    slots = 1 + (1 / tile.thread_m + 1 / tile.thread_n) * wide_bytes(dtype) / 16
+    rate = FLOPS / MULTIPROCESSORS * 4 / wide_bytes(dtype) / slots
     computing = waves * slices * 2 * tile.m * tile.n * tile.k / rate
     fetching = blocks * steps * (tile.m + tile.n) * tile.k * item_bytes(dtype) / CACHE_BYTES
     waiting = slices * STEP_SECONDS
-    second = LAUNCH + (parts + 1) * elements * item_bytes(dtype) / BYTES if parts > 1 else 0.0
+    second = LAUNCH + (parts + 1) * elements * wide_bytes(dtype) / BYTES if parts > 1 else 0.0
     return max(computing, fetching, waiting) + second
 
 
-def widest(dtype: Any, sizes: tuple[int, ...], *arrays: Any) -> int:
-    """Elements that may be moved at once: 16 bytes' worth if all ``sizes`` are multiples of it and all arrays aligned.
+def widest(dtype: Any, sizes: tuple[int, ...], *arrays: Any, most: int = 16) -> int:
+    """Elements that may be moved at once: up to ``most`` of them, 16 bytes' worth, if all ``sizes`` are multiples of it
+    and all arrays aligned.
 
     The emulator aligns what is not, so that only addresses on a GPU matter.
     """
-    width = 16 // np.dtype(dtype).itemsize
-    whole = all(size % width == 0 for size in sizes)
-    aligned = all(isinstance(array, np.ndarray) or array.data.ptr % 16 == 0 for array in arrays)
+    size = np.dtype(dtype).itemsize
+    width = min(most, 16 // size)
+    whole = all(number % width == 0 for number in sizes)
+    aligned = all(isinstance(array, np.ndarray) or array.data.ptr % (width * size) == 0 for array in arrays)
     return width if whole and aligned else 1
 
 
+def chunk(dtype: Any) -> int:
+    """``gemm.cuh``'s: neighbouring elements of a result that one thread has, 16 bytes as they are computed."""
+    return 16 // accumulator(dtype).itemsize
+
+
+def types(operand: Any, result: Any) -> dict[str, object]:
+    """The macros T and, where a kernel writes another type than it reads, R."""
+    if operand.dtype == result.dtype:
+        return {"T": c_type(operand.dtype)}
+    return {"T": c_type(operand.dtype), "R": c_type(result.dtype)}
+
+
 def blocks_per_multiprocessor(tile: Tile, *widths: int) -> int:
-    """What ``__launch_bounds__`` asks for: two large tiles fit only if nothing is moved element by element."""
-    return 2 if tile.m * tile.n >= 128 * 128 and min(widths) > 1 else 1
+    """What ``__launch_bounds__`` asks for: two large tiles fit only if nothing is moved element by element, nor eight
+    16-bit elements at once."""
+    return 2 if tile.m * tile.n >= 128 * 128 and min(widths) > 1 and max(widths) <= 4 else 1
 
 
 def position(activation: str) -> int:
@@ -126,8 +145,8 @@ def sum_parts(parts: Any, bias: Any, y: Any, columns: int, activation: int = 0) 
 
 
 def partial(parts: int, shape: tuple[int, ...], y: Any) -> Any:
-    """Room for ``parts`` results of ``shape`` beside ``y``."""
-    return empty((parts, *shape), y.dtype, y)
+    """Room for ``parts`` results of ``shape`` beside ``y``, in the dtype in which they are summed."""
+    return empty((parts, *shape), accumulator(y.dtype), y)
 
 
 DIVISOR = np.dtype([("divisor", "i4"), ("multiplier", "u4"), ("shift", "i4")])

@@ -13,6 +13,7 @@ from deepcore.backend.contract import ACTIVATIONS, LEAKY_RELU_SLOPE, SELU_ALPHA,
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
+from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available
 from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, quiet, sum_rows, widen
 from deepcore.errors import unknown_name
@@ -20,6 +21,7 @@ from deepcore.errors import unknown_name
 __all__ = ["activation_dgrad", "bias_activation", "bias_activation_dgrad"]
 
 
+@computed_in_float32()
 def bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str) -> np.ndarray:
     """``activation(x + bias)``, a new array of the shape and dtype of ``x``.
 
@@ -41,6 +43,7 @@ def bias_activation_inplace(y: np.ndarray, bias: np.ndarray | None, activation: 
     return _bias_activation(y, bias, activation, y)
 
 
+@computed_in_float32()
 def activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
     """The gradient at the activation's input: ``dy * activation'(z)``, the derivative taken from the output ``y``.
 
@@ -62,6 +65,7 @@ def activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarr
     return choose("activation_dgrad", y.dtype, geometry).function(dy, y, activation)
 
 
+@computed_in_float32()
 def bias_activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
     """``activation_dgrad``, and its sum over all axes but the last: the gradients at x and at bias.
 

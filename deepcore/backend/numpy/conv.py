@@ -18,6 +18,7 @@ from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds, item_bytes, numba_seconds, numpy_seconds
+from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.window import Axis, Block, blocks, conv_axes
 
@@ -28,6 +29,7 @@ COLUMNS_BYTES = 4 << 20  # columns made at a time: few enough for the cache, eno
 Fill = Callable[[np.ndarray, np.ndarray, Block, Axis, Axis], None]
 
 
+@computed_in_float32()
 def conv2d_fprop(
     x: np.ndarray,
     w: np.ndarray,
@@ -54,6 +56,7 @@ def conv2d_fprop(
     return run(np.ascontiguousarray(x), np.ascontiguousarray(w), geometry, bias, activation)
 
 
+@computed_in_float32()
 def conv2d_dgrad(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     """The gradient at x: dx[n,h,w,c] sums dy[n,p,q,k] w[r,s,c,k] over every (p, q, r, s) that reads x[n,h,w,c].
 
@@ -69,6 +72,7 @@ def conv2d_dgrad(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.
     return run(np.ascontiguousarray(dy), np.ascontiguousarray(w), geometry)
 
 
+@computed_in_float32()
 def conv2d_wgrad(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     """The gradient at w: dw[r,s,c,k] sums x[n, p*sh + r*dh - top, q*sw + s*dw - left, c] dy[n,p,q,k] over n, p, q.
 

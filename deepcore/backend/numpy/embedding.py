@@ -7,12 +7,14 @@ import numpy as np
 from deepcore.backend.dispatch import choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
+from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available
 from deepcore.backend.numpy.rows import as_rows, quiet, require_below
 
 __all__ = ["embedding_gather", "embedding_scatter"]
 
 
+@computed_in_float32()
 def embedding_gather(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
     """``table[ids]``.
 
@@ -32,6 +34,7 @@ def embedding_gather(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return record.function(table, ids)
 
 
+@computed_in_float32()
 def embedding_scatter(dy: np.ndarray, ids: np.ndarray, vocabulary: int) -> np.ndarray:
     """The gradient at the table of ``embedding_gather``: row v is the sum of the rows of ``dy`` whose id is v.
 

@@ -8,10 +8,12 @@ from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import MatmulGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds
+from deepcore.backend.numpy.half import computed_in_float32
 
 __all__ = ["matmul"]
 
 
+@computed_in_float32()
 def matmul(
     a: np.ndarray,
     b: np.ndarray,

@@ -7,6 +7,7 @@ import numpy as np
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
+from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available
 from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, quiet, sum_rows, widen
 
@@ -21,24 +22,27 @@ __all__ = [
 ]
 
 
+@computed_in_float32(1, 2)
 def batch_norm_fprop(
     x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Normalises every channel by the statistics of the batch (Ioffe and Szegedy 2015).
 
     Args:
-        x: [..., channels].
-        gamma, beta: [channels], scale and shift.
+        x: [..., channels]; float16 and bfloat16 are computed in float32.
+        gamma, beta: [channels], scale and shift; best float32 where x has 16 bits, to which others are converted.
         epsilon: added to the variance.
 
     Returns:
         (y = gamma * (x - mean) / sqrt(variance + epsilon) + beta, mean [channels], variance [channels]); the variance
-        is the biased one, divided by the number of elements of a channel.
+        is the biased one, divided by the number of elements of a channel. y has the dtype of ``x``; mean and variance
+        have too, but are float32 where ``x`` has 16 bits, as cuDNN's and Keras's are.
     """
     record = choose("batch_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
     return record.function(x, gamma, beta, epsilon)
 
 
+@computed_in_float32(1, 2)
 def batch_norm_dgrad(
     dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -48,12 +52,13 @@ def batch_norm_dgrad(
     dbeta = sum(dy), dgamma = sum(dy * h), dx = gamma / sqrt(variance + epsilon) * (dy - dbeta / n - h * dgamma / n).
 
     Returns:
-        (dx [..., channels], dgamma [channels], dbeta [channels]).
+        (dx [..., channels], dgamma [channels], dbeta [channels]); the last two are float32 where ``x`` has 16 bits.
     """
     record = choose("batch_norm_dgrad", x.dtype, RowsGeometry.of(x.shape))
     return record.function(dy, x, gamma, mean, variance, epsilon)
 
 
+@computed_in_float32()
 def batch_norm_inference(
     x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
 ) -> np.ndarray:
@@ -62,6 +67,7 @@ def batch_norm_inference(
     return record.function(x, gamma, beta, mean, variance, epsilon)
 
 
+@computed_in_float32(1, 2)
 def layer_norm_fprop(
     x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -73,12 +79,14 @@ def layer_norm_fprop(
         epsilon: added to the biased variance.
 
     Returns:
-        (y [..., columns], mean [...], rstd [...] = 1 / sqrt(variance + epsilon)).
+        (y [..., columns], mean [...], rstd [...] = 1 / sqrt(variance + epsilon)); the last two are float32 where ``x``
+        has 16 bits.
     """
     record = choose("layer_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
     return record.function(x, gamma, beta, epsilon)
 
 
+@computed_in_float32(1, 2)
 def layer_norm_dgrad(
     dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, mean: np.ndarray, rstd: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -88,12 +96,13 @@ def layer_norm_dgrad(
     dx = rstd * (g - mean(g) - h * mean(g * h)), dgamma = sum(dy * h), dbeta = sum(dy) over all axes but the last.
 
     Returns:
-        (dx [..., columns], dgamma [columns], dbeta [columns]).
+        (dx [..., columns], dgamma [columns], dbeta [columns]); the last two are float32 where ``x`` has 16 bits.
     """
     record = choose("layer_norm_dgrad", x.dtype, RowsGeometry.of(x.shape))
     return record.function(dy, x, gamma, mean, rstd)
 
 
+@computed_in_float32(1)
 def local_response_norm_fprop(
     x: np.ndarray, depth_radius: int, bias: float, alpha: float, beta: float
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -105,12 +114,13 @@ def local_response_norm_fprop(
         bias, alpha, beta: of ``scale = bias + alpha * sum(x_i ** 2 for |i - c| <= depth_radius)``.
 
     Returns:
-        (y = x * scale ** -beta, scale), both of the shape of ``x``.
+        (y = x * scale ** -beta, scale), both of the shape of ``x``; scale is float32 where ``x`` has 16 bits.
     """
     record = choose("local_response_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
     return record.function(x, depth_radius, bias, alpha, beta)
 
 
+@computed_in_float32()
 def local_response_norm_dgrad(
     dy: np.ndarray, x: np.ndarray, scale: np.ndarray, depth_radius: int, alpha: float, beta: float
 ) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Pool2DGeometry
 from deepcore.backend.numpy.cost import gemm_seconds, numba_seconds, numpy_seconds
+from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.window import Block, blocks, pool_axes
 
@@ -19,6 +20,7 @@ __all__ = ["avg_pool2d_dgrad", "avg_pool2d_fprop", "max_pool2d_dgrad", "max_pool
 BLOCK_BYTES = 1 << 20  # outputs worked on at a time by NumPy, with their temporary arrays: they stay in the cache
 
 
+@computed_in_float32()
 def max_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
     """The maximum of every window, and where the window had it first.
 
@@ -35,6 +37,7 @@ def max_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarra
     return run(np.ascontiguousarray(x), geometry)
 
 
+@computed_in_float32()
 def max_pool2d_dgrad(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     """The gradient at x: every element of dy [N, P, Q, C] added to the pixel that ``argmax`` names.
 
@@ -45,6 +48,7 @@ def max_pool2d_dgrad(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
     return run(np.ascontiguousarray(dy), np.ascontiguousarray(argmax), geometry)
 
 
+@computed_in_float32()
 def max_pool2d_gather(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     """x [N, H, W, C] at the places that ``argmax`` names: the transpose of ``max_pool2d_dgrad``, hence its gradient.
 
@@ -55,6 +59,7 @@ def max_pool2d_gather(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
     return run(np.ascontiguousarray(x), np.ascontiguousarray(argmax), geometry)
 
 
+@computed_in_float32()
 def avg_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     """The mean of every window over the elements that it has inside x; padding does not count.
 
@@ -69,6 +74,7 @@ def avg_pool2d_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     return run(np.ascontiguousarray(x), geometry)
 
 
+@computed_in_float32()
 def avg_pool2d_dgrad(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     """The gradient at x: every element of dy [N, P, Q, C] in equal shares to the pixels of its window.
 

@@ -12,8 +12,10 @@ import math
 import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.dtype import floating, is_half
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import NUMPY_CALL, loop_cost
+from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available
 from deepcore.backend.numpy.rows import contiguous
 
@@ -23,6 +25,7 @@ ROUNDS = 10
 MULTIPLIER_0, MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
 WEYL_0, WEYL_1 = 0x9E3779B9, 0xBB67AE85  # added to the key between rounds
 _WORD = 0xFFFFFFFF
+_TOP_BITS = {"bfloat16": 8, "float16": 11, "float32": 24}  # of a word, for a uniform number
 _BLOCKS_AT_ONCE = 4096  # four arrays of 32 KiB stay in cache over the rounds
 
 
@@ -32,11 +35,12 @@ def random_bits(size: int, seed: int, offset: int) -> np.ndarray:
 
 
 def random_uniform(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype | str) -> np.ndarray:
-    """Uniform in [0, 1): float32 from the top 24 bits of a word, float64 from 27 + 26 bits of two.
+    """Uniform in [0, 1): from as many top bits of a word as the dtype holds, 24 for float32, 11 for float16, 8 for
+    bfloat16; float64 from 27 + 26 bits of two words.
 
-    Raises ``TypeError`` for any other dtype.
+    Raises ``TypeError`` for a dtype that is not floating.
     """
-    dtype = _checked(dtype)
+    dtype = floating(dtype)
     record = choose("random_uniform", dtype, FlatGeometry(math.prod(shape)))
     return record.function(shape, seed, offset, dtype)
 
@@ -44,13 +48,14 @@ def random_uniform(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dty
 def random_normal(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype | str) -> np.ndarray:
     """Standard normal by Box and Muller 1958: the elements 2j and 2j + 1 are the cosine and sine of one pair.
 
-    Raises ``TypeError`` for a dtype that is neither float32 nor float64.
+    float16 and bfloat16 are the rounded numbers of float32. Raises ``TypeError`` for a dtype that is not floating.
     """
-    dtype = _checked(dtype)
+    dtype = floating(dtype)
     record = choose("random_normal", dtype, FlatGeometry(math.prod(shape)))
     return record.function(shape, seed, offset, dtype)
 
 
+@computed_in_float32()
 def dropout(x: np.ndarray, rate: float, seed: int, offset: int) -> np.ndarray:
     """Zeroes elements at random and scales the others by ``1 / (1 - rate)`` (Srivastava et al. 2014).
 
@@ -58,7 +63,7 @@ def dropout(x: np.ndarray, rate: float, seed: int, offset: int) -> np.ndarray:
     seed and offset it is its own gradient.
 
     Args:
-        x: any shape, float32 or float64.
+        x: any shape, floating; the same elements are kept whatever its dtype.
         rate: fraction to drop, in [0, 1).
         seed, offset: of the stream.
 
@@ -69,13 +74,6 @@ def dropout(x: np.ndarray, rate: float, seed: int, offset: int) -> np.ndarray:
         raise ValueError(f"dropout: rate must be in [0, 1), the fraction to drop; got {rate!r}.")
     threshold = min(round(rate * 2**32), _WORD)  # a rate within 2**-33 of one would not fit a word
     return choose("dropout", x.dtype, FlatGeometry(x.size)).function(x, rate, threshold, seed, offset)
-
-
-def _checked(dtype: np.dtype | str) -> np.dtype:
-    dtype = np.dtype(dtype)
-    if dtype not in (np.float32, np.float64):
-        raise TypeError(f"random numbers are float32 or float64; got dtype {dtype}.")
-    return dtype
 
 
 def _key(seed: int) -> tuple[int, int]:
@@ -144,10 +142,11 @@ def _twice_the_bits(call: Call) -> float:
 @implementation("random_uniform", "numpy", cost=_twice_the_bits)
 def _uniform_numpy(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> np.ndarray:
     size = math.prod(shape)
-    if dtype == np.float32:
+    if dtype.name in _TOP_BITS:
+        count = _TOP_BITS[dtype.name]
         bits = random_bits(size, seed, offset)
-        bits >>= np.uint32(8)
-        return (bits.astype(dtype) * dtype.type(2**-24)).reshape(shape)
+        bits >>= np.uint32(32 - count)
+        return (bits.astype(np.float32) * np.float32(2.0**-count)).astype(dtype, copy=False).reshape(shape)
     return (_53_bits(size, seed, offset) * 2.0**-53).reshape(shape)
 
 
@@ -162,6 +161,8 @@ def _53_bits(size: int, seed: int, offset: int) -> np.ndarray:
 
 @implementation("random_normal", "numpy", cost=lambda call: 4 * _loop_cost(call))
 def _normal_numpy(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> np.ndarray:
+    if is_half(dtype):
+        return _normal_numpy(shape, seed, offset, np.dtype(np.float32)).astype(dtype)
     size = math.prod(shape)
     even = size + size % 2
     if dtype == np.float32:

@@ -12,11 +12,13 @@ import numpy as np
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import numpy_cost
+from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.rows import chunk_rows, contiguous, quiet, sum_rows
 
 __all__ = ["reduce_max", "reduce_mean", "reduce_min", "reduce_sum"]
 
 
+@computed_in_float32()
 def reduce_sum(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
     """The sum of ``x`` over ``axes``, non-negative and distinct; floating dtypes are kept, integers become int64.
 
@@ -25,16 +27,19 @@ def reduce_sum(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> 
     return _reduce("reduce_sum", x, axes, keepdims)
 
 
+@computed_in_float32()
 def reduce_mean(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
     """The mean of ``x`` over ``axes``; as ``reduce_sum``, but integers become float64."""
     return _reduce("reduce_mean", x, axes, keepdims)
 
 
+@computed_in_float32()
 def reduce_max(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
     """The largest element of ``x`` over ``axes``; NaN wherever there is one. The dtype of ``x``."""
     return _reduce("reduce_max", x, axes, keepdims)
 
 
+@computed_in_float32()
 def reduce_min(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> np.ndarray:
     """The smallest element of ``x`` over ``axes``; NaN wherever there is one. The dtype of ``x``."""
     return _reduce("reduce_min", x, axes, keepdims)

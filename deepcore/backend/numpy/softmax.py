@@ -7,8 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.dtype import is_floating
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
+from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available
 from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, quiet, require_below
 
@@ -22,35 +24,41 @@ __all__ = [
 ]
 
 
+@computed_in_float32()
 def softmax_fprop(x: np.ndarray) -> np.ndarray:
     """``exp(x - max) / sum(exp(x - max))`` over the last axis of ``x`` [..., classes]; the same shape and dtype."""
     return choose("softmax_fprop", x.dtype, RowsGeometry.of(x.shape)).function(x)
 
 
+@computed_in_float32()
 def softmax_dgrad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The gradient at the input of ``y = softmax_fprop(x)``: ``y * (dy - sum(dy * y))``."""
     return choose("softmax_dgrad", y.dtype, RowsGeometry.of(y.shape)).function(dy, y)
 
 
+@computed_in_float32()
 def log_softmax_fprop(x: np.ndarray) -> np.ndarray:
     """``x - log(sum(exp(x)))`` over the last axis, by the log-sum-exp identity; the same shape and dtype."""
     return choose("log_softmax_fprop", x.dtype, RowsGeometry.of(x.shape)).function(x)
 
 
+@computed_in_float32()
 def log_softmax_dgrad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The gradient at the input of ``y = log_softmax_fprop(x)``: ``dy - exp(y) * sum(dy)``."""
     return choose("log_softmax_dgrad", y.dtype, RowsGeometry.of(y.shape)).function(dy, y)
 
 
+@computed_in_float32(0)
 def softmax_cross_entropy_fprop(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The cross-entropy of ``softmax(logits)``, taken from the logits directly: ``-sum(t * log_softmax(logits))``.
 
     Args:
-        logits: [rows, classes], float32 or float64.
+        logits: [rows, classes], floating.
         targets: classes as integers [rows], or weights of the classes as floats [rows, classes].
 
     Returns:
-        (loss [rows], probabilities [rows, classes]), of the dtype of ``logits``.
+        (loss [rows], probabilities [rows, classes]), of the dtype of ``logits``; but the loss of 16-bit logits is
+        float32, which a scaled loss would leave the range of.
 
     Raises:
         ValueError: an integer target is negative or not below ``classes``.
@@ -60,11 +68,12 @@ def softmax_cross_entropy_fprop(logits: np.ndarray, targets: np.ndarray) -> tupl
     return choose("softmax_cross_entropy_fprop", logits.dtype, geometry).function(logits, targets)
 
 
+@computed_in_float32(like=1)
 def softmax_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The gradient at the logits, ``dloss * (probabilities * sum(t) - t)``; of the shape of ``probabilities``.
 
     Args:
-        dloss: [rows], gradient at the loss.
+        dloss: [rows], gradient at the loss, of its dtype.
         probabilities: [rows, classes], from ``softmax_cross_entropy_fprop``.
         targets: as there.
 
@@ -78,7 +87,7 @@ def softmax_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray, ta
 
 
 def _checked_targets(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    if targets.dtype.kind == "f":
+    if is_floating(targets.dtype):
         return contiguous(targets.astype(logits.dtype, copy=False))
     require_below("targets", targets, logits.shape[-1])
     return contiguous(targets.astype(np.int64, copy=False))
