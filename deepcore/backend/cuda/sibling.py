@@ -36,13 +36,16 @@ def simulated() -> bool:
 
 
 def numba_on_gpu() -> Answer:
-    """Whether Numba can run CUDA kernels here, and what that takes. Imports neither Numba nor CuPy where there is no driver."""
+    """Whether Numba can run CUDA kernels here, and what that takes; imports nothing where there is no driver."""
     if os.environ.get("DEEPCORE_DISABLE_JIT", "0") not in ("", "0"):
         return False, "DEEPCORE_DISABLE_JIT is set; unset it to compile loops with Numba"
     if not simulated():
         ok, reason = probe()
         if not ok:
-            return False, f"{reason}; the emulator cannot run Numba's kernels, but with NUMBA_ENABLE_CUDASIM=1 Numba can"
+            return (
+                False,
+                f"{reason}; the emulator cannot run Numba's kernels, but with NUMBA_ENABLE_CUDASIM=1 Numba can",
+            )
     if not _numba_cuda_installed():
         return False, f"numba-cuda is not installed; {install_line()}"
     return True, "in Numba's simulator" if simulated() else "compiled by Numba"
