@@ -212,7 +212,6 @@ def recorded(monkeypatch, gpu):
     launches = []
     monkeypatch.setitem(sys.modules, "cupy", cupy)
     monkeypatch.setitem(sys.modules, "numba.cuda", cuda)
-    monkeypatch.setattr("numba.cuda", cuda, raising=False)
     fake = SimpleNamespace(launch=lambda *args: launches.append(args))
     monkeypatch.setitem(sys.modules, "deepcore.kernels.numba.gpu", fake)
     return launches

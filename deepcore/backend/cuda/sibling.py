@@ -90,8 +90,8 @@ def numba_launch(file: str, thread: str, count: int, *args: Any) -> None:
         gpu.launch(function, SIMULATED_BLOCKS, SIMULATED_THREADS, 0, count, args)
         return
     import cupy
-    from numba import cuda
 
+    cuda: Any = importlib.import_module("numba.cuda")
     here = cuda.get_current_device().id
     owned = [value for value in args if CUPY.owns(value)]
     if any(value.device.id != here for value in owned):
