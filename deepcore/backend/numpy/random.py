@@ -150,6 +150,15 @@ def _uniform_numpy(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dty
     return (_53_bits(size, seed, offset) * 2.0**-53).reshape(shape)
 
 
+@implementation("random_uniform", "numba", cost=_loop_cost, available=numba_available)
+def _uniform_numba(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> np.ndarray:
+    size, numbers = math.prod(shape), 16 // dtype.itemsize  # in a block
+    y = np.empty((-(-size // numbers), numbers), dtype)
+    fill = loops("philox").uniform if dtype == np.float32 else loops("philox").double_uniform
+    fill(y, *_uint32s(*_key(seed)), np.uint64(offset & (2**64 - 1)))
+    return y.reshape(-1)[:size].reshape(shape)
+
+
 def _53_bits(size: int, seed: int, offset: int) -> np.ndarray:
     """float64 [size], whole numbers below 2**53: 27 bits of an even word above 26 bits of the next."""
     words = random_bits(2 * size, seed, offset).reshape(-1, 2)
