@@ -105,17 +105,17 @@ def test_arrays_of_two_gpus(bias_activation, launches):
 @pytest.mark.parametrize(
     ("grid", "block", "shared", "words"),
     [
-        (0, 256, 0, "grid must be one to three whole numbers"),
+        (0, 256, 0, "grid 0 was passed; one to three whole numbers"),
         ((1, 65536), 256, 0, "grid"),
         ((1, 1, 1, 1), 256, 0, "grid"),
         (1.5, 256, 0, "grid"),
         (True, 256, 0, "grid"),
         (1, 0, 0, "block"),
-        (1, 512, 0, "512 threads; at most 256 were declared"),
+        (1, 512, 0, "512 threads was asked for; its __launch_bounds__ promise at most 256"),
         (1, (16, 16, 2), 0, "512 threads"),
         (1, (1, 1, 65), 0, "block"),
-        (1, 256, -1, "bytes of shared memory"),
-        (1, 256, (227 << 10) + 1, "bytes of shared memory"),
+        (1, 256, -1, "bytes of dynamic shared memory"),
+        (1, 256, (227 << 10) + 1, "bytes of dynamic shared memory"),
     ],
 )
 def test_wrong_sizes(grid, block, shared, words, bias_activation, launches):
