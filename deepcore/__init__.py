@@ -37,6 +37,7 @@ _NAMES = {
     "reset_peak_memory": "device",
     "use_device": "device",
     "audit": "backend.audit",
+    "warmup": "benchmarks.warmup",
     "grad": "autograd",
     "gradcheck": "autograd",
     "no_grad": "autograd",
