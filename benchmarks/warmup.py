@@ -262,7 +262,7 @@ def _warm_loops(cases: Iterable[Case], dtype: str, report: Callable[[int, int, C
         if report is not None:
             report(number, len(pairs), Compiled(name, op, True, seconds))
     folders = {Path(loop.stats.cache_path) for loop in _loops().values()}
-    if folders:
+    if pairs and folders:
         done.folder = min(folders)
         done.bytes = sum(_size(folder, "*.nb*") for folder in folders)
     return done

@@ -99,7 +99,8 @@ class Tensor:
         if isinstance(data, Tensor):
             self.device = data.device if device is None else as_device(device)
             array = data.data if self.device == data.device else _copy_between(data.data, data.device, self.device)
-            array = array if dtype is None else array.astype(dtype, copy=False)
+            if dtype is not None and array.dtype != dtype:
+                array = self.device.run(array.astype, dtype)
         else:
             self.device = _device_of(data) if device is None else as_device(device)
             array = as_array(data, dtype, self.device)

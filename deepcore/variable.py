@@ -112,7 +112,7 @@ class Variable(Tensor):
     def _here(self, value: Any) -> Any:
         """``value`` as an array of the variable's dtype where the variable is."""
         if isinstance(value, Tensor) and value.device == self.device:
-            return value.data.astype(self.dtype, copy=False)
+            return value.data if value.dtype == self.dtype else self.device.run(value.data.astype, self.dtype)
         return Tensor(value, self.dtype, self.device).data
 
     def __repr__(self) -> str:

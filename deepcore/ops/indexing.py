@@ -74,6 +74,10 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = FLOATX) -> Te
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"one_hot expects integer class numbers; got {numbers.dtype}.")
     xp = numbers.device.backend.xp
-    hot = (numbers.data[..., None] == xp.arange(num_classes, dtype=numbers.dtype)).astype(dtype)
+
+    def compared(array: Any) -> Any:
+        return (array[..., None] == xp.arange(num_classes, dtype=numbers.dtype)).astype(dtype)
+
+    hot = numbers.device.run(compared, numbers.data)
     tensor = Tensor.wrap(hot, numbers.device)
     return tensor if axis in (-1, numbers.ndim) else Tensor.wrap(xp.moveaxis(hot, -1, axis), numbers.device)

@@ -162,10 +162,8 @@ def make(machine):
         __float__ = __int__ = __index__ = __bool__
 
         def __array_ufunc__(self, ufunc, method, *inputs, out=None, **kwargs):
-            values = bare(inputs)
-            if out is not None:
-                kwargs["out"] = bare(out)
-            result = getattr(ufunc, method)(*values, **bare(kwargs))
+            options = bare(kwargs) if out is None else {**bare(kwargs), "out": bare(out)}
+            result = getattr(ufunc, method)(*bare(inputs), **options)
             return out[0] if out is not None else wrapped(result, self.index)
 
         def __getitem__(self, index):
@@ -192,7 +190,7 @@ def make(machine):
     def bare(value):
         if isinstance(value, ndarray):
             return value.read()
-        if isinstance(value, np.ndarray) and value.ndim:
+        if isinstance(value, np.ndarray):
             raise TypeError("Unsupported type <class 'numpy.ndarray'>: it would have to be copied to the GPU")
         if isinstance(value, (tuple, list)):
             return type(value)(bare(part) for part in value)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +25,20 @@ def placed(function: Callable[..., Any], index: int) -> Callable[..., Any]:
     return run
 
 
+class _Placed:
+    """A function of CuPy, which runs with one GPU as the current one; its attributes, as ``add.at``, as they are."""
+
+    def __init__(self, function: Any, index: int) -> None:
+        self._function, self._index = function, index
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with device(self._index):
+            return self._function(*args, **kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+
 class Namespace:
     """CuPy, whose functions make their arrays on one GPU."""
 
@@ -37,8 +50,8 @@ class Namespace:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._cupy, name)
-        if inspect.isroutine(value):
-            value = placed(value, self.index)
+        if callable(value) and not isinstance(value, type):
+            value = _Placed(value, self.index)
         setattr(self, name, value)  # found at once the next time
         return value
 
