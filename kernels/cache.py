@@ -63,7 +63,7 @@ def included(source: Path, folders: Sequence[Path]) -> dict[Path, str]:
     return found
 
 
-def replace(folder: Path, name: str, make: Callable[[Path], None]) -> None:
+def replace(folder: Path, name: str, make: Callable[[Path], object]) -> None:
     """Makes a file under another name and renames it: nobody sees half a file, and of two makers the last one wins."""
     temporary = folder / f"{uuid.uuid4().hex}.tmp"
     try:

@@ -45,7 +45,7 @@ class Event(NamedTuple):
 class Total(NamedTuple):
     """A number of copies, and their bytes together."""
 
-    count: int
+    number: int
     bytes: int
 
 
@@ -80,7 +80,7 @@ class AuditLog:
     @property
     def synchronisations(self) -> int:
         """How often the host waited for the device."""
-        return self._total(WAIT).count
+        return self._total(WAIT).number
 
     def assert_none(self) -> None:
         """Raises ``TransferError`` with the table unless nothing was copied and nothing waited."""

@@ -136,10 +136,10 @@ def test_indices_of_the_host_are_copied_and_counted(gpus):
     x = Tensor([[1.0, 2.0], [3.0, 4.0]], device="cuda")
     with deepcore.audit() as log:
         assert x[np.array([1, 0, 1]), 1].tolist() == [4.0, 2.0, 4.0]
-    assert (log.host_to_device.count, log.device_to_host) == (1, (1, 12))
+    assert (log.host_to_device.number, log.device_to_host) == (1, (1, 12))
     with deepcore.audit() as log:
         picked = x[x > 1.5]
-    assert (log.host_to_device.count, log.synchronisations) == (0, 1), "a mask's length is not known before"
+    assert (log.host_to_device.number, log.synchronisations) == (0, 1), "a mask's length is not known before"
     assert picked.tolist() == [2.0, 3.0, 4.0]
 
 
