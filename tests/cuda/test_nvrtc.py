@@ -35,7 +35,7 @@ def test_every_file_compiles(capability, monkeypatch, tmp_path):
     """Each file with the first of its sets of macros that a training step of LeNet needs."""
     monkeypatch.setattr(cubin, "cache_folder", lambda: tmp_path)
     builds = warmup.builds([case for layer in LENET.layers for case in cases_of(LENET, layer)])
-    first = {file: macros for file, macros in reversed(builds)}
+    first = dict(reversed(builds))
     for file, macros in first.items():
         made = cubin.cubin(file, dict(macros), capability)
         assert not made.cached
