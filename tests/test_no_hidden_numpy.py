@@ -62,6 +62,62 @@ def test_operations(name, xp):
         assert np.isfinite(tensor.numpy()).all()
 
 
+X = np.array([[0.5, -1.5, 2.0], [0.0, 1.0, -0.5]], np.float32)
+Y = np.array([2.0, -1.5, 2.0], np.float32)
+
+# What has no gradient, or needs no table of its own for it.
+PLAIN = {
+    **{
+        name: (getattr(ops, name), getattr(np, name))
+        for name in (
+            "equal",
+            "not_equal",
+            "less",
+            "less_equal",
+            "greater",
+            "greater_equal",
+            "logical_and",
+            "logical_or",
+            "floor_divide",
+        )
+    },
+    **{
+        name: (lambda x, y, name=name: getattr(ops, name)(x), lambda x, y, name=name: getattr(np, name)(x))
+        for name in ("ceil", "floor", "round", "sign", "isfinite", "isnan", "logical_not", "ones_like", "zeros_like")
+    },
+    **{
+        name: (lambda x, y, name=name: getattr(ops, name)(x, 1), lambda x, y, name=name: getattr(np, name)(x, 1))
+        for name in ("any", "all", "argmax", "argmin")
+    },
+    "getitem": (lambda x, y: ops.getitem(x, (x > 0,)), lambda x, y: x[x > 0]),
+    "dot": (ops.dot, np.dot),
+    "one_hot": (lambda x, y: ops.one_hot(ops.cast(x, "int32"), 3, axis=1), lambda x, y: one_hot(x)),
+    "convert_to_tensor": (lambda x, y: ops.convert_to_tensor(x, "float64"), lambda x, y: x.astype(np.float64)),
+}
+
+
+def one_hot(x):
+    return (x.astype(np.int32)[:, None, :] == np.arange(3)[None, :, None]).astype(np.float32)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_operations_without_gradients(name, xp):
+    ours, numpys = PLAIN[name]
+    found = ours(Tensor(X), Tensor(Y))
+    assert isinstance(found.data, GpuArray)
+    np.testing.assert_array_equal(found.numpy(), numpys(X, Y))
+
+
+def test_no_operation_is_left_out():
+    """An operation that is neither here, nor in the table of gradients, nor an activation, is not tested."""
+    tested = {*PLAIN, *ops.EPILOGUES, *(name.replace(" ", "_") for name in CASES)}
+    for function, *_ in CASES.values():
+        code = getattr(function, "__code__", None)
+        tested |= {function.__name__, *(code.co_names if code else ())}
+    missing = {name for name in ops.__all__ if callable(getattr(ops, name))} - tested - {"Tensor"}
+    assert not missing, f"without a case here or in tests/ops/test_gradients.py: {sorted(missing)}"
+
+
 @pytest.mark.parametrize("name", USES)
 def test_everything_that_can_be_made_by_name(name, xp):
     ours = USES[name]("float32")
