@@ -2,8 +2,8 @@
 
 Its arrays take only what CuPy's take: their own methods and operators, the functions of their own namespace, and
 numbers. NumPy's functions, NumPy arrays beside them, ``float(x)`` and ``bool(x)`` raise. Kernels run on the emulator.
-So what runs on the stand-in computes nothing on a GPU's arrays with NumPy and reads none of them unasked. It is stricter
-than CuPy, which has NumPy's functions call its own, and waits for the GPU to give a Python number.
+So what runs on the stand-in computes nothing on a GPU's arrays with NumPy and reads none of them unasked. It is
+stricter than CuPy, which has NumPy's functions call its own, and waits for the GPU to give a Python number.
 """
 
 from __future__ import annotations
