@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,6 +154,8 @@ def test_python_threads_launch_one_after_the_other(values):
         np.testing.assert_array_equal(results[number], np.tile(np.arange(1, 33) * number, 3))
 
 
-def test_nothing_is_left_in_the_folder():
-    folder = builder.cache_folder()
-    assert not [file for file in Path(folder).iterdir() if file.suffix == ".tmp"]
+def test_nothing_is_left_in_the_folder(monkeypatch, source, tmp_path):
+    monkeypatch.setenv("DEEPCORE_HOME", str(tmp_path / "home"))
+    assert scaled(source) == [2] * 4
+    left = sorted(file.suffix for file in (tmp_path / "home" / "kernels").iterdir())
+    assert left == [".o", ".so"], "the runtime and the kernel"

@@ -118,12 +118,11 @@ def masks(device, dtype):
             layers.Dropout(0.9, noise_shape=(None, 1, 1, 3), dtype=dtype),
         ]
         shapes = [(1, 1, 1, 1), (3, 5, 7, 3), (32, 8, 8, 6), (5, 1, 2, 3)]
-        kept = [
+        return [
             dropout(np.ones(shape, dtype), training=True).numpy() != 0
             for shape in shapes
             for dropout in (dropouts if shape[-1] == 3 else dropouts[:2])
         ]
-    return kept
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
