@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 
 import numpy as np
@@ -155,7 +156,11 @@ def test_python_threads_launch_one_after_the_other(values):
 
 
 def test_nothing_is_left_in_the_folder(monkeypatch, source, tmp_path):
-    monkeypatch.setenv("DEEPCORE_HOME", str(tmp_path / "home"))
-    assert scaled(source) == [2] * 4
-    left = sorted(file.suffix for file in (tmp_path / "home" / "kernels").iterdir())
-    assert left == [".o", ".so"], "the runtime and the kernel"
+    scaled(source)
+    home = tmp_path / "home" / "kernels"
+    home.mkdir(parents=True)
+    for runtime in builder.cache_folder().glob("runtime-*.o"):  # which takes longest to build
+        shutil.copy(runtime, home)
+    monkeypatch.setenv("DEEPCORE_HOME", str(home.parent))
+    assert scaled(source, defines={"OTHER": 1}) == [2] * 4
+    assert {file.suffix for file in home.iterdir()} == {".o", ".so"}, "the runtime and the kernel"
