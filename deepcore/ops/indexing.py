@@ -47,7 +47,7 @@ def embedding(table: Any, ids: Any) -> Tensor:
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"embedding expects integer ids; got {numbers.dtype}.")
     if numbers.device.kind != "cuda" and numbers.size:
-        low, high = int(numbers.numpy().min()), int(numbers.numpy().max())
+        low, high = int(numbers.data.min()), int(numbers.data.max())
         if low < 0 or high >= rows.shape[0]:
             raise ValueError(
                 f"embedding: ids must be from 0 to {rows.shape[0] - 1}, the rows of the table; got {low} to {high}."
