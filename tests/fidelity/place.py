@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from fidelity.case import Arguments, Case, is_unwritten
 
-from deepcore.backend.cuda.carrier import compile_options, translation_unit
+from deepcore.backend.cuda.cubin import cubin
 from deepcore.backend.cuda.launcher import FOLDER
 from deepcore.kernels.emulator import Module, TensorMap
 from deepcore.kernels.emulator.tensor_map import SWIZZLES
@@ -77,15 +77,14 @@ class Gpu:
         }
 
     def _module(self, case: Case) -> Any:
-        # The headers that a kernel includes lie in the folder of deepcore's own.
-        return _gpu_module(case.file, case.defines, compile_options(FOLDER / "ptx.cuh", self.capability))
+        return _gpu_module(case.file, case.defines, self.capability)
 
 
 @functools.cache
-def _gpu_module(file: Any, defines: tuple[tuple[str, object], ...], options: tuple[str, ...]) -> Any:
+def _gpu_module(file: Any, defines: tuple[tuple[str, object], ...], capability: int) -> Any:
     import cupy
 
-    return cupy.RawModule(code=translation_unit(file, dict(defines)), options=options)
+    return cupy.RawModule(path=str(cubin(file, dict(defines), capability).path))
 
 
 def _signature(case: Case) -> Any:
