@@ -1,6 +1,7 @@
 # make bench   measure convolution, pooling and matmul of real networks on this machine
 # make test    run the tests
 # make check   run the linters: ruff, mypy, import contracts
+# make gpu-check   on a machine with a GPU: check and measure everything that needs one, into benchmarks/results/
 # make mutation   remove every barrier of the CUDA kernels by itself, and see whether a test notices
 # make test-oldest   run the tests on the oldest Python, NumPy and Numba that are promised (PYTHON310=python3.10)
 #
@@ -12,7 +13,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: bench test check mutation test-oldest clean
+.PHONY: bench test check gpu-check mutation test-oldest clean
 
 bench: $(VENV)/bench.installed
 	$(BIN)/deepcore bench ops
@@ -29,6 +30,10 @@ check: $(VENV)/check.installed
 	rm -rf build/lib build/bdist.*
 	MYPYPATH=build/installed $(BIN)/mypy -p deepcore
 	cd build/installed && PYTHONPATH=. $(abspath $(BIN))/lint-imports --no-cache --config ../../setup.cfg
+
+# Finds a Python that has CuPy by itself: .venv, or the machine's own where there is no network to make one with.
+gpu-check:
+	@$(PYTHON) benchmarks/gpu_check.py $(if $(OUTPUT),--output $(OUTPUT)) $(if $(REHEARSE),--rehearse)
 
 mutation: $(VENV)/test.installed
 	$(BIN)/python tests/cuda/mutation.py
