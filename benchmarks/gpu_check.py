@@ -181,7 +181,7 @@ def plan(root: Path, runner: Runner, output: Path, about: dict[str, str], rehear
     fidelity = (runner.python, str(root / "tests/fidelity/record.py"), "--device", device)
     replay = (runner.python, str(root / "tests/cuda/replay.py"), "--device", device)
     # A machine's own Python may warn of what is no fault of ours.
-    pytest = (runner.python, "-m", "pytest", "-c", str(root / "setup.cfg"), "--rootdir", str(root))
+    pytest: tuple[str, ...] = (runner.python, "-m", "pytest", "-c", str(root / "setup.cfg"), "--rootdir", str(root))
     pytest += ("-W", "default", "-p", "no:cacheprovider", "--no-header")
     matrix = tuple(str(root / "tests" / part / "test_devices.py") for part in ("ops", "models"))
     bench = (runner.python, "-m", "deepcore", "bench", "ops")
@@ -279,7 +279,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def write(output: Path, about: dict[str, str], results: list[Result], rehearse: bool) -> None:
     """RESULT.md, steps.jsonl and log.txt, as far as the check has come."""
     title = "REHEARSAL on the emulator: no GPU, no times" if rehearse else f"GPU check on {about.get('gpu', 'a GPU')}"
-    records = [about | {"rehearsal": rehearse}]
+    records: list[dict[str, object]] = [{**about, "rehearsal": rehearse}]
     text = [f"# {title}", "", *(f"- {name}: {value}" for name, value in about.items()), "", *table(results, rehearse)]
     if not rehearse and (output / "golden.npz").exists():
         name = folder_name(about.get("gpu", "gpu"))

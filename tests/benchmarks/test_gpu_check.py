@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -128,17 +129,17 @@ def test_ctrl_c_keeps_the_steps_before(monkeypatch, runner, tmp_path):
     genuine = gpu_check.execute
 
     def interrupted(step, *rest):
-        if step.name == "second":
+        if step.name == "later":
             raise KeyboardInterrupt
         return genuine(step, *rest)
 
     monkeypatch.setattr(gpu_check, "execute", interrupted)
-    steps = [python("first", "print('done')"), python("second", "print('never')")]
+    steps = [python("first", "print('done')"), python("later", "print('never')")]
     assert run_check(monkeypatch, runner, tmp_path / "out", steps) == 130
     text = (tmp_path / "out" / "RESULT.md").read_text()
     assert "| first " in text
     assert "Ctrl-C" in text
-    assert "second" not in text
+    assert "later" not in text
 
 
 def test_the_golden_file_comes_with_the_line_that_puts_it_into_place(tmp_path):
@@ -165,10 +166,25 @@ def test_no_python_with_cupy_says_what_is_missing(tmp_path, monkeypatch):
 
 
 def test_the_machines_own_python_gets_a_copy(tmp_path, monkeypatch):
-    """Without .venv and without a network, from what is installed already."""
+    """Where there is no .venv that would do: from what is installed already, with no network."""
+    root, folder = tmp_path / "root", tmp_path / "scratch"
+    folder.mkdir()
+    for part in ("deepcore", "kernels", "benchmarks"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__", "results"))
+    for part in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / part, root)
     monkeypatch.setattr(gpu_check, "NEEDED", ("numpy", "pytest"))
-    runner = gpu_check.choose_python(tmp_path, tmp_path)  # a root without pyproject.toml: nothing can be installed
+    runner = gpu_check.choose_python(root, folder)
     assert runner.python == sys.executable
+    assert runner.environment["PYTHONPATH"].split(os.pathsep)[0] == str(folder / "installed")
+    said = gpu_check.subprocess.run(
+        [runner.python, "-c", "import deepcore.kernels; print(deepcore.kernels.__file__)"],
+        env=runner.environment,
+        cwd=runner.folder,
+        capture_output=True,
+        text=True,
+    )
+    assert said.stdout.strip() == str(folder / "installed" / "deepcore" / "kernels" / "__init__.py"), said.stderr
 
 
 def test_missing_packages_are_named(runner):
