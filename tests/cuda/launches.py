@@ -439,6 +439,18 @@ def runs() -> tuple[Run, ...]:
     return tuple(found.values())
 
 
+Defines = tuple[tuple[str, object], ...]
+
+
+def variants() -> dict[tuple[str, Defines], set[str]]:
+    """For each file and set of macros that a launch builds, the kernels that are launched with it."""
+    found: dict[tuple[str, Defines], set[str]] = {}
+    for run in runs():
+        for launched in run.launched:
+            found.setdefault((launched.file, launched.defines), set()).add(launched.kernel)
+    return found
+
+
 @contextlib.contextmanager
 def few_blocks() -> Iterator[None]:
     """Within the block grids are as small as if the GPU were: blocks must take what is left in a loop."""

@@ -15,21 +15,21 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
-import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from launches import launcher, runs
+from launches import Defines, launcher, variants
 
-from deepcore.backend.cuda.carrier import translation_unit
+from deepcore.backend.cuda.cubin import translation_unit
 from deepcore.kernels.budget import register_budgets
 from deepcore.kernels.emulator import has_compiler
 from deepcore.kernels.signature import parse_signatures
@@ -39,9 +39,11 @@ TARGETS = ("sm_75", "sm_80", "sm_90a")
 
 
 def find_nvcc() -> str | None:
-    """``$NVCC``, else the one on the path, else that of the package nvidia-cuda-nvcc."""
-    packaged = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "bin" / "nvcc"
-    candidates = (os.environ.get("NVCC"), shutil.which("nvcc"), str(packaged))
+    """``$NVCC``, else the one on the path, else that of the package nvidia-cuda-nvcc, wherever Python finds it."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
+    packaged = [str(folder / part / "bin" / "nvcc") for folder in folders for part in ("cu13", "cuda_nvcc")]
+    candidates = (os.environ.get("NVCC"), shutil.which("nvcc"), *packaged)
     return next((nvcc for nvcc in candidates if nvcc and shutil.which(nvcc)), None)
 
 
@@ -55,8 +57,6 @@ pytestmark = [
     pytest.mark.skipif(not has_compiler(), reason="THE CUDA KERNELS ARE NOT COMPILED: nvcc needs g++. Install it."),
 ]
 
-Defines = tuple[tuple[str, object], ...]
-
 
 class Usage(NamedTuple):
     """What ptxas says of one kernel."""
@@ -64,15 +64,6 @@ class Usage(NamedTuple):
     registers: int
     stack: int
     spills: int
-
-
-def variants() -> dict[tuple[str, Defines], set[str]]:
-    """For each file and set of macros, the kernels that are launched with it."""
-    found: dict[tuple[str, Defines], set[str]] = {}
-    for run in runs():
-        for launched in run.launched:
-            found.setdefault((launched.file, launched.defines), set()).add(launched.kernel)
-    return found
 
 
 def selected(target: str) -> list[tuple[str, Defines]]:

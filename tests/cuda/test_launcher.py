@@ -11,6 +11,7 @@ from deepcore.backend.cuda import carrier
 from deepcore.backend.cuda.carrier import compile_options
 from deepcore.backend.cuda.launcher import FOLDER, kernel
 from deepcore.errors import DeviceMismatchError
+from deepcore.kernels.emulator.builder import CUDA
 
 X = np.ones((6, 4), np.float32)
 B = np.ones(4, np.float32)
@@ -137,7 +138,9 @@ def test_a_kernel_is_made_once():
 
 
 def test_options_of_an_architecture(tmp_path):
-    assert compile_options(tmp_path / "a.cu", 80) == ("-std=c++17", "-arch=sm_80", f"-I{tmp_path}")
+    kernels = f"-I{CUDA}"
+    assert compile_options(tmp_path / "a.cu", 80) == ("-std=c++17", "-arch=sm_80", f"-I{tmp_path}", kernels)
+    assert compile_options(CUDA / "pool.cu", 80) == ("-std=c++17", "-arch=sm_80", kernels)
     assert "-arch=sm_90a" in compile_options(tmp_path / "a.cu", 90)
 
 

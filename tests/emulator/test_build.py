@@ -119,7 +119,7 @@ def test_home_that_cannot_be_written_to(monkeypatch, tmp_path):
 def test_portable_switch_and_software_halves(monkeypatch, rng):
     """What processors without hand-written assembly or hardware float16 run."""
     monkeypatch.setenv("CXX", "g++ -DEMULATOR_UCONTEXT -U__F16C__")
-    module = Module(KERNELS / "values.cu")
+    module = Module(KERNELS.parents[1] / "fidelity" / "kernels" / "number.cu")
     x = rng.integers(0, 2**32, 5000, dtype=np.uint32).view(np.float32)
     y, ignored = np.zeros(x.size, np.float16), np.zeros(x.size, np.float16)
     module.launch("to_half", 1, 32, [x, np.zeros(x.size), y, ignored, x.size])
@@ -129,6 +129,7 @@ def test_portable_switch_and_software_halves(monkeypatch, rng):
     back = np.zeros(halves.size, np.float32)
     module.launch("from_half", 1, 64, [halves, back, halves.size])
     np.testing.assert_array_equal(back, halves.astype(np.float32))
+    module = Module(KERNELS / "values.cu")
     total = np.zeros(2, np.int32)
     numbers = rng.integers(0, 9, 1000).astype(np.int32)
     for schedule in ("fifo", "lifo", "random"):

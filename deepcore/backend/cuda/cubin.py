@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from deepcore.kernels.cache import cache_folder, digest, included, replace
 from deepcore.kernels.emulator import BuildError
+from deepcore.kernels.emulator.builder import CUDA
 
 
 class Cubin(NamedTuple):
@@ -43,8 +44,12 @@ def architecture(capability: int) -> str:
 
 
 def compile_options(file: Path, capability: int) -> tuple[str, ...]:
-    """NVRTC's options for ``file``, but for the folder of CUDA's own headers."""
-    return ("-std=c++17", f"-arch={architecture(capability)}", f"-I{file.parent}")
+    """NVRTC's options for ``file``, but for the folder of CUDA's own headers.
+
+    Headers are looked for beside the file, and then among those of deepcore's kernels.
+    """
+    folders = dict.fromkeys((file.parent, CUDA))
+    return ("-std=c++17", f"-arch={architecture(capability)}", *(f"-I{folder}" for folder in folders))
 
 
 def cubin(file: Path, defines: Mapping[str, object], capability: int) -> Cubin:
@@ -55,8 +60,8 @@ def cubin(file: Path, defines: Mapping[str, object], capability: int) -> Cubin:
     from cupy.cuda import nvrtc
 
     unit = translation_unit(file, defines)
-    common = file.with_name("common.cuh")
-    headers = {**included(file, []), **(included(common, []) if common.exists() else {})}
+    common = next((path for path in (file.with_name("common.cuh"), CUDA / "common.cuh") if path.exists()), file)
+    headers = {**included(file, [CUDA]), **included(common, [CUDA])}
     # The texts of the headers count, and not where they are.
     texts = [part for path, text in sorted(headers.items()) if path != file for part in (path.name, text)]
     version = ".".join(map(str, nvrtc.getVersion()))
