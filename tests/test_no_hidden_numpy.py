@@ -1,6 +1,6 @@
 """Above the kernels nothing computes on a GPU's arrays with NumPy, and nothing reads them unasked.
 
-Everything runs on arrays that NumPy cannot read (``stand_in.py``), with the kernels on the emulator: what would break
+Everything runs on arrays that NumPy cannot read (``unreadable.py``), with the kernels on the emulator: what would break
 on a GPU, or copy to the CPU behind one's back, raises here.
 """
 
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from catalogue import USES
 from devices import skip_unless_there
-from stand_in import GpuArray, HiddenNumpyError, stand_in
 from test_gradients import CASES
+from unreadable import GpuArray, HiddenNumpyError, stand_in
 
 import deepcore
 from deepcore import layers, ops

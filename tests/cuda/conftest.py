@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from stand_in import gpus
+from cupy_stand_in import gpus
 
 from deepcore.backend.cuda import array
 from deepcore.backend.cuda.carrier import emulation

@@ -16,7 +16,7 @@ from unittest import mock
 import numpy as np
 
 from deepcore.backend import Backend
-from deepcore.backend.cuda import carrier
+from deepcore.backend.cuda import carrier, memory, transfer
 from deepcore.backend.cuda.array import empty as aligned
 from deepcore.device import Device, use_device
 
@@ -153,10 +153,17 @@ for _name in ("neg", "abs", "invert"):
     setattr(GpuArray, f"__{_name}__", _method(f"__{_name}__"))
 
 
+class _OnlyGpu(contextlib.nullcontext):
+    """The GPU that is always the current one."""
+
+    compute_capability = "90"
+
+
 class Namespace(types.ModuleType):
     """What stands for the module ``cupy``: NumPy's functions on arrays on the GPU, and which were used."""
 
     ndarray = GpuArray
+    cuda = types.SimpleNamespace(Device=_OnlyGpu, memory=types.SimpleNamespace(OutOfMemoryError=MemoryError))
 
     def __init__(self):
         super().__init__("cupy")
@@ -225,8 +232,15 @@ def stand_in():
     # Only this one: patch.dict would also forget the modules that are imported meanwhile.
     sys.modules["cupy"] = xp
     try:
-        with mock.patch.object(carrier, "CUPY", StandInCarrier()):
-            device.__dict__["backend"] = Backend("cuda", xp)  # where the property keeps what it found
+        with contextlib.ExitStack() as patches:
+            for module, name, value in (
+                (carrier, "CUPY", StandInCarrier()),
+                (memory, "note_allocation", lambda index: None),
+                (transfer, "to_device", lambda host, index: GpuArray(np.array(host))),
+                (transfer, "to_host", lambda array: array.host.copy()),
+            ):
+                patches.enter_context(mock.patch.object(module, name, value))
+            device.__dict__["backend"] = Backend("cuda", xp, 0)  # where the property keeps what it found
             with use_device(device):
                 yield xp
     finally:
