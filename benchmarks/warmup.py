@@ -184,6 +184,7 @@ def others(b: Backend, dtype: str, rows: int, columns: int) -> Iterator[tuple[st
             lambda activation=activation: b.bias_activation_dgrad(x, x, activation),  # type: ignore[misc]
         )
         yield "activation_dgrad", lambda activation=activation: b.activation_dgrad(x, x, activation)  # type: ignore[misc]
+    yield "cast", lambda: b.cast(x, "float16")
     yield "max_pool2d_gather", lambda: b.max_pool2d_gather(image, np.zeros(window.y_shape, np.uint8), window)
     yield "batch_norm_fprop", lambda: b.batch_norm_fprop(x, vector, vector, 1e-3)
     yield "batch_norm_dgrad", lambda: b.batch_norm_dgrad(x, x, vector, vector, vector, 1e-3)

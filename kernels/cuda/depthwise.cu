@@ -28,7 +28,7 @@ struct Work {
 };
 
 // y = activation(conv(x, w) + bias); bias [K] or null.
-// registers: 72
+// registers: 56
 extern "C" __global__ void __launch_bounds__(256, 3)
 depthwise_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
                 dc::ConvSizes sizes) {

@@ -67,7 +67,7 @@ sgd(const __grid_constant__ Tensors tensors, T learning_rate) {
 }
 
 // Lists: parameters, gradients, velocities.
-// registers: 32
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
 momentum(const __grid_constant__ Tensors tensors, T learning_rate, T factor, int nesterov) {
     update<3>(tensors, [&](T (&v)[3]) {

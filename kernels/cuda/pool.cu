@@ -173,7 +173,7 @@ avg_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PoolSizes sizes) {
 }
 
 // dx sums the shares of the windows that the pixel is in.
-// registers: 48
+// registers: 56
 extern "C" __global__ void __launch_bounds__(256, 4)
 avg_pool_dgrad(const T* __restrict__ dy, T* __restrict__ dx, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.size, sizes.by_columns);

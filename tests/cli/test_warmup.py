@@ -40,7 +40,7 @@ def test_what_a_suite_needs_is_what_its_layers_launch():
 
     needed = warmup.builds(CASES)
     assert len(needed) == len(set(needed))
-    assert {file.stem for file, _ in needed} >= {"conv", "matmul", "pool", "softmax", "optimizer", "norm", "philox"}
+    assert {file.stem for file, _ in needed} >= {"conv", "matmul_mma", "pool", "softmax", "optimizer", "norm", "philox"}
     with dry() as kernels:
         for case in CASES:
             case.run(emulated_backend(), case.zeros())

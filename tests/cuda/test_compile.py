@@ -6,9 +6,9 @@ that stands above the kernel.
 
 A set of macros takes nvcc about a second. By default sm_90 gets as many sets as hold every value of every macro for
 every kernel, but not every combination; sm_75 and sm_80 get the first set of float32 that each kernel is launched with,
-in each format of tensor cores that they have.
-DEEPCORE_COMPILE_ALL=1 compiles every combination for all. What a text gave is kept in pytest's cache (``--cache-clear``
-empties it).
+in each format of tensor cores that they have, and that of a type of 16 bits, on sm_75 the one in which it cannot
+compute. DEEPCORE_COMPILE_ALL=1 compiles every combination for all. What a text gave is kept in pytest's cache
+(``--cache-clear`` empties it).
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from deepcore.kernels.signature import parse_signatures
 
 REGISTERS = 65536  # of a multiprocessor, for all threads of its blocks
 TARGETS = ("sm_75", "sm_80", "sm_90a")
+OLDER = {"sm_75": ("float", "__nv_bfloat16"), "sm_80": ("float", "__half")}  # what T is in the selection for them
 
 
 def find_nvcc() -> str | None:
@@ -68,25 +69,29 @@ class Usage(NamedTuple):
 
 def selected(target: str) -> list[tuple[str, Defines]]:
     """What is compiled for a target."""
-    everything = variants()
+    capability = int(re.sub(r"\D", "", target))
+    everything = {key: kernels for key, kernels in variants().items() if _needs(key[1]) <= capability}
     if os.environ.get("DEEPCORE_COMPILE_ALL"):
         return list(everything)
     seen: set[tuple[object, ...]] = set()
     chosen = []
     for (file, defines), kernels in everything.items():
         macros = dict(defines)
-        if int(macros.get("CAPABILITY", 0)) > int(re.sub(r"\D", "", target)):
-            continue  # it would never be launched there
         if target == "sm_90a":
             new = {(file, kernel, macro) for kernel in kernels for macro in defines}
-        elif macros["T"] == "float":
-            new = {(file, kernel, macros.get("FORMAT")) for kernel in kernels}
+        elif macros["T"] in OLDER[target] or "FORMAT" in macros:
+            new = {(file, kernel, macros["T"], macros.get("FORMAT")) for kernel in kernels}
         else:
             continue
         if new - seen:
             chosen.append((file, defines))
             seen |= new
     return chosen
+
+
+def _needs(defines: Defines) -> int:
+    """The oldest GPU that these macros are launched on."""
+    return int(dict(defines).get("CAPABILITY", 0))
 
 
 @functools.cache

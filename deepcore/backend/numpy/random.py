@@ -16,7 +16,7 @@ from deepcore.backend.dtype import floating, is_half
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import NUMPY_CALL, loop_cost
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.rows import contiguous
 
 __all__ = ["dropout", "random_bits", "random_normal", "random_uniform"]
@@ -150,7 +150,7 @@ def _uniform_numpy(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dty
     return (_53_bits(size, seed, offset) * 2.0**-53).reshape(shape)
 
 
-@implementation("random_uniform", "numba", cost=_loop_cost, available=numba_available)
+@implementation("random_uniform", "numba", supports=numba_supports, cost=_loop_cost, available=numba_available)
 def _uniform_numba(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> np.ndarray:
     size, numbers = math.prod(shape), 16 // dtype.itemsize  # in a block
     y = np.empty((-(-size // numbers), numbers), dtype)
