@@ -1,9 +1,9 @@
 // Matrix products on tensor cores by mma.sync: y = activation(a b + bias), summed in float32.
 //
-// Macros: STORED, the type of all arrays; FORMAT, in which the factors are multiplied (dc::Format); ACTIVATION; TRANSPOSE_A,
-// TRANSPOSE_B; the tile of a block and how its warps share it; WIDTH_A, WIDTH_B, WIDTH_Y: elements that may be moved at once,
-// 1 or 16 bytes' worth; CAPABILITY: 75 for what every tensor core has, 80 for what it has since then; MIN_BLOCKS, of a
-// multiprocessor. T, the type of sums, is float.
+// Macros: STORED, the type of all arrays; FORMAT, in which the factors are multiplied (dc::Format); ACTIVATION;
+// TRANSPOSE_A, TRANSPOSE_B; the tile of a block and how its warps share it; WIDTH_A, WIDTH_B, WIDTH_Y: elements that
+// may be moved at once, 1 or 16 bytes' worth; CAPABILITY: 75 for what every tensor core has, 80 for what it has since
+// then; MIN_BLOCKS, of a multiprocessor. T, the type of sums, is float.
 #ifndef STORED
 #define STORED float
 #define FORMAT 2
@@ -41,8 +41,7 @@ using WarpTile = dc::WarpTile<FORMAT, CAPABILITY >= 80, LeftSlice, RightSlice, S
 static_assert(Shape::warp_n == 32, "the columns of a warp");
 
 constexpr int depth = LeftSlice::depth, stage_chunks = LeftSlice::chunks + RightSlice::chunks;
-constexpr bool asynchronous =
-    CAPABILITY >= 80 && WIDTH_A > 1 && WIDTH_B > 1 && dc::is_same<Element, STORED>;
+constexpr bool asynchronous = CAPABILITY >= 80 && WIDTH_A > 1 && WIDTH_B > 1 && dc::is_same<Element, STORED>;
 constexpr int stages = asynchronous ? 3 : 2;
 
 // Adds one slice. Tensor cores cut off what does not fit a sum. To be as accurate as float32, sums begin anew with each
@@ -77,8 +76,8 @@ __device__ __forceinline__ void multiply_copied(WarpTile::Sums& sums, uint4* sha
         dc::commit_copies();
     }
     for (int step = 0; step < steps; ++step) {
-        // This thread's copies have landed, and after the barrier everybody's. Everybody has also left the stage before,
-        // which the next copies overwrite.
+        // This thread's copies have landed, and after the barrier everybody's. Everybody has also left the stage
+        // before, which the next copies overwrite.
         dc::wait_copies<stages - 2>();
         __syncthreads();
         if (step + stages - 1 < steps) copy(step + stages - 1);
@@ -129,8 +128,7 @@ __device__ __forceinline__ void finish(WarpTile::Sums& sums, STORED* y, int m, i
 #pragma unroll
         for (int i = 0; i < WarpTile::down; ++i)
 #pragma unroll
-            for (int l = 0; l < 4; ++l)
-                sums[i][j][l] = activate(sums[i][j][l] + (l % 2 ? bias_1 : bias_0), ACTIVATION);
+            for (int l = 0; l < 4; ++l) sums[i][j][l] = activate(sums[i][j][l] + (l % 2 ? bias_1 : bias_0), ACTIVATION);
     }
 #pragma unroll
     for (int i = 0; i < WarpTile::down * 2; ++i) {
@@ -164,9 +162,9 @@ __device__ __forceinline__ void finish(WarpTile::Sums& sums, STORED* y, int m, i
 
 // A block of TILE_M by TILE_N elements; blockIdx.x counts tiles, product after product.
 // registers: 184
-extern "C" __global__ void __launch_bounds__(WARPS_M * WARPS_N * 32, MIN_BLOCKS)
-matmul_mma(const STORED* __restrict__ a, const STORED* __restrict__ b, const STORED* __restrict__ bias,
-           STORED* __restrict__ y, MatmulSizes sizes) {
+extern "C" __global__ void __launch_bounds__(WARPS_M* WARPS_N * 32, MIN_BLOCKS)
+    matmul_mma(const STORED* __restrict__ a, const STORED* __restrict__ b, const STORED* __restrict__ bias,
+               STORED* __restrict__ y, MatmulSizes sizes) {
     DC_DYNAMIC_SHARED(uint4, shared);
     const dc::Place place = dc::Place::of<Shape>(sizes.m, sizes.n);
     const LeftCourier left(a + sizes.a_offset(place.product), TRANSPOSE_A ? sizes.a_column : sizes.a_row, sizes.m,

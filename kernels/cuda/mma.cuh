@@ -1,8 +1,9 @@
 // Matrix products on tensor cores: slices of both operands in shared memory, and the warps that multiply them.
 //
 // A slice is 64 bytes of the inner axis. Shared memory holds it as global memory does, in rows along whichever axis is
-// stored contiguously, so that it arrives by copies of 16 bytes, called chunks; ldmatrix turns it round where needed. One
-// step of the tensor cores takes 32 bytes of the inner axis, whatever the format: 16 elements of 16 bits, or 8 of 32.
+// stored contiguously, so that it arrives by copies of 16 bytes, called chunks; ldmatrix turns it round where needed.
+// One step of the tensor cores takes 32 bytes of the inner axis, whatever the format: 16 elements of 16 bits, or 8
+// of 32.
 //
 // Fragments: a warp takes 16 outer elements and one step at a time from either operand, as four registers in the order
 // in which mma.sync takes A. Registers 0 and 2 then are B for the first 8 columns, 1 and 3 for the next 8.
@@ -72,8 +73,8 @@ struct Slice {
     }
 };
 
-// Brings slices of a stored matrix to shared memory; elements outside of the matrix are zeros. `access`: elements that may
-// be read at once, 16 bytes' worth or one.
+// Brings slices of a stored matrix to shared memory; elements outside of the matrix are zeros. `access`: elements that
+// may be read at once, 16 bytes' worth or one.
 template <class Slice, class Element, class Stored, int access, int threads>
 struct Courier {
     static constexpr int each = Slice::chunks / threads;
@@ -160,8 +161,8 @@ __device__ __forceinline__ void multiply_step(float (&d)[4], const uint32_t (&a)
 
 __device__ __forceinline__ bool is_finite(uint32_t bits) { return (bits & 0x7f800000u) != 0x7f800000u; }
 
-// value = big + small, to about 22 bits, both of them TF32. A finite value that would round to infinity is cut off instead;
-// the residual of infinity and NaN is zero, as they are whole already.
+// value = big + small, to about 22 bits, both of them TF32. A finite value that would round to infinity is cut off
+// instead; the residual of infinity and NaN is zero, as they are whole already.
 __device__ __forceinline__ void split(uint32_t value, uint32_t& big, uint32_t& small) {
     big = to_tf32(__uint_as_float(value));
     if (is_finite(value)) {
@@ -197,7 +198,7 @@ struct WarpTile {
         }
     }
 
-   private:
+private:
     template <int count>
     static __device__ __forceinline__ void round(uint32_t (&fragments)[count][4]) {
 #pragma unroll

@@ -20,7 +20,7 @@ from unittest import mock
 
 import numpy as np
 
-from deepcore.backend import FILES
+from deepcore.backend import FILES, dispatch
 from deepcore.backend.cuda import array, carrier, launcher, tensor_core, tile
 from deepcore.backend.dispatch import implementations, use_implementation, use_precision
 from deepcore.backend.dtype import floating, is_floating
@@ -93,7 +93,9 @@ class Case:
         """Within the block the call may take every implementation, and only its tile on its GPU."""
         capability = self.capability or carrier.EMULATED_CAPABILITY
         gpu = mock.patch.object(carrier, "EMULATED_CAPABILITY", capability)
-        with gpu, only_tile(self.tile), use_precision("bfloat16"):
+        # What dispatch chose for another GPU is not to be remembered.
+        choices = mock.patch.dict(dispatch._choices, clear=True)
+        with gpu, choices, only_tile(self.tile), use_precision("bfloat16"):
             yield
 
 

@@ -161,7 +161,14 @@ ALIGNED = [
     Case("matmul", "a transposed", lambda a: (a(64, 128), a(64, 128), True), tile=2),
     Case("matmul", "b transposed", lambda a: (a(128, 64), a(128, 64), False, True), tile=2),
     *(
-        Case("matmul", how, lambda a, t=t: (a(*t[0]), a(*t[1]), *t[2:]), (kind,), tile, capability)
+        Case(
+            "matmul",
+            how if kind == "float32" else f"{how}, 16 bits",
+            lambda a, t=t: (a(*t[0]), a(*t[1]), *t[2:]),
+            (kind,),
+            tile,
+            capability,
+        )
         for kind, tile, capability in (
             ("float16", 0, 90),
             ("float16", 1, 90),
@@ -190,6 +197,7 @@ ONE_CHANNEL = "a product for each group, of one channel: what the kernel for dep
 TWO_SUMS = "two sums an element; few accesses beside those of global memory"
 REACHING = "neighbourhoods reach over the ends of sectors; the L1 cache has them"
 CONVERTED = "8 float32 become one chunk of bfloat16, by two reads of 16 bytes: the L1 cache"
+HALVED = "16 bits on CUDA cores become 32 on their way to shared memory; tensor cores are there for these products"
 RANDOM = "the places are random here: neighbours come from other pixels"
 
 # By kernel and call. A kernel or a call that is not here must not cost more than the ideal.
@@ -211,6 +219,7 @@ RATIOS = {
     ("layer_norm_sums", "rows of 2048"): Ratio(wavefronts=2, why=TWO_SUMS),
     ("local_response_norm_dgrad", "aligned"): Ratio(sectors=1.1, why=REACHING),
     ("local_response_norm_fprop", "aligned"): Ratio(sectors=1.1, why=REACHING),
+    ("cast", "aligned"): Ratio(sectors=2, why="8 float32 become one store of 16 bytes, by two reads of 16 bytes: L1"),
     ("matmul_mma", "a transposed"): Ratio(sectors=2, why=CONVERTED),
     ("matmul_mma", "as stored"): Ratio(sectors=2, why=CONVERTED),
     ("matmul_mma", "b transposed"): Ratio(sectors=2, why=CONVERTED),
@@ -221,6 +230,16 @@ RATIOS = {
     ("matmul_tiled", "a transposed"): Ratio(sectors=4, wavefronts=2, why=RUNG),
     ("matmul_tiled", "as stored"): Ratio(wavefronts=2, why=RUNG),
     ("matmul_tiled", "b transposed"): Ratio(sectors=4, wavefronts=2, why=RUNG),
+    ("matmul_naive", "b transposed, 16 bits"): Ratio(sectors=11, why=RUNG),
+    ("matmul_register", "a transposed, 16 bits"): Ratio(sectors=8, wavefronts=2, why=RUNG),
+    ("matmul_register", "as stored, 16 bits"): Ratio(wavefronts=2, why=RUNG),
+    ("matmul_register", "b transposed, 16 bits"): Ratio(sectors=8, wavefronts=2, why=RUNG),
+    ("matmul_simt", "a transposed, 16 bits"): Ratio(wavefronts=2, why=HALVED),
+    ("matmul_simt", "as stored, 16 bits"): Ratio(sectors=1.5, wavefronts=2, why=HALVED),
+    ("matmul_simt", "b transposed, 16 bits"): Ratio(sectors=2, why=HALVED),
+    ("matmul_tiled", "a transposed, 16 bits"): Ratio(sectors=8, wavefronts=2, why=RUNG),
+    ("matmul_tiled", "as stored, 16 bits"): Ratio(wavefronts=2, why=RUNG),
+    ("matmul_tiled", "b transposed, 16 bits"): Ratio(sectors=8, wavefronts=2, why=RUNG),
     ("max_pool_gather", "aligned"): Ratio(sectors=7, why=RANDOM),
     ("max_pool_gather", "aligned, the whole image"): Ratio(sectors=8, why=RANDOM),
 }

@@ -1,7 +1,8 @@
 // Launches kernels of a library on the processor that both are built for; foreign.py is the other side.
 //
 //     foreign sizes LIBRARY KERNEL     the sizes of the kernel's parameters, as the compiler sees them
-//     foreign launch LIBRARY FOLDER    FOLDER/launch says what to call, FOLDER/memory holds the arrays one after another
+//     foreign launch LIBRARY FOLDER    FOLDER/launch says what to call, FOLDER/memory holds the arrays one after
+//     another
 #include <dlfcn.h>
 #include <sys/mman.h>
 
@@ -65,13 +66,14 @@ static int launch(const std::string& folder) {
         orders >> offset >> bytes >> fence >> name;
         // Names live as long as the library.
         function<void(size_t, size_t, size_t, const char*)>("emulator_variable")(offset, bytes, fence,
-                                                                                (new std::string(name))->c_str());
+                                                                                 (new std::string(name))->c_str());
     }
     unsigned grid[3], block[3];
     size_t shared;
     int schedule, checking;
     uint64_t seed;
-    orders >> grid[0] >> grid[1] >> grid[2] >> block[0] >> block[1] >> block[2] >> shared >> schedule >> seed >> checking;
+    orders >> grid[0] >> grid[1] >> grid[2] >> block[0] >> block[1] >> block[2] >> shared >> schedule >> seed >>
+        checking;
     function<void(const unsigned*, const unsigned*, size_t, int, uint64_t, int)>("emulator_prepare")(
         grid, block, shared, schedule, seed, checking);
 

@@ -1,8 +1,8 @@
 // Matrices in registers (ldmatrix, mma.sync) and the asynchronous copies of threads (cp.async).
 #include "ptx.cuh"
 
-// Element (i, lane) of y is register i of a lane: four of x4, four of x4.trans, two of x2, two of x2.trans, and one each
-// of x1 and x1.trans.
+// Element (i, lane) of y is register i of a lane: four of x4, four of x4.trans, two of x2, two of x2.trans, and one
+// each of x1 and x1.trans.
 extern "C" __global__ void load_matrices(const __half* x, uint32_t* y) {
     DC_SHARED(__half, tile, [32][8]);
     int lane = threadIdx.x;

@@ -42,8 +42,9 @@ extern "C" __global__ void functions(const float* x, float* y, int n) {
     for (int i = threadIdx.x; i < n; i += blockDim.x) {
         float v = x[i], positive = fabsf(v) + 0.01f, sine, cosine;
         sincospif(v, &sine, &cosine);
-        const float values[] = {expf(v),        expm1f(v),       logf(positive),  log1pf(positive), tanhf(v),   sqrtf(positive),
-                                rsqrtf(positive), powf(positive, 0.75f), sine, cosine, __expf(v), __fdividef(v, positive)};
+        const float values[] = {expf(v),  expm1f(v),       logf(positive),   log1pf(positive),
+                                tanhf(v), sqrtf(positive), rsqrtf(positive), powf(positive, 0.75f),
+                                sine,     cosine,          __expf(v),        __fdividef(v, positive)};
         for (int k = 0; k < 12; ++k) y[k * n + i] = values[k];
     }
 }

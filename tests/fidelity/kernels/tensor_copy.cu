@@ -52,13 +52,13 @@ extern "C" __global__ void tile_3d(const __grid_constant__ dc::TensorMap map, ui
     land(y, bytes, [&](uint32_t* to, uint64_t* barrier) { dc::load_tile(to, &map, barrier, c0, c1, c2); });
 }
 
-extern "C" __global__ void tile_4d(const __grid_constant__ dc::TensorMap map, uint32_t* y, int c0, int c1, int c2, int c3,
-                                   int bytes) {
+extern "C" __global__ void tile_4d(const __grid_constant__ dc::TensorMap map, uint32_t* y, int c0, int c1, int c2,
+                                   int c3, int bytes) {
     land(y, bytes, [&](uint32_t* to, uint64_t* barrier) { dc::load_tile(to, &map, barrier, c0, c1, c2, c3); });
 }
 
-extern "C" __global__ void im2col(const __grid_constant__ dc::TensorMap map, uint32_t* y, int channel, int w, int h, int n,
-                                  int offset_w, int offset_h, int bytes) {
+extern "C" __global__ void im2col(const __grid_constant__ dc::TensorMap map, uint32_t* y, int channel, int w, int h,
+                                  int n, int offset_w, int offset_h, int bytes) {
     land(y, bytes, [&](uint32_t* to, uint64_t* barrier) {
         dc::load_im2col(to, &map, barrier, channel, w, h, n, offset_w, offset_h);
     });
