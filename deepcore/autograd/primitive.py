@@ -203,9 +203,7 @@ class Primitive:
         self, node: Node, kind: str, i: int, name: str, cotangents: list[Tensor | None], needed: frozenset[str]
     ) -> Any:
         if kind == "cotangents":
-            return tuple(
-                self._argument(node, "cotangent", j, name, cotangents, needed) for j in range(len(cotangents))
-            )
+            return tuple(self._argument(node, "cotangent", j, name, cotangents, needed) for j in range(len(cotangents)))
         if kind.startswith("cotangent"):
             cotangent = cotangents[i]
             if cotangent is None and kind == "cotangent":

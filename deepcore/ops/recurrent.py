@@ -13,7 +13,7 @@ from typing import Any
 from deepcore.autograd.engine import vjp
 from deepcore.autograd.primitive import primitive
 from deepcore.ops.activation import tanh
-from deepcore.ops.elementwise import cast, where
+from deepcore.ops.elementwise import where
 from deepcore.ops.shape import concatenate
 from deepcore.tensor import Tensor
 
@@ -59,7 +59,7 @@ def joined_steps(steps: Sequence[Tensor], axis: int = 0) -> Tensor:
 def held(running: Tensor, new: Tensor, old: Tensor | None) -> Tensor:
     """``new`` in the rows of the batch that are ``running``, [batch, 1]; in the others ``old``, zeros if None."""
     running = Tensor.wrap(running.data.reshape(-1, *(1,) * (new.ndim - 1)), running.device)
-    return new * cast(running, new.dtype) if old is None else where(running, new, old)
+    return where(running, new, 0 if old is None else old)
 
 
 def _parts(gates: Any, count: int) -> list[Any]:
@@ -147,9 +147,7 @@ def _gru_step(backend: Any, x: Any, r: Any, h0: Any) -> Any:
 
 
 @_gru_step.gradient("x", "r", "h0")
-def _(
-    gates: Tensor, r: Tensor, h0: Tensor, dh: Tensor, dgates: Tensor | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
+def _(gates: Tensor, r: Tensor, h0: Tensor, dh: Tensor, dgates: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
     return _gru_step_dgrad(dh, gates, r, h0, dgates)
 
 
