@@ -72,8 +72,8 @@ class RecurrentCell(Layer):
         self.state_size: Any = self.units
         self.output_size = self.units
         self.bias: Variable | None = None
-        self.reset_dropout_mask()
-        self.reset_recurrent_dropout_mask()
+        self._dropout_mask: Tensor | None = None
+        self._recurrent_dropout_mask: Tensor | None = None
 
     def build(self, input_shape: Any) -> None:
         features = positive_int("the size of the input's last axis", input_shape[-1])
@@ -175,11 +175,11 @@ class RecurrentCell(Layer):
 
     def reset_dropout_mask(self) -> None:
         """Forgets the mask of the inputs, as ``RNN`` does after every sequence."""
-        self._dropout_mask: Tensor | None = None
+        self._dropout_mask = None
 
     def reset_recurrent_dropout_mask(self) -> None:
         """Forgets the mask of the state."""
-        self._recurrent_dropout_mask: Tensor | None = None
+        self._recurrent_dropout_mask = None
 
     def _draw_mask(self, like: Tensor, rate: float) -> Tensor | None:
         if rate == 0 or (rate == 1 and self.gates > 1):  # Keras's gated cells drop nothing at a rate of 1

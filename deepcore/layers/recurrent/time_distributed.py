@@ -30,7 +30,7 @@ class TimeDistributed(Wrapper):
         super().__init__(layer, **kwargs)
         self.supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         super().build(_of_a_step(input_shape))
 
     def call(self, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Tensor:
