@@ -17,7 +17,7 @@ from deepcore.layers.recurrent.cell import (
     start_of,
 )
 from deepcore.layers.recurrent.stacked import StackedRNNCells
-from deepcore.ops import cast, swapaxes
+from deepcore.ops import broadcast_to, cast, swapaxes
 from deepcore.ops.recurrent import held, joined_steps, steps_of
 from deepcore.structure import leaves, map_leaves, pack_as
 from deepcore.tensor import Tensor
@@ -134,6 +134,8 @@ class RNN(Layer):
     # The loop
 
     def call(self, sequences: Tensor, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        if not sequences.shape[1]:
+            raise ValueError(f"sequences must have at least one step; got shape {sequences.shape}.")
         states = self._start(sequences, initial_state)
         running = self._running(sequences, mask)
         try:
@@ -163,7 +165,15 @@ class RNN(Layer):
             raise ValueError(
                 f"initial_state must have {len(self.state_size)} states of sizes {self.state_size}; got {len(states)}."
             )
-        return map_leaves(lambda state: cast(self._as_input(state), self.compute_dtype), states)
+        states = map_leaves(lambda state: cast(self._as_input(state), self.compute_dtype), states)
+        return [self._of_batch(state, batch) for state in states] if isinstance(self.cell, RecurrentCell) else states
+
+    def _of_batch(self, state: Tensor, batch: int) -> Tensor:
+        """One state of a cell of this package, repeated if it is given once for all sequences."""
+        expected = (batch, self.cell.units)
+        if state.shape not in (expected, (1, self.cell.units)):
+            raise ValueError(f"each initial state must have shape {expected}; got {state.shape}.")
+        return broadcast_to(state, expected)
 
     def _running(self, sequences: Tensor, mask: Any) -> list[Tensor] | None:
         """For each step which sequences it counts for, [batch, 1]; None if it counts for all."""
