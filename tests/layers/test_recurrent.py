@@ -726,6 +726,20 @@ def test_configurations_of_layers_within_layers(make, x):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
 
+def test_custom_cells_are_named_where_they_are_read(x):
+    class Named(Scaled):
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    layer = layers.RNN([Named(2)])
+    known = {"Named": Named}
+    with pytest.raises(ValueError, match="Unknown layer 'Named'"):
+        layers.RNN.from_config(layer.get_config())
+    inner = layers.StackedRNNCells.from_config(layer.cell.get_config(), custom_objects=known)
+    again = layers.RNN.from_config(layers.RNN(Named(2)).get_config(), custom_objects=known)
+    np.testing.assert_array_equal(layers.RNN(inner)(x).numpy(), again(x).numpy())
+
+
 def test_regularizers_and_constraints_reach_the_weights(x):
     layer = layers.LSTM(
         2, kernel_regularizer="l2", recurrent_regularizer="l1", bias_regularizer="l1", activity_regularizer="l2"
