@@ -173,7 +173,7 @@ def test_weights_are_kerass():
         layer = make(5, name=f"{kind}_weights")
         layer.build((None, 4, 3))
         assert [(w.name, w.shape) for w in layer.weights] == expected[kind]
-        cell = {"simple": "simplernn_cell"}.get(kind, f"{kind[:4].removesuffix('_')}_cell")
+        cell = {"simple": "simple_rnn_cell", "lstm": "lstm_cell"}.get(kind, "gru_cell")
         assert layer.weights[0].path == f"{kind}_weights/{cell}/kernel"
         assert layer.get_build_config() == {"input_shape": (None, 4, 3)}
         rows = layer.weights[1].numpy()
@@ -577,6 +577,23 @@ def test_time_distributed_shows_unknown_layers_one_step_at_a_time(x):
     nested = layers.TimeDistributed(Sequential([layers.Dense(3, kernel_initializer="ones"), OverBatch()]))
     summed = x.sum(-1, keepdims=True) * np.ones(3)
     close(nested(x), summed - summed.mean(0))
+    inputs = Input((3,))
+    drawn = layers.TimeDistributed(Model(inputs, inputs - ops.mean(inputs, axis=0, keepdims=True)))
+    close(drawn(x), x - x.mean(0))
+    sizes = []
+
+    class Counts(layers.Dense):
+        def call(self, x):
+            sizes.append(x.shape)
+            return super().call(x)
+
+    layers.registry.register()(Counts)
+    try:
+        layers.TimeDistributed(Sequential([Counts(2)]))(x)
+    finally:
+        for name in ("Counts", "counts"):
+            del layers.registry.entries[name]
+    assert sizes == [(16, 3)]
 
 
 # In functional models

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from deepcore import regularizers
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
 from deepcore.layers.recurrent.cell import (
@@ -18,6 +19,7 @@ from deepcore.layers.recurrent.cell import (
 )
 from deepcore.layers.recurrent.stacked import StackedRNNCells
 from deepcore.layers.wrapper import made_of
+from deepcore.naming import snake_case
 from deepcore.ops import broadcast_to, cast, swapaxes
 from deepcore.ops.recurrent import held, joined_steps, steps_of
 from deepcore.structure import leaves, map_leaves, pack_as
@@ -262,8 +264,8 @@ class RecurrentLayer(RNN):
         names = {*_arguments_of(self.cell_class), "implementation"}
         of_cell = {name: given.pop(name) for name in names & set(given)}
         shared = {name: given[name] for name in ("dtype", "trainable") if name in given}
-        name = f"{self.cell_class.__name__.removesuffix('Cell').lower()}_cell"
-        super().__init__(self.cell_class(**of_cell, **shared, name=name), **given)
+        cell = self.cell_class(**of_cell, **shared, name=snake_case(self.cell_class.__name__))
+        super().__init__(cell, **given)
         self.input_spec = InputSpec(ndim=3)
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
@@ -279,7 +281,7 @@ class RecurrentLayer(RNN):
         config = super().get_config()
         del config["cell"]
         own = {name: value for name, value in self.cell.get_config().items() if name not in config}
-        return {**config, **own}
+        return {**config, **own, "activity_regularizer": regularizers.serialize(self.activity_regularizer)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:

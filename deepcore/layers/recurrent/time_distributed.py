@@ -16,7 +16,7 @@ class TimeDistributed(Wrapper):
     """Applies ``layer``, with the same weights, to every step of [batch, steps, ...].
 
     Layers of this package that treat each example by itself see all steps at once, as one large batch; others, such as
-    batch normalisation in training, see one step after the other.
+    batch normalisation and layers of your own, see one step after the other.
 
     Raises ``ValueError`` for inputs of rank below 3 and for masks that are not [batch, steps, ...].
 
@@ -41,7 +41,7 @@ class TimeDistributed(Wrapper):
                 f"got shape {mask.shape}."
             )
         takes_mask = mask is not None and "mask" in inspect.signature(self.layer.call).parameters
-        if _by_example(self.layer, bool(training)):
+        if _by_example(self.layer):
             x = ops.reshape(inputs, (batch * steps, *inputs.shape[2:]))
             masks = {"mask": ops.reshape(mask, (batch * steps, *mask.shape[2:]))} if takes_mask else {}
             y = self.layer(x, **masks)
@@ -61,14 +61,20 @@ def _of_a_step(shape: Any) -> tuple[int | None, ...]:
     return (shape[0], *shape[2:])
 
 
-def _by_example(layer: Layer, training: bool) -> bool:
-    """Whether what a layer gives for one example is known to depend on that example alone."""
-    from deepcore.layers import BatchNormalization, registry
+# Layers of this package that look across the batch, or count their calls in training.
+_ACROSS_EXAMPLES = ("BatchNormalization", "Lambda", "SpectralNormalization")
 
-    if registry.entries.get(type(layer).__name__) is not type(layer) or getattr(layer, "stateful", False):
+
+def _by_example(layer: Layer) -> bool:
+    """Whether what a layer gives for one example is known to depend on that example alone."""
+    from deepcore.layers import registry
+
+    name = type(layer).__name__
+    if registry.entries.get(name) is not type(layer) or name in _ACROSS_EXAMPLES:
         return False
-    if isinstance(layer, BatchNormalization) and training and layer.trainable:
+    if getattr(layer, "stateful", False) or getattr(layer, "noise_shape", None) is not None:
         return False
-    if getattr(layer, "noise_shape", None) is not None:
+    graph = getattr(layer, "graph", None)  # of a functional model, whose functions may do anything
+    if graph is not None and not all(isinstance(operation, Layer) for operation in graph.operations):
         return False
-    return all(_by_example(part, training) for part in layer.sublayers())
+    return all(_by_example(part) for part in layer.sublayers())
