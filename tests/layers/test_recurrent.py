@@ -426,6 +426,19 @@ def test_cells_of_ones_own(x):
     assert [w.path for w in layer.weights] == ["run/scaled/kernel"]
 
 
+def test_a_cell_computes_in_its_own_dtype(x, rng):
+    layer = layers.RNN(layers.LSTMCell(5, dtype="float64"), return_state=True)
+    weights = filled(layer, x, rng)
+    start = some_states("lstm", rng)
+    y, h, c = layer(x, initial_state=start)
+    expected, states = naive("lstm", x, weights, 5, start=start)
+    assert {t.dtype for t in (y, h, c)} == {np.dtype("float32")}
+    for found, wanted in ((y, expected[:, -1]), (h, states[0]), (c, states[1])):
+        np.testing.assert_allclose(found.numpy(), np.float32(wanted), rtol=2e-7)  # one rounding, at the end
+    ops.sum(y).backward()
+    assert {w.grad.dtype for w in layer.weights} == {np.dtype("float64")}
+
+
 class Doubled(layers.LSTMCell):
     """A cell of this package with another ``call``."""
 

@@ -149,6 +149,7 @@ class RNN(Layer):
         for kept, state in zip(leaves(self._states or []), leaves(states), strict=False):
             kept.assign(state.detach())
         output = cast(joined_steps(outputs, axis=1) if self.return_sequences else outputs[-1], self.compute_dtype)
+        states = map_leaves(lambda state: cast(state, self.compute_dtype), states)
         return (output, *states) if self.return_state else output
 
     def _start(self, sequences: Tensor, given: Any) -> States:
@@ -164,12 +165,16 @@ class RNN(Layer):
         if given is None:
             given = self.get_initial_state(batch)
         states = list(given) if isinstance(given, list | tuple) else [given]
-        if len(states) != len(self.state_size):
+        states = map_leaves(lambda state: cast(self._as_input(state), self._cell_dtype), states)
+        if isinstance(self.cell, RecurrentCell | StackedRNNCells) and len(states) != len(self.state_size):
             raise ValueError(
                 f"initial_state must have {len(self.state_size)} states of sizes {self.state_size}; got {len(states)}."
             )
-        states = map_leaves(lambda state: cast(self._as_input(state), self.compute_dtype), states)
         return [self._of_batch(state, batch) for state in states] if isinstance(self.cell, RecurrentCell) else states
+
+    @property
+    def _cell_dtype(self) -> Any:
+        return getattr(self.cell, "compute_dtype", self.compute_dtype)
 
     def _of_batch(self, state: Tensor, batch: int) -> Tensor:
         """One state of a cell of this package, repeated if it is given once for all sequences."""
@@ -194,7 +199,7 @@ class RNN(Layer):
     def _steps(self, sequences: Tensor, states: States, training: bool) -> tuple[list[Tensor], Step]:
         """The input of each step, and the function that makes a step of one."""
         cell = self.cell
-        by_time = swapaxes(sequences, 0, 1)
+        by_time = cast(swapaxes(sequences, 0, 1), self._cell_dtype)
         ours = isinstance(cell, RecurrentCell) and type(cell).call is RecurrentCell.call
         if ours and cell.activity_regularizer is None:
             return list(steps_of(cell.project(by_time, training))), cell.stepper(states, training)
