@@ -108,8 +108,8 @@ class Primitive:
             return "needed", 0
         raise TypeError(
             f"{self.name}: a gradient function cannot have the parameter {parameter!r}. It may name an input "
-            f"{self.inputs}, an output {self.outputs or self.many}, an attribute {self.attributes}, 'd' and an output, an input "
-            "and '_shape', or 'needed'."
+            f"{self.inputs}, an output {self.outputs or self.many}, an attribute {self.attributes}, 'd' and an output, "
+            "an input and '_shape', or 'needed'."
         )
 
     def gradient(self, *inputs: str, keeps: Keeps | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -282,7 +282,7 @@ def test_an_operation_may_have_any_number_of_results():
     assert at_second.tolist() == [5.0, 5.0]
     with no_grad():
         assert [part.requires_grad for part in multiples(x, count=2)] == [False, False]
-    with pytest.raises(TypeError, match="cannot have the parameter 'dx'.*an output parts"):
+    with pytest.raises(TypeError, match=r"cannot have the parameter 'dx'.*an output parts"):
 
         @multiples.gradient("x")
         def _(dx):
