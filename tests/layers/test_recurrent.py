@@ -775,6 +775,13 @@ def test_regularizers_and_constraints_reach_the_weights(x):
     [
         (lambda: layers.LSTM(0), ValueError, "units must be a positive integer; got units=0"),
         (lambda: layers.GRUCell(-2), ValueError, "units must be a positive integer; got units=-2"),
+        (lambda: layers.LSTM("3"), TypeError, "units must be a positive integer; got units='3'"),
+        (lambda: layers.LSTM(2.5), ValueError, "units must be a positive integer; got units=2.5"),
+        (
+            lambda: layers.LSTMCell(3)(np.ones((2, 4), np.float32), [np.ones((2, 3), np.float32)]),
+            ValueError,
+            r"states of sizes \[3, 3\]; got 1 of them",
+        ),
         (lambda: layers.SimpleRNN(3, activation="tan"), ValueError, "Unknown activation 'tan'.*tanh"),
         (lambda: layers.GRU(3, units_of="x"), TypeError, "GRU does not know the argument 'units_of'"),
         (lambda: layers.LSTM(3, use_cudnn="yes"), ValueError, "use_cudnn must be .*got use_cudnn='yes'"),

@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from deepcore import activations, initializers, ops, regularizers
 from deepcore.layers.layer import Layer, positive_int
 from deepcore.random import as_generator
@@ -58,6 +60,8 @@ class RecurrentCell(Layer):
     ) -> None:
         own = {kind: [kwargs.pop(f"{weight}_{kind}") for weight in _WEIGHTS] for kind in _KINDS}
         super().__init__(**kwargs)
+        if not isinstance(units, int | float | np.integer):
+            raise TypeError(f"units must be a positive integer; got units={units!r}.")
         self.units = positive_int("units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -101,6 +105,8 @@ class RecurrentCell(Layer):
         """One step: inputs [batch, features] and states [batch, units] to an output [batch, units] and states."""
         nested = isinstance(states, list | tuple)
         before = list(states) if nested else [states]
+        if len(before) != len(leaves(self.state_size)):
+            raise ValueError(f"expected states of sizes {leaves(self.state_size)}; got {len(before)} of them.")
         output, after = self.stepper(before, training)(self.project(inputs, training), before)
         return output, after if nested else after[0]
 
