@@ -161,8 +161,8 @@ class RNN(Layer):
             )
         if given is None and self._states is not None:
             # Copies, because the variables are written at the end, before a backward pass reads what it started from.
-            return map_leaves(lambda state: Tensor.wrap(state.data.copy(), state.device), self._states)
-        if given is None:
+            given = map_leaves(lambda state: Tensor.wrap(state.data.copy(), state.device), self._states)
+        elif given is None:
             given = self.get_initial_state(batch)
         states = list(given) if isinstance(given, list | tuple) else [given]
         states = map_leaves(lambda state: cast(self._as_input(state), self._cell_dtype), states)
