@@ -260,6 +260,35 @@ def test_gradient_functions_say_what_they_read_or_are_refused():
         double.gradient("w")
 
 
+def test_an_operation_may_have_any_number_of_results():
+    seen = []
+
+    @primitive(outputs=("*parts",))
+    def multiples(backend, x, *, count):
+        return tuple(x * n for n in range(1, count + 1))
+
+    @multiples.gradient("x")
+    def _(dparts):
+        seen.append([part.tolist() for part in dparts])
+        return sum((part * n for n, part in enumerate(dparts[1:], 2)), dparts[0])
+
+    x = leaf(1.0, 2.0)
+    parts = multiples(x, count=3)
+    assert [part.tolist() for part in parts] == [[1.0, 2.0], [2.0, 4.0], [3.0, 6.0]]
+    (parts[0] * parts[2]).sum().backward(retain_graph=True)
+    assert x.grad.tolist() == [6.0, 12.0]  # of 3 x²
+    assert seen == [[[3.0, 6.0], [0.0, 0.0], [1.0, 2.0]]]  # zeros where no gradient arrives
+    (at_second,) = gradients(parts[1].sum() * 5, [parts[1]])
+    assert at_second.tolist() == [5.0, 5.0]
+    with no_grad():
+        assert [part.requires_grad for part in multiples(x, count=2)] == [False, False]
+    with pytest.raises(TypeError, match=r"cannot have the parameter 'dx'.*an output parts"):
+
+        @multiples.gradient("x")
+        def _(dx):
+            return dx
+
+
 def test_threads_have_their_own_recording_state():
     import threading
 
