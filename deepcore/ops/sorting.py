@@ -120,7 +120,7 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
         sparse: must be False.
 
     Returns int32 counts [numbers] or [rows, numbers], or sums of the floating dtype of ``weights``. Raises
-    numbers that are not integers, ``ValueError`` for another rank or ``sparse=True``.
+    ``TypeError`` for numbers that are not integers, ``ValueError`` for another rank or ``sparse=True``.
     """
     tensor = tensor_of(x)
     if sparse:

@@ -221,7 +221,10 @@ def nanmean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
 def nanvar(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The mean squared distance from their mean of the elements over ``axis`` that are not NaN; NaN where all are."""
     tensor = floating(x)
-    return nanmean(square(tensor - nanmean(tensor, axis, True)), axis, keepdims)
+    # NaN is taken out before it is squared: a gradient of zero times NaN would be NaN.
+    centred = where(isnan(tensor), 0.0, _with(tensor, 0.0) - nanmean(tensor, axis, True))
+    count = _count(tensor, axis, keepdims)
+    return where(count == 0, math.nan, divide_no_nan(sum(square(centred), axis, keepdims), count))
 
 
 def nanstd(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:

@@ -4,31 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from array_cases import CASES as ARRAY_CASES
+from draws import RNG, distinct, normal, off_kinks, positive
 
 from deepcore import ops
 from deepcore.autograd import gradcheck
-
-RNG = np.random.default_rng(5)
-
-
-def normal(*shape):
-    return RNG.standard_normal(shape)
-
-
-def positive(*shape):
-    return RNG.uniform(0.5, 2.0, shape)
-
-
-def off_kinks(*shape):
-    """Values that stay well away from the kinks of relu, relu6, hard_sigmoid and abs."""
-    return RNG.uniform(0.2, 2.8, shape) * RNG.choice([-1.0, 1.0], shape)
-
-
-def distinct(*shape):
-    """Values that are all far apart, so that no maximum is near a tie."""
-    size = int(np.prod(shape))
-    return RNG.permutation(size).reshape(shape) * 0.37 - size / 7
-
 
 LABELS = np.array([0, 2, 1, 3])
 IDS = np.array([[0, 2, 2], [4, 0, 2]])
@@ -154,6 +134,7 @@ CASES = {
     "embedding": (lambda table: ops.embedding(table * table, IDS), normal(5, 3)),
     "dropout": (lambda x: ops.dropout(x * x, 0.4, seed=3), normal(5, 4)),
 }
+CASES |= ARRAY_CASES
 
 
 @pytest.mark.parametrize("name", CASES)
