@@ -29,7 +29,8 @@ def windows(x, length, stride):
 
 # name: (ours, NumPy's, inputs). Both are called with the inputs; ours with tensors, in each floating dtype.
 SAME = """
-abs arctan arcsinh cbrt ceil cos cosh exp exp2 expm1 fabs floor rint sign sin sinc sinh square tan trunc i0 deg2rad rad2deg
+abs arctan arcsinh cbrt ceil cos cosh exp exp2 expm1 fabs floor rint sign sin sinc sinh
+square tan trunc i0 deg2rad rad2deg
 """
 FLOATING = {
     **{name: (getattr(ops, {"rint": "round"}.get(name, name)), getattr(np, name), MATRIX) for name in words(SAME)},
