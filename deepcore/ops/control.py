@@ -242,8 +242,9 @@ def vectorize(pyfunc: Callable[..., Any], *, excluded: Any = None, signature: st
         spread = {i: broadcast_to(t, outer + t.shape[t.ndim - cores[i] :]) for i, t in tensors.items()}
         results = []
         for position in itertools.product(*(range(n) for n in outer)):
-            given = [getitem(spread[i], position) if i in spread and position else args[i] for i in range(len(args))]
-            given = [spread[i] if i in spread and not position else given[i] for i in range(len(args))]
+            given = list(args)
+            for i, tensor in spread.items():
+                given[i] = getitem(tensor, position) if position else tensor
             results.append(pyfunc(*given, **kwargs))
         stacked = _stacked(results)
         return map_leaves(lambda x: reshape(x, outer + x.shape[1:]), stacked)

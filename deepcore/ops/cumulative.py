@@ -106,14 +106,13 @@ def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
 
 
 def product_over(x: Tensor) -> Tensor:
-    """The product over the last axis, halving it until one is left: as many steps as bits in its length."""
+    """The product over the last axis, 1 over nothing: it is halved until one is left, so zeros have right gradients."""
+    one_more = [(0, 0)] * (x.ndim - 1) + [(0, 1)]
+    if x.shape[-1] == 0:
+        x = pad(x, one_more, constant_values=1)
     while x.shape[-1] > 1:
-        half = (x.shape[-1] + 1) // 2
         if x.shape[-1] % 2:
-            x = pad(x, [(0, 0)] * (x.ndim - 1) + [(0, 1)], constant_values=1)
+            x = pad(x, one_more, constant_values=1)
+        half = x.shape[-1] // 2
         x = multiply(getitem(x, (..., slice(None, half))), getitem(x, (..., slice(half, None))))
-    return (
-        reshape(x, x.shape[:-1])
-        if x.shape[-1]
-        else reshape(pad(x, [(0, 0)] * (x.ndim - 1) + [(0, 1)], constant_values=1), x.shape[:-1])
-    )
+    return reshape(x, x.shape[:-1])

@@ -126,7 +126,8 @@ def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Tensor:
 # Segments
 
 
-def _segments(data: Any, segment_ids: Any, num_segments: int | None, op: str) -> tuple[Tensor, Tensor, int]:
+def _segments(data: Any, segment_ids: Any, num_segments: int | None, op: str) -> tuple[Tensor, Any, int]:
+    """The rows, for each the number of its segment, and how many segments there are."""
     rows = tensor_of(data)
     ids = tensor_of(segment_ids, like=rows)
     if ids.ndim != 1 or rows.ndim == 0 or rows.shape[0] != ids.shape[0]:
@@ -136,10 +137,10 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, op: str) ->
         )
     if num_segments is None:
         num_segments = int(ids.data.max()) + 1 if ids.size else 0
+    # Rows of no segment go to one more, which is cut off again: so nobody has to wait to know whether there are any.
+    xp = rows.device.backend.xp
     inside = (ids.data >= 0) & (ids.data < num_segments)
-    if not bool(inside.all()):  # rows with another number belong to no segment
-        rows, ids = getitem(rows, inside), Tensor.wrap(ids.data[inside], ids.device)
-    return rows, ids, int(num_segments)
+    return rows, xp.where(inside, ids.data, num_segments), int(num_segments)
 
 
 def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Tensor:
@@ -157,7 +158,7 @@ def segment_sum(data: Any, segment_ids: Any, num_segments: int | None = None, so
     Tensor([4, 0, 2], dtype=int32)
     """
     rows, ids, count = _segments(data, segment_ids, num_segments, "segment_sum")
-    return put_into_zeros(rows, (count, *rows.shape[1:]), (ids.data,))
+    return put_into_zeros(rows, (count + 1, *rows.shape[1:]), (ids,))[:count]
 
 
 @primitive
@@ -184,7 +185,7 @@ def segment_max(data: Any, segment_ids: Any, num_segments: int | None = None, so
     Arguments as for ``segment_sum``. Equal maxima share the gradient.
     """
     rows, ids, count = _segments(data, segment_ids, num_segments, "segment_max")
-    return _segment_extremum(rows, ids=ids.data, count=count, largest=True)
+    return _segment_extremum(rows, ids=ids, count=count + 1, largest=True)[:count]
 
 
 def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Tensor:
@@ -193,7 +194,7 @@ def segment_min(data: Any, segment_ids: Any, num_segments: int | None = None, so
     Arguments as for ``segment_sum``. Equal minima share the gradient.
     """
     rows, ids, count = _segments(data, segment_ids, num_segments, "segment_min")
-    return _segment_extremum(rows, ids=ids.data, count=count, largest=False)
+    return _segment_extremum(rows, ids=ids, count=count + 1, largest=False)[:count]
 
 
 def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, sorted: bool = False) -> Tensor:
@@ -204,8 +205,8 @@ def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, s
     """
     rows, ids, count = _segments(data, segment_ids, num_segments, "segment_prod")
     xp = rows.device.backend.xp
-    order = xp.argsort(ids.data, kind="stable")
-    numbers = ids.data[order]
+    order = xp.argsort(ids, kind="stable")
+    numbers = ids[order]
     product, reach, length = getitem(rows, (order,)), 1, rows.shape[0]
     while reach < length:
         before = pad(product[: length - reach], [(reach, 0)] + [(0, 0)] * (rows.ndim - 1), constant_values=1)
@@ -214,5 +215,5 @@ def segment_prod(data: Any, segment_ids: Any, num_segments: int | None = None, s
         product = multiply(product, where(same, before, 1))
         reach *= 2
     last = xp.concatenate([numbers[1:] != numbers[:-1], xp.ones(min(length, 1), bool)])
-    ones = Tensor.wrap(xp.ones((count, *rows.shape[1:]), rows.dtype), rows.device)
-    return _put(ones, getitem(product, (last,)), index=(numbers[last],))
+    ones = Tensor.wrap(xp.ones((count + 1, *rows.shape[1:]), rows.dtype), rows.device)
+    return _put(ones, product, index=(xp.where(last, numbers, count),))[:count]
