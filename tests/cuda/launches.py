@@ -13,7 +13,7 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -23,6 +23,7 @@ import numpy as np
 from deepcore.backend import FILES
 from deepcore.backend.cuda import array, carrier, launcher, tile
 from deepcore.backend.dispatch import implementations, use_implementation
+from deepcore.backend.dtype import floating, is_floating
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 from deepcore.errors import UnsupportedCallError
 from deepcore.kernels.emulator import Module
@@ -32,6 +33,7 @@ if "DEEPCORE_KERNELS" in os.environ:
     launcher.FOLDER = Path(os.environ["DEEPCORE_KERNELS"])
 
 FLOATS = ("float32", "float64")
+HALVES = ("float16", "bfloat16")
 SEED = 20_240_607
 
 
@@ -39,12 +41,12 @@ class Inputs:
     """Arrays to launch on, of one dtype: random, or zeros that are never touched where nothing runs."""
 
     def __init__(self, dtype: str, random: bool) -> None:
-        self.dtype = np.dtype(dtype)
+        self.dtype = floating(dtype) if dtype in HALVES else np.dtype(dtype)
         self._rng = np.random.default_rng(SEED) if random else None
 
     def __call__(self, *shape: int) -> np.ndarray:
         """Numbers of both signs; whole ones below 100 if the dtype is one of integers."""
-        if self.dtype.kind != "f":
+        if not is_floating(self.dtype):
             return self.whole(100, *shape, dtype=self.dtype.name)
         return self._placed(shape, self.dtype, lambda rng: rng.standard_normal(shape))
 
@@ -220,6 +222,10 @@ CASES = [
     Case("batch_norm_dgrad", "several chunks", lambda a: (a(2100, 3), a(2100, 3), a(3), a(3), a.positive(3), 1e-3)),
     Case("local_response_norm_fprop", "odd", lambda a: (a(3, 5, 7), 2, 1.0, 1e-4, 0.75)),
     Case("local_response_norm_dgrad", "odd", lambda a: (a(3, 5, 7), a(3, 5, 7), a.positive(3, 5, 7), 2, 1e-4, 0.75)),
+    *(
+        Case("cast", f"to {dtype}", lambda a, dtype=dtype: (a(7, 5), dtype), FLOATS, watched=dtype == "float16")
+        for dtype in (*HALVES, *FLOATS)
+    ),
     Case("embedding_gather", "odd", lambda a: (a(11, 5), a.whole(13, 7, 3))),
     # The block reads 2048 ids at a time.
     Case("embedding_scatter", "ids in two stages", lambda a: (a(2100, 5), a.whole(11, 2100), 11), ("float32",)),
@@ -314,6 +320,50 @@ CASES = [
         watched=False,
     ),
 ]
+
+
+def half_cases() -> list[Case]:
+    """The first case of each operation on 16 bits, and the wide accesses that only 16 bits make.
+
+    float16 is watched; bfloat16 runs the same code and is only compiled.
+    """
+    firsts = {case.op: case for case in reversed(CASES) if case.watched}
+    kept_wide = {op for op in firsts if op.endswith("_update") or op == "random_bits"}
+    narrow = {"dtypes": HALVES}
+    return [
+        *(
+            replace(case, label=f"{case.label}, 16 bits", dtypes=HALVES)
+            for op, case in firsts.items()
+            if op not in kept_wide
+        ),
+        Case("bias_activation", "16 bits, whole packs", lambda a: (a(9, 8), a(8), "relu"), HALVES),
+        Case("dropout", "16 bits, whole packs", lambda a: (a(6, 8), 0.4, 5, 7), HALVES),
+        Case("reduce_sum", "16 bits, whole packs", lambda a: (a(37, 64), (1,)), HALVES),
+        *(
+            Case("matmul", f"16 bits, tile {tile}, wide", lambda a: (a(40, 48), a(48, 24)), HALVES, tile, tile == 2)
+            for tile in range(3)
+        ),
+        *(
+            case
+            for tile in (0, 2)
+            for case in conv_cases(
+                f"16 bits, tile {tile}, wide",
+                CONV((1, 5, 6, 16), (3, 3, 16, 8), 2, "same"),
+                tile=tile,
+                watched=tile > 0,
+                **narrow,
+            )
+        ),
+        *conv_cases(
+            "16 bits, depthwise, wide", CONV((1, 5, 6, 8), (3, 3, 1, 8), 1, "same", 1, 8), watched=False, **narrow
+        ),
+        *conv_cases("16 bits, few channels", CONV((1, 9, 9, 3), (3, 3, 3, 8)), watched=False, **narrow),
+        *pool_cases("16 bits, wide", POOL((1, 6, 5, 16), 3, 2), **narrow),
+        *pool_cases("16 bits, the whole image, wide", POOL((1, 5, 4, 16), (5, 4)), watched=False, **narrow),
+    ]
+
+
+CASES += half_cases()
 
 
 @dataclass(frozen=True)

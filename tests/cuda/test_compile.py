@@ -5,7 +5,8 @@ What is compiled is what a GPU would be given: the text that goes to NVRTC, with
 that stands above the kernel.
 
 A set of macros takes nvcc about a second. By default sm_90 gets as many sets as hold every value of every macro for
-every kernel, but not every combination; sm_75 and sm_80 get the first set of float32 that each kernel is launched with.
+every kernel, but not every combination; sm_75 and sm_80 get the first set of float32 that each kernel is launched with,
+and that of a type of 16 bits, on sm_75 the one in which it cannot compute.
 DEEPCORE_COMPILE_ALL=1 compiles every combination for all. What a text gave is kept in pytest's cache (``--cache-clear``
 empties it).
 """
@@ -35,6 +36,7 @@ from deepcore.kernels.signature import parse_signatures
 
 REGISTERS = 65536  # of a multiprocessor, for all threads of its blocks
 TARGETS = ("sm_75", "sm_80", "sm_90a")
+OLDER = {"sm_75": ("float", "__nv_bfloat16"), "sm_80": ("float", "__half")}  # what T is in the selection for them
 
 
 def find_nvcc() -> str | None:
@@ -84,8 +86,8 @@ def selected(target: str) -> list[tuple[str, Defines]]:
     for (file, defines), kernels in everything.items():
         if target == "sm_90a":
             new = {(file, kernel, macro) for kernel in kernels for macro in defines}
-        elif dict(defines)["T"] == "float":
-            new = {(file, kernel) for kernel in kernels}
+        elif dict(defines)["T"] in OLDER[target]:
+            new = {(file, kernel, dict(defines)["T"]) for kernel in kernels}
         else:
             continue
         if new - seen:
