@@ -1,6 +1,8 @@
 # make bench   measure convolution, pooling and matmul of real networks on this machine
 # make test    run the tests
-# make check   run the linters: ruff, mypy, import contracts
+# make check   run the linters: ruff, clang-format, mypy, import contracts
+# make format   format Python and CUDA files as `make check` wants them
+# make gpu-check   on a machine with a GPU: check and measure everything that needs one, into benchmarks/results/
 # make mutation   remove every barrier of the CUDA kernels by itself, and see whether a test notices
 # make test-oldest   run the tests on the oldest Python, NumPy and Numba that are promised (PYTHON310=python3.10)
 #
@@ -12,7 +14,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
-.PHONY: bench test check mutation test-oldest clean
+CUDA_FILES := find kernels tests -name '*.cu' -o -name '*.cuh' -o -name '*.h' -o -name '*.cpp'
+
+.PHONY: format bench test check gpu-check mutation test-oldest clean
 
 bench: $(VENV)/bench.installed
 	$(BIN)/deepcore bench ops
@@ -23,12 +27,22 @@ test: $(VENV)/test.installed
 check: $(VENV)/check.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	@# Wherever a kernel or the emulator's C++ lies; `make format` writes what this wants.
+	$(CUDA_FILES) | xargs $(BIN)/clang-format --dry-run --Werror
 	@# The floors are checked on an installed copy, where kernels/ and benchmarks/ lie inside the package.
 	rm -rf build/installed
 	$(PIP) install --no-deps --no-build-isolation --target build/installed .
 	rm -rf build/lib build/bdist.*
 	MYPYPATH=build/installed $(BIN)/mypy -p deepcore
 	cd build/installed && PYTHONPATH=. $(abspath $(BIN))/lint-imports --no-cache --config ../../setup.cfg
+
+format: $(VENV)/check.installed
+	$(BIN)/ruff format .
+	$(CUDA_FILES) | xargs $(BIN)/clang-format -i
+
+# Finds a Python that has CuPy by itself: .venv, or the machine's own where there is no network to make one with.
+gpu-check:
+	@$(PYTHON) benchmarks/gpu_check.py $(if $(OUTPUT),--output $(OUTPUT)) $(if $(REHEARSE),--rehearse)
 
 mutation: $(VENV)/test.installed
 	$(BIN)/python tests/cuda/mutation.py

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend import Backend
-from deepcore.backend.dispatch import Call
+from deepcore.backend.dispatch import Call, get_precision
 from deepcore.backend.explain import matmul_gradients, times
 from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry
 from deepcore.benchmarks import oracle
@@ -102,7 +102,7 @@ class Case:
 
     @property
     def call(self) -> Call:
-        return Call(self.op, self.dtype, self.geometry)
+        return Call(self.op, self.dtype, self.geometry, get_precision())
 
     @property
     def shape(self) -> str:
@@ -145,6 +145,10 @@ class Case:
             for name in OPERATIONS[self.op].inputs
         )
 
+    def zeros(self) -> tuple[np.ndarray, ...]:
+        """The arrays that the call takes, of zeros, which cost no memory until they are touched."""
+        return tuple(np.zeros(self._shape_of(name), self._dtype_of(name)) for name in OPERATIONS[self.op].inputs)
+
     def run(self, backend: Backend, arrays: Sequence[Any]) -> Any:
         """The call itself, on arrays of the backend's device, through dispatch, as a layer makes it."""
         return OPERATIONS[self.op].call(backend, *arrays, self.geometry)
@@ -163,12 +167,15 @@ class Case:
         g = self.geometry
         return 1 if isinstance(g, MatmulGeometry) else g.batch * g.out_height * g.out_width
 
-    def judge(self, outputs: Any, expected: Sequence[Expectation]) -> Judgement:
-        """Whether host arrays ``outputs`` are right: their number, shape, dtype, finiteness, and the sampled values."""
+    def judge(self, outputs: Any, expected: Sequence[Expectation], precision: str | None = None) -> Judgement:
+        """Whether host arrays ``outputs`` are right: their number, shape, dtype, finiteness, and the sampled values.
+
+        ``precision`` is that of the products where it is less than the dtype says.
+        """
         found = outputs if isinstance(outputs, tuple) else (outputs,)
         g = self.geometry
         fast = isinstance(g, Conv2DGeometry) and g.window != (1, 1) and not g.is_depthwise
-        limit = max(oracle.bound(part.length, self.dtype, transformed=fast) for part in expected)
+        limit = max(oracle.bound(part.length, self.dtype, transformed=fast, precision=precision) for part in expected)
         if len(found) != len(expected):
             return Judgement(False, np.inf, limit, f"returned {len(found)} arrays, expected {len(expected)}")
         names = (OPERATIONS[self.op].output, "argmax")

@@ -25,6 +25,7 @@ from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry, Pool2DGeom
 
 CONFIDENCE = 16.0
 TRANSFORM = 128.0
+EPSILONS = {"tf32": 2.0**-10, "bfloat16": 2.0**-7}  # from 1 to the next number
 GATHERED_ELEMENTS = 8_000_000
 
 Index = tuple[np.ndarray, ...]
@@ -47,11 +48,12 @@ class Expectation:
     length: int
 
 
-def bound(length: int, dtype: str, *, transformed: bool = False) -> float:
+def bound(length: int, dtype: str, *, transformed: bool = False, precision: str | None = None) -> float:
     """The largest error relative to the magnitude that a sum of ``length`` terms may show in ``dtype``.
 
-    ``transformed`` is for operations that have fast algorithms of the Winograd kind. The oracle's own roundings, in
-    float64, count as well; they only matter when float64 is what is measured.
+    ``precision`` is that of the products, where it is less: ``"tf32"`` or ``"bfloat16"``. ``transformed`` is for
+    operations that have fast algorithms of the Winograd kind. The oracle's own roundings, in float64, count as well;
+    they only matter when float64 is what is measured.
 
     >>> bound(0, "float32")
     0.0
@@ -60,7 +62,8 @@ def bound(length: int, dtype: str, *, transformed: bool = False) -> float:
     """
     if length == 0:
         return 0.0
-    roundoff = (float(np.finfo(dtype).eps) + float(np.finfo(np.float64).eps)) / 2
+    eps = EPSILONS[precision] if precision else float(np.finfo(dtype).eps)
+    roundoff = (eps + float(np.finfo(np.float64).eps)) / 2
     return CONFIDENCE * roundoff * (1 + transformed * TRANSFORM / length**0.5)
 
 

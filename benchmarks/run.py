@@ -151,7 +151,8 @@ def _gate(
     for array, given in zip(host, arrays, strict=True):
         if not np.array_equal(device.to_host(given), array):
             return Judgement(False, math.inf, 0.0, "changed its input"), outputs
-    return case.judge(tuple(outputs) if isinstance(result, tuple) else outputs[0], expected), outputs
+    returned = tuple(outputs) if isinstance(result, tuple) else outputs[0]
+    return case.judge(returned, expected, candidate.implementation.precision), outputs
 
 
 def _row(
@@ -199,7 +200,7 @@ def _row(
         blas_threads=max((library.threads for library in libraries), default=0),
         driver=device.driver,
         gpu=device.gpu,
-        precision=device.precision(case.dtype),
+        precision=candidate.implementation.precision or device.precision(case.dtype),
         cpu=here.cpu,
         load=here.load,
         versions=here.versions,

@@ -22,7 +22,7 @@ def each_implementation(backend, op, dtype, geometry):
     names = [
         record.name
         for record in implementations(op, DEVICES[backend.name])
-        if record.verdict(Call(op, np.dtype(dtype).name, geometry))[0]
+        if record.verdict(Call(op, np.dtype(dtype).name, geometry))[0] and not is_numba_sibling(record)
     ]
     assert names, f"nothing on {backend.name} serves {op} {geometry}"
     for name in names:
@@ -52,7 +52,13 @@ def every_implementation(file, *ops, backend="numpy"):
         pytest.param(op, record.name, id=f"{op}-{record.name}")
         for op in ops
         for record in implementations(op, DEVICES[backend])
+        if not is_numba_sibling(record)
     ]
+
+
+def is_numba_sibling(record):
+    """Whether the emulator cannot run it; ``cuda/test_numba_siblings.py`` tests these in Numba's simulator."""
+    return record.name.startswith("cuda-numba")
 
 
 def available(parameters):

@@ -18,6 +18,9 @@ from deepcore.errors import UnsupportedCallError, unknown_name
 
 Answer = tuple[bool, str]
 
+# What products of float32 arrays must keep, the strictest first: 24 bits, 11 or 8.
+PRECISIONS = ("float32", "tf32", "bfloat16")
+
 
 @dataclass(frozen=True)
 class Call:
@@ -27,11 +30,13 @@ class Call:
         op: name of the hot operation, such as ``"conv2d_fprop"``.
         dtype: NumPy name of the dtype of the arrays, such as ``"float32"``.
         geometry: the sizes, one of the classes of ``deepcore.backend.geometry``.
+        precision: what products of float32 arrays must keep, one of ``PRECISIONS``.
     """
 
     op: str
     dtype: str
     geometry: Any
+    precision: str = "float32"
 
 
 def supports_everything(call: Call) -> Answer:
@@ -56,6 +61,7 @@ class Implementation:
         supports: whether this call can be served, with the reason.
         cost: estimated seconds on the reference machine. Only the order among implementations of one device counts.
         available: whether this machine has what the implementation needs, with the reason or the install line.
+        precision: in which precision products are formed, where that is less than the dtype says; else None.
     """
 
     op: str
@@ -65,6 +71,7 @@ class Implementation:
     supports: Callable[[Call], Answer]
     cost: Callable[[Call], float]
     available: Callable[[], Answer]
+    precision: str | None = None
 
     def verdict(self, call: Call) -> Answer:
         """Whether it can run ``call`` here and now, and the first reason why not."""
@@ -87,6 +94,49 @@ _implementations: dict[str, dict[str, Implementation]] = {}
 _families: dict[str, list[str]] = {}
 _choices: dict[Hashable, Implementation] = {}
 _forced: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("deepcore_forced_implementations", default=())
+_default_precision = PRECISIONS[0]
+_precision: ContextVar[str | None] = ContextVar("deepcore_precision", default=None)
+
+
+def get_precision() -> str:
+    """What products of float32 arrays must keep: ``"float32"`` unless ``set_precision`` or ``use_precision`` said more.
+
+    >>> get_precision()
+    'float32'
+    """
+    return _precision.get() or _default_precision
+
+
+def set_precision(precision: str) -> None:
+    """Says what products of float32 arrays must keep, from now on and in every thread.
+
+    ``"float32"``: the accuracy of float32. ``"tf32"``: factors may be rounded to 11 bits, as NVIDIA's TF32 does;
+    ``"bfloat16"``: to 8 bits. Sums are float32 in any case, and arrays of other dtypes are not affected. Only
+    implementations for tensor cores make use of it. Raises ``ValueError`` for another name.
+    """
+    global _default_precision
+    _default_precision = _known_precision(precision)
+
+
+@contextlib.contextmanager
+def use_precision(precision: str) -> Iterator[None]:
+    """Within the block, ``set_precision(precision)`` for this thread or asynchronous task alone.
+
+    >>> with use_precision("tf32"):
+    ...     get_precision()
+    'tf32'
+    """
+    token = _precision.set(_known_precision(precision))
+    try:
+        yield
+    finally:
+        _precision.reset(token)
+
+
+def _known_precision(precision: str) -> str:
+    if precision not in PRECISIONS:
+        raise unknown_name("precision", precision, PRECISIONS)
+    return precision
 
 
 def implementation(
@@ -97,6 +147,7 @@ def implementation(
     supports: Callable[[Call], Answer] = supports_everything,
     cost: Callable[[Call], float],
     available: Callable[[], Answer] = always_available,
+    precision: str | None = None,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorator: lists a function as the implementation ``name`` of the hot operation ``op``."""
 
@@ -104,7 +155,7 @@ def implementation(
         records = _implementations.setdefault(op, {})
         if name in records:
             raise ValueError(f"{op} already has an implementation named {name!r}.")
-        records[name] = Implementation(op, name, device, function, supports, cost, available)
+        records[name] = Implementation(op, name, device, function, supports, cost, available, precision)
         _families.setdefault(family(op), [])
         if op not in _families[family(op)]:
             _families[family(op)].append(op)
@@ -179,11 +230,12 @@ def choose(op: str, dtype: Any, geometry: Any, device: str = "cpu") -> Implement
     """
     # Decided once for each key: a layer asks thousands of times with the same sizes. The name of a dtype takes NumPy
     # longer to spell than everything else here, so it is spelled only to decide.
-    key = (op, dtype, geometry, device, forced(op) if _forced.get() else None)
+    precision = get_precision()
+    key = (op, dtype, geometry, device, precision, forced(op) if _forced.get() else None)
     chosen = _choices.get(key)
     if chosen is None:
         name = dtype if isinstance(dtype, str) else dtype.name
-        chosen = _choices[key] = _choose(Call(op, name, geometry), device)
+        chosen = _choices[key] = _choose(Call(op, name, geometry, precision), device)
         if len(_choices) > 10_000:  # a stream of ever new shapes must not grow without bound
             _choices.clear()
     return chosen

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend import FILES, numpy_backend
-from deepcore.backend.dispatch import Call, Choice, family, judge, operations
+from deepcore.backend.dispatch import Call, Choice, family, get_precision, judge, operations
 from deepcore.backend.geometry import Conv2DGeometry, FlatGeometry, MatmulGeometry, Pool2DGeometry, RowsGeometry
 from deepcore.errors import unknown_name
 
@@ -168,10 +168,11 @@ def explain(
         raise unknown_name("device", device, DISPATCH_DEVICES)
 
     geometry = _geometry(op, [_shape(operand) for operand in operands], options)
-    calls = [(direction, Call(direction, dtype_name, geometry)) for direction in directions]
+    precision = get_precision()
+    calls = [(direction, Call(direction, dtype_name, geometry, precision)) for direction in directions]
     if isinstance(geometry, MatmulGeometry):
         calls += [
-            (f"matmul for the gradient of {name}", Call("matmul", dtype_name, gradient))
+            (f"matmul for the gradient of {name}", Call("matmul", dtype_name, gradient, precision))
             for name, gradient in zip("ab", matmul_gradients(geometry), strict=True)
         ]
     sections = tuple(Section(title, call, tuple(judge(call, DISPATCH_DEVICES[device]))) for title, call in calls)

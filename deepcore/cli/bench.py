@@ -55,7 +55,7 @@ def ops(
         int | None, typer.Option(min=1, metavar="N", help="Images a call; each suite has its own otherwise.")
     ] = None,
     dtype: Annotated[str, typer.Option(metavar="NAME", help="float32 or float64.")] = "float32",
-    device: Annotated[str, typer.Option(metavar="NAME", help="Where to run: cpu.")] = "cpu",
+    device: Annotated[str, typer.Option(metavar="NAME", help="Where to run: cpu or cuda.")] = "cpu",
     implementation: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME", help="Measure this one instead of what dispatch chooses; repeatable."),

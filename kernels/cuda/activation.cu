@@ -8,7 +8,7 @@ using Wide = dc::accumulator<T>;
 // y = activation(x + bias), x and y [rows, columns], bias [columns] or null; y may be x.
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-bias_activation(const T* x, const T* __restrict__ bias, T* y, int columns, int activation, long long size) {
+    bias_activation(const T* x, const T* __restrict__ bias, T* y, int columns, int activation, long long size) {
     constexpr int width = dc::pack<T>;
     const bool aligned = dc::is_aligned(x) && dc::is_aligned(y);
     dc::for_each_pack<T>(dc::grid_start(), dc::grid_stride(), size, aligned, [&](const dc::Pack& at) {
@@ -29,9 +29,8 @@ bias_activation(const T* x, const T* __restrict__ bias, T* y, int columns, int a
 
 // dz = dy * activation'(z), from y = activation(z).
 // registers: 32
-extern "C" __global__ void __launch_bounds__(256)
-activation_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dz, int activation,
-                 long long size) {
+extern "C" __global__ void __launch_bounds__(256) activation_dgrad(const T* __restrict__ dy, const T* __restrict__ y,
+                                                                   T* __restrict__ dz, int activation, long long size) {
     constexpr int width = dc::pack<T>;
     const bool aligned = dc::is_aligned(dy) && dc::is_aligned(y) && dc::is_aligned(dz);
     dc::for_each_pack<T>(dc::grid_start(), dc::grid_stride(), size, aligned, [&](const dc::Pack& at) {
@@ -47,8 +46,9 @@ activation_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restric
 // The same, and the sums of dz over the rows of each chunk, dbias [chunks, columns], without reading dz again.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-bias_activation_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dz, Wide* __restrict__ dbias,
-                      int activation, long long rows, long long columns, long long chunk_rows) {
+    bias_activation_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dz,
+                          Wide* __restrict__ dbias, int activation, long long rows, long long columns,
+                          long long chunk_rows) {
     dc::for_each_column_task(1, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         Wide total = Wide(0);
         if (task.inside) {

@@ -32,8 +32,8 @@ __device__ __forceinline__ Wide activate(Wide z, int activation) {
     }
 }
 
-// The derivative at the activation's input, from its output y. The comparisons ask where y is known to be in a flat part,
-// so that NaN in y never cuts a gradient off.
+// The derivative at the activation's input, from its output y. The comparisons ask where y is known to be in a flat
+// part, so that NaN in y never cuts a gradient off.
 __device__ __forceinline__ Wide slope(Wide y, int activation) {
     const Wide zero = Wide(0), one = Wide(1);
     const Wide selu_alpha = Wide(1.6732632423543772), selu_scale = Wide(1.0507009873554805);

@@ -3,8 +3,7 @@
 
 // y = x, rounded to nearest, ties to even. Each thread moves 16 bytes of the narrower type at a time.
 // registers: 32
-extern "C" __global__ void __launch_bounds__(256)
-cast(const T* __restrict__ x, R* __restrict__ y, long long size) {
+extern "C" __global__ void __launch_bounds__(256) cast(const T* __restrict__ x, R* __restrict__ y, long long size) {
     using Wide = dc::accumulator<T>;
     constexpr int width = sizeof(T) < sizeof(R) ? dc::pack<T> : dc::pack<R>;
     const bool aligned = dc::is_aligned(x) && dc::is_aligned(y);

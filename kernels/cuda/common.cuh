@@ -50,15 +50,24 @@ __host__ __device__ constexpr auto ceil_div(Count a, Size b) {
 __device__ __forceinline__ int lane() { return threadIdx.x % warp_size; }
 __device__ __forceinline__ int warp() { return threadIdx.x / warp_size; }
 
-// The type in which elements of a type are computed: values of 16 bits are only stored as such, and bytes are no operand
-// of a shuffle.
+// The type in which elements of a type are computed: values of 16 bits are only stored as such, and bytes are no
+// operand of a shuffle.
 template <class Value>
 struct Accumulator {
     typedef Value Type;
 };
-template <> struct Accumulator<__half> { typedef float Type; };
-template <> struct Accumulator<__nv_bfloat16> { typedef float Type; };
-template <> struct Accumulator<unsigned char> { typedef int Type; };
+template <>
+struct Accumulator<__half> {
+    typedef float Type;
+};
+template <>
+struct Accumulator<__nv_bfloat16> {
+    typedef float Type;
+};
+template <>
+struct Accumulator<unsigned char> {
+    typedef int Type;
+};
 
 template <class Value>
 using accumulator = typename Accumulator<Value>::Type;

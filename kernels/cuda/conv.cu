@@ -2,8 +2,9 @@
 //
 // Images are [batch, rows, columns, channels], filters [rows, columns, channels of a group, filters].
 //
-// Macros: T; R, the type of dw, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); the tile; WIDTH_A, WIDTH_B, WIDTH_Y:
-// elements of the left and right operand and of the result that may be moved at once, 1 or 16 bytes' worth.
+// Macros: T; R, the type of dw, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS);
+// the tile; WIDTH_A, WIDTH_B, WIDTH_Y: elements of the left and right operand and of the result that may be moved at
+// once, 1 or 16 bytes' worth.
 #include "conv.cuh"
 
 #ifndef R
@@ -15,19 +16,16 @@ using Shape = dc::Tile<TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N>;
 // y = activation(conv(x, w) + bias); bias [K] or null.
 // registers: 192
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
-conv2d_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
-             dc::ConvSizes sizes) {
+    conv2d_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
+                 dc::ConvSizes sizes) {
     const int pixels = sizes.output_pixels(), length = sizes.taps() * sizes.group_channels();
     const dc::Place place = dc::Place::of<Shape>(pixels, sizes.group_filters());
     const int channel = place.product * sizes.group_channels(), filter = place.product * sizes.group_filters();
     const dc::Walk walk = {-sizes.rows.before,    sizes.rows.stride,    sizes.rows.dilation,
                            -sizes.columns.before, sizes.columns.stride, sizes.columns.dilation};
-    const dc::Patches<WIDTH_A> patches{x + channel,           sizes.rows.size,
-                                       sizes.columns.size,    sizes.channels,
-                                       pixels,                length,
-                                       walk,                  sizes.by_outputs,
-                                       sizes.by_output_columns, sizes.by_group_channels,
-                                       sizes.by_columns_taps};
+    const dc::Patches<WIDTH_A> patches{
+        x + channel,      sizes.rows.size,         sizes.columns.size,      sizes.channels,       pixels, length, walk,
+        sizes.by_outputs, sizes.by_output_columns, sizes.by_group_channels, sizes.by_columns_taps};
     const dc::Matrix<WIDTH_B, false> filters{w + filter, sizes.filters, sizes.group_filters(), length};
     Wide sums[Shape::thread_m][Shape::thread_n];
     dc::multiply<Shape>(sums, patches, filters, place, dc::Part{0, length});
@@ -39,7 +37,7 @@ conv2d_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restri
 // each such phase is a convolution of dy with stride 1, and nobody multiplies by the zeros between.
 // registers: 192
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
-conv2d_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx, dc::ConvSizes sizes) {
+    conv2d_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx, dc::ConvSizes sizes) {
     const int pixels = sizes.batch * sizes.by_phase.divisor;
     const dc::Place place = dc::Place::of<Shape>(pixels, sizes.group_channels());
     const int group = place.product % sizes.groups, phase = place.product / sizes.groups;
@@ -48,12 +46,9 @@ conv2d_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ 
     const dc::Phase across(sizes.columns, phase % sizes.columns.stride);
     const int length = down.taps * across.taps * sizes.group_filters();
     const dc::Walk walk = {down.output, 1, -down.output_step, across.output, 1, -across.output_step};
-    const dc::Patches<WIDTH_A> patches{dy + filter,           sizes.rows.outputs,
-                                       sizes.columns.outputs, sizes.filters,
-                                       pixels,                length,
-                                       walk,                  sizes.by_phase,
-                                       sizes.by_phase_columns, sizes.by_group_filters,
-                                       across.by_taps};
+    const dc::Patches<WIDTH_A> patches{
+        dy + filter, sizes.rows.outputs, sizes.columns.outputs,  sizes.filters,          pixels,        length,
+        walk,        sizes.by_phase,     sizes.by_phase_columns, sizes.by_group_filters, across.by_taps};
     const dc::TurnedFilters<WIDTH_B> filters{w + filter,
                                              sizes.group_channels(),
                                              sizes.filters,
@@ -75,7 +70,7 @@ conv2d_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ 
 // summed by sum_parts.
 // registers: 176 (128 x 128 x 8 tiles, element by element)
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
-conv2d_wgrad(const T* __restrict__ x, const T* __restrict__ dy, R* __restrict__ dw, dc::ConvSizes sizes) {
+    conv2d_wgrad(const T* __restrict__ x, const T* __restrict__ dy, R* __restrict__ dw, dc::ConvSizes sizes) {
     const int pixels = sizes.output_pixels(), outer = sizes.taps() * sizes.group_channels();
     const dc::Place place = dc::Place::of<Shape>(outer, sizes.group_filters());
     const int channel = place.product * sizes.group_channels(), filter = place.product * sizes.group_filters();

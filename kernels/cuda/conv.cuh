@@ -79,8 +79,8 @@ struct Patches {
     int rows, columns, channels;
     int pixels, length;  // of the product
     Walk walk;
-    Divisor by_image, by_row;               // pixels of the product in an image, and in a row
-    Divisor by_channels, by_columns_taps;   // of a group
+    Divisor by_image, by_row;              // pixels of the product in an image, and in a row
+    Divisor by_channels, by_columns_taps;  // of a group
 
     __device__ __forceinline__ Spot locate(int pixel) const {
         if (pixel >= pixels) return {nullptr, 0, 0};
@@ -107,7 +107,7 @@ struct TurnedFilters {
     static constexpr bool along_k = true;
     using Spot = const T*;
 
-    const T* w;  // of the first filter of the group
+    const T* w;             // of the first filter of the group
     int channels, filters;  // channels of a group, filters of all groups
     int length, columns_taps;
     int first_row_tap, row_tap_step, first_column_tap, column_tap_step;

@@ -1,9 +1,10 @@
 // Depthwise convolution: every channel has its own filters (K / C of them) and is summed with no other. Nothing is
-// shared between channels, so that memory is the limit: neighbouring threads take neighbouring channels, and each thread
-// computes a strip of neighbouring pixels from one reading of its filter.
+// shared between channels, so that memory is the limit: neighbouring threads take neighbouring channels, and each
+// thread computes a strip of neighbouring pixels from one reading of its filter.
 //
-// Macros: T; R, the type of dw, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); WIDTH: neighbouring channels that may be
-// moved at once, 1 or 16 bytes' worth, 1 if a channel has several filters; TAPS (for wgrad): taps in a run.
+// Macros: T; R, the type of dw, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS);
+// WIDTH: neighbouring channels that may be moved at once, 1 or 16 bytes' worth, 1 if a channel has several filters;
+// TAPS (for wgrad): taps in a run.
 #include "conv.cuh"
 
 #ifndef R
@@ -28,10 +29,10 @@ struct Work {
 };
 
 // y = activation(conv(x, w) + bias); bias [K] or null.
-// registers: 72
+// registers: 56
 extern "C" __global__ void __launch_bounds__(256, 3)
-depthwise_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
-                dc::ConvSizes sizes) {
+    depthwise_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
+                    dc::ConvSizes sizes) {
     const dc::Axis& rows = sizes.rows;
     const dc::Axis& columns = sizes.columns;
     const Work work(rows.outputs, columns.outputs, sizes.filters);
@@ -83,7 +84,7 @@ __device__ __forceinline__ int reached(const dc::Axis& axis, int i, int r) {
 // The gradient at x: every pixel gathers from the outputs that it reached.
 // registers: 56
 extern "C" __global__ void __launch_bounds__(256, 3)
-depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx, dc::ConvSizes sizes) {
+    depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict__ dx, dc::ConvSizes sizes) {
     const dc::Axis& rows = sizes.rows;
     const dc::Axis& columns = sizes.columns;
     const Work work(rows.size, columns.size, sizes.channels);
@@ -121,10 +122,11 @@ depthwise_dgrad(const T* __restrict__ dy, const T* __restrict__ w, T* __restrict
 }
 
 // The gradient at w, [parts, R, S, K], to be summed by sum_parts. A block takes 32 filters, a run of TAPS taps of one
-// row of the filter (blockIdx.z), and a part of the output pixels (blockIdx.y); its eight warps take every eighth pixel.
+// row of the filter (blockIdx.z), and a part of the output pixels (blockIdx.y); its eight warps take every eighth
+// pixel.
 // registers: 56
 extern "C" __global__ void __launch_bounds__(256, 3)
-depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, R* __restrict__ dw, dc::ConvSizes sizes) {
+    depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, R* __restrict__ dw, dc::ConvSizes sizes) {
     constexpr int warps = 8;
     DC_SHARED(Wide, partial, [warps][TAPS][dc::warp_size]);
     const dc::Axis& rows = sizes.rows;
@@ -148,7 +150,8 @@ depthwise_wgrad(const T* __restrict__ x, const T* __restrict__ dy, R* __restrict
 #pragma unroll
             for (int i = 0; i < TAPS; ++i) {
                 const int column = q * columns.stride + (first_tap + i) * columns.dilation - columns.before;
-                if (dc::inside(column, columns.size)) sums[i] += gradient * Wide(line[int64_t(column) * sizes.channels]);
+                if (dc::inside(column, columns.size))
+                    sums[i] += gradient * Wide(line[int64_t(column) * sizes.channels]);
             }
         }
     }

@@ -13,11 +13,12 @@ constexpr int thread_pixels = 4, thread_filters = 8;
 constexpr int threads = tile_rows * tile_columns / thread_pixels * (tile_filters / thread_filters);
 
 // y = activation(conv(x, w) + bias); bias [K] or null. blockIdx.x counts tiles of an image, filters innermost.
-// Dynamic shared memory: the filters of `rows_at_once` rows of taps, then the patch, both as wide as what is computed in.
+// Dynamic shared memory: the filters of `rows_at_once` rows of taps, then the patch, both as wide as what is computed
+// in.
 // registers: 128
 extern "C" __global__ void __launch_bounds__(128, MIN_BLOCKS)
-conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
-              dc::ConvSizes sizes, int rows_at_once) {
+    conv2d_direct(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
+                  dc::ConvSizes sizes, int rows_at_once) {
     const dc::Axis& rows = sizes.rows;
     const dc::Axis& columns = sizes.columns;
     const int row_taps = columns.taps * CHANNELS;

@@ -12,8 +12,8 @@ using Wide = dc::accumulator<T>;
 // y [count, columns]. Thread (x, y) of a block copies every blockDim.x-th column of a row.
 // registers: 24
 extern "C" __global__ void __launch_bounds__(256)
-gather(const T* __restrict__ table, const INDEX* __restrict__ ids, T* __restrict__ y, long long count,
-       long long vocabulary, long long columns) {
+    gather(const T* __restrict__ table, const INDEX* __restrict__ ids, T* __restrict__ y, long long count,
+           long long vocabulary, long long columns) {
     const int64_t stride = int64_t(gridDim.x) * blockDim.y;
     for (int64_t i = int64_t(blockIdx.x) * blockDim.y + threadIdx.y; i < count; i += stride) {
         const int64_t row = int64_t(ids[i]);
@@ -36,8 +36,8 @@ constexpr int staged = 2048;                                   // ids in shared 
 // the ids once for its eight rows. blockIdx.x counts eights of rows, blockIdx.y 128s of columns.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(scatter_threads)
-scatter(const T* __restrict__ dy, const INDEX* __restrict__ ids, T* __restrict__ table, long long count,
-        long long vocabulary, long long columns) {
+    scatter(const T* __restrict__ dy, const INDEX* __restrict__ ids, T* __restrict__ table, long long count,
+            long long vocabulary, long long columns) {
     DC_SHARED(INDEX, stage, [staged]);
     constexpr int tile = dc::warp_size * scatter_items;
     const int64_t groups = dc::ceil_div(vocabulary, (long long)scatter_rows);

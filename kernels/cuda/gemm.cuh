@@ -208,8 +208,8 @@ struct Rows {
 
 // Writes activation(sums + bias); `width` neighbouring elements of a row at a time.
 template <class Shape, int width, int activation, class Output>
-__device__ __forceinline__ void finish(Wide (&sums)[Shape::thread_m][Shape::thread_n], const Output& output, int columns,
-                                       const T* __restrict__ bias, const Place& place) {
+__device__ __forceinline__ void finish(Wide (&sums)[Shape::thread_m][Shape::thread_n], const Output& output,
+                                       int columns, const T* __restrict__ bias, const Place& place) {
 #pragma unroll
     for (int i = 0; i < Shape::thread_m; ++i) {
         auto* row = output.row(place.m + Shape::row(i / chunk) + i % chunk);

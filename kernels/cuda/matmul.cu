@@ -6,9 +6,11 @@
 //     matmul_register  a thread computes 4 x 4 elements and reads 8 numbers for 16 multiplications
 //     matmul_simt      wide accesses, 8 x 8 elements a thread, and fetching overlaps with computing
 //
-// Macros: T; R, the type of y, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS); for matmul_simt TRANSPOSE_A, TRANSPOSE_B,
-// the tile, and WIDTH_A, WIDTH_B, WIDTH_Y: elements that may be moved at once, 1 or 16 bytes' worth.
+// Macros: T; R, the type of y, if it is another one; ACTIVATION (position in deepcore.backend.contract.ACTIVATIONS);
+// for matmul_simt TRANSPOSE_A, TRANSPOSE_B, the tile, and WIDTH_A, WIDTH_B, WIDTH_Y: elements that may be moved at
+// once, 1 or 16 bytes' worth.
 #include "gemm.cuh"
+#include "matmul.cuh"
 
 #ifndef R
 #define R T
@@ -32,28 +34,12 @@
 #define MIN_BLOCKS 1
 #endif
 
-// All products of a batch, [m, k] times [k, n]. The batch has two axes, the inner one `inner` long; an operand that is
-// broadcast along an axis has the stride 0 there. Strides count elements.
-struct MatmulSizes {
-    int m, n, k, inner;
-    long long a_row, a_column, a_outer, a_inner;
-    long long b_row, b_column, b_outer, b_inner;
-
-    __device__ __forceinline__ int64_t a_offset(int product) const {
-        return product / inner * a_outer + product % inner * a_inner;
-    }
-    __device__ __forceinline__ int64_t b_offset(int product) const {
-        return product / inner * b_outer + product % inner * b_inner;
-    }
-    __device__ __forceinline__ int64_t y_offset(int product) const { return product * (int64_t(m) * n); }
-};
-
 // One thread an element. Neighbouring threads take neighbouring columns: their reads of b and writes of y coalesce, and
 // their reads of a are one broadcast.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-matmul_naive(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
-             MatmulSizes sizes, long long elements) {
+    matmul_naive(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
+                 MatmulSizes sizes, long long elements) {
     for (int64_t i = dc::grid_start(); i < elements; i += dc::grid_stride()) {
         const int column = i % sizes.n, row = i / sizes.n % sizes.m, product = i / sizes.n / sizes.m;
         const T* left = a + sizes.a_offset(product) + row * sizes.a_row;
@@ -68,8 +54,8 @@ matmul_naive(const T* __restrict__ a, const T* __restrict__ b, const T* __restri
 // fetched once a block, not once a thread.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-matmul_tiled(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
-             MatmulSizes sizes) {
+    matmul_tiled(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
+                 MatmulSizes sizes) {
     constexpr int side = 16;
     // One more column than needed, so that a column of a slice lies in different banks of shared memory.
     DC_SHARED(Wide, left, [side][side + 1]);
@@ -99,8 +85,8 @@ matmul_tiled(const T* __restrict__ a, const T* __restrict__ b, const T* __restri
 // neighbouring numbers.
 // registers: 80
 extern "C" __global__ void __launch_bounds__(256, 3)
-matmul_register(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
-                MatmulSizes sizes) {
+    matmul_register(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, T* __restrict__ y,
+                    MatmulSizes sizes) {
     constexpr int side = 64, depth = 16, lanes = 16, each = side / lanes;
     DC_SHARED(Wide, left, [depth][side + 1]);
     DC_SHARED(Wide, right, [depth][side + 1]);
@@ -115,7 +101,8 @@ matmul_register(const T* __restrict__ a, const T* __restrict__ b, const T* __res
         for (int i = 0; i < each; ++i) {
             const int row = first_row + i * lanes + down, k_left = k + across;
             const bool left_inside = row < sizes.m && k_left < sizes.k;
-            left[across][i * lanes + down] = left_inside ? Wide(a[row * sizes.a_row + k_left * sizes.a_column]) : Wide(0);
+            left[across][i * lanes + down] =
+                left_inside ? Wide(a[row * sizes.a_row + k_left * sizes.a_column]) : Wide(0);
             const int column = first_column + i * lanes + across, k_right = k + down;
             const bool right_inside = column < sizes.n && k_right < sizes.k;
             right[down][i * lanes + across] =
@@ -156,8 +143,8 @@ using Shape = dc::Tile<TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N>;
 // [parts, products, m, n], to be summed by sum_parts.
 // registers: 168
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
-matmul_simt(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, R* __restrict__ y,
-            MatmulSizes sizes, int products) {
+    matmul_simt(const T* __restrict__ a, const T* __restrict__ b, const T* __restrict__ bias, R* __restrict__ y,
+                MatmulSizes sizes, int products) {
     const dc::Place place = dc::Place::of<Shape>(sizes.m, sizes.n);
     const dc::Part part = dc::Part::of<Shape>(sizes.k);
     const dc::Matrix<WIDTH_A, !TRANSPOSE_A> left{a + sizes.a_offset(place.product),

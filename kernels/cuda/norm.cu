@@ -27,8 +27,8 @@ struct CombineMoments {
 // The moments of each chunk of rows: means, squares [chunks, columns]; x [rows, columns].
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-batch_norm_moments(const T* __restrict__ x, Wide* __restrict__ means, Wide* __restrict__ squares, long long rows,
-                   long long columns, long long chunk_rows) {
+    batch_norm_moments(const T* __restrict__ x, Wide* __restrict__ means, Wide* __restrict__ squares, long long rows,
+                       long long columns, long long chunk_rows) {
     dc::for_each_column_task(1, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         // Welford 1962: one sweep.
         Moments moments = {Wide(0), Wide(0), Wide(0)};
@@ -51,15 +51,16 @@ batch_norm_moments(const T* __restrict__ x, Wide* __restrict__ means, Wide* __re
 // block for every tile of columns.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-batch_norm_statistics(const Wide* __restrict__ means, const Wide* __restrict__ squares, Wide* __restrict__ mean,
-                      Wide* __restrict__ variance, long long rows, long long columns, long long chunk_rows) {
+    batch_norm_statistics(const Wide* __restrict__ means, const Wide* __restrict__ squares, Wide* __restrict__ mean,
+                          Wide* __restrict__ variance, long long rows, long long columns, long long chunk_rows) {
     const int64_t chunks = dc::ceil_div(rows, chunk_rows);
     dc::for_each_column_task(1, chunks, columns, chunks, [&](const dc::ColumnTask& task) {
         Moments moments = {Wide(0), Wide(0), Wide(0)};
 #pragma unroll 4
         for (int64_t chunk = task.first_row; chunk < task.last_row; chunk += blockDim.y) {
             const int64_t left = rows - chunk * chunk_rows, place = chunk * columns + task.clamped;
-            moments = CombineMoments()(moments, {Wide(left < chunk_rows ? left : chunk_rows), means[place], squares[place]});
+            moments =
+                CombineMoments()(moments, {Wide(left < chunk_rows ? left : chunk_rows), means[place], squares[place]});
         }
         moments = dc::reduce_strips(moments, CombineMoments());
         if (task.writes()) {
@@ -72,9 +73,9 @@ batch_norm_statistics(const Wide* __restrict__ means, const Wide* __restrict__ s
 // y = gamma * (x - mean) / sqrt(variance + epsilon) + beta; x, y [rows, columns], the others [columns].
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-batch_norm_apply(const T* __restrict__ x, const Wide* __restrict__ gamma, const Wide* __restrict__ beta,
-                 const Wide* __restrict__ mean, const Wide* __restrict__ variance, T* __restrict__ y, Wide epsilon,
-                 long long rows, long long columns, long long chunk_rows) {
+    batch_norm_apply(const T* __restrict__ x, const Wide* __restrict__ gamma, const Wide* __restrict__ beta,
+                     const Wide* __restrict__ mean, const Wide* __restrict__ variance, T* __restrict__ y, Wide epsilon,
+                     long long rows, long long columns, long long chunk_rows) {
     dc::for_each_column_task(1, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         if (!task.inside) return;
         const int64_t column = task.column;
@@ -90,9 +91,9 @@ batch_norm_apply(const T* __restrict__ x, const Wide* __restrict__ gamma, const 
 // sums [2, chunks, columns].
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-batch_norm_sums(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ mean,
-                const Wide* __restrict__ variance, Wide* __restrict__ sums, Wide epsilon, long long rows, long long columns,
-                long long chunk_rows) {
+    batch_norm_sums(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ mean,
+                    const Wide* __restrict__ variance, Wide* __restrict__ sums, Wide epsilon, long long rows,
+                    long long columns, long long chunk_rows) {
     const int64_t results = dc::ceil_div(rows, chunk_rows) * columns;
     dc::for_each_column_task(1, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         const Wide center = mean[task.clamped], rstd = Wide(1) / sqrt(variance[task.clamped] + epsilon);
@@ -114,14 +115,15 @@ batch_norm_sums(const T* __restrict__ dy, const T* __restrict__ x, const Wide* _
 // dx = gamma * rstd * (dy - dbeta / rows - h * dgamma / rows), with rstd = 1 / sqrt(variance + epsilon) and h as above.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-batch_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ gamma,
-                 const Wide* __restrict__ mean, const Wide* __restrict__ variance, const Wide* __restrict__ dgamma,
-                 const Wide* __restrict__ dbeta, T* __restrict__ dx, Wide epsilon, long long rows, long long columns,
-                 long long chunk_rows) {
+    batch_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ gamma,
+                     const Wide* __restrict__ mean, const Wide* __restrict__ variance, const Wide* __restrict__ dgamma,
+                     const Wide* __restrict__ dbeta, T* __restrict__ dx, Wide epsilon, long long rows,
+                     long long columns, long long chunk_rows) {
     dc::for_each_column_task(1, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         if (!task.inside) return;
         const int64_t column = task.column;
-        const Wide center = mean[column], rstd = Wide(1) / sqrt(variance[column] + epsilon), scale = gamma[column] * rstd;
+        const Wide center = mean[column], rstd = Wide(1) / sqrt(variance[column] + epsilon),
+                   scale = gamma[column] * rstd;
         const Wide mean_dy = dbeta[column] / Wide(rows), mean_product = dgamma[column] / Wide(rows) * rstd;
 #pragma unroll 4
         for (int64_t row = task.first_row; row < task.last_row; row += blockDim.y) {
@@ -134,8 +136,9 @@ batch_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const Wide* 
 // y = gamma * (x - mean) * rstd + beta over each row; x, y [rows, columns], gamma, beta [columns], mean, rstd [rows].
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-layer_norm_fprop(const T* __restrict__ x, const Wide* __restrict__ gamma, const Wide* __restrict__ beta, T* __restrict__ y,
-                 Wide* __restrict__ mean, Wide* __restrict__ rstd, Wide epsilon, long long rows, long long columns) {
+    layer_norm_fprop(const T* __restrict__ x, const Wide* __restrict__ gamma, const Wide* __restrict__ beta,
+                     T* __restrict__ y, Wide* __restrict__ mean, Wide* __restrict__ rstd, Wide epsilon, long long rows,
+                     long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         // The second and the third sweep find the row in a cache.
         const T* values = x + row * columns;
@@ -161,9 +164,9 @@ layer_norm_fprop(const T* __restrict__ x, const Wide* __restrict__ gamma, const 
 // dx = rstd * (g - mean(g) - h * mean(g * h)) over each row, with h = (x - mean) * rstd and g = dy * gamma.
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-layer_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ gamma,
-                 const Wide* __restrict__ mean, const Wide* __restrict__ rstd, T* __restrict__ dx, long long rows,
-                 long long columns) {
+    layer_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ gamma,
+                     const Wide* __restrict__ mean, const Wide* __restrict__ rstd, T* __restrict__ dx, long long rows,
+                     long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T *values = x + row * columns, *gradients = dy + row * columns;
         const int lane = dc::RowGroup::lane(), threads = dc::RowGroup::threads;
@@ -185,9 +188,9 @@ layer_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const Wide* 
 // sums[0] = sum of dy, sums[1] = sum of dy * h over each chunk of rows, with h as above; sums [2, chunks, columns].
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-layer_norm_sums(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ mean,
-                const Wide* __restrict__ rstd, Wide* __restrict__ sums, long long rows, long long columns,
-                long long chunk_rows) {
+    layer_norm_sums(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ mean,
+                    const Wide* __restrict__ rstd, Wide* __restrict__ sums, long long rows, long long columns,
+                    long long chunk_rows) {
     const int64_t results = dc::ceil_div(rows, chunk_rows) * columns;
     dc::for_each_column_task(1, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         dc::Sums<Wide> totals = {Wide(0), Wide(0)};
@@ -219,8 +222,8 @@ __device__ __forceinline__ void for_each_neighbourhood(int64_t size, int columns
 // scale = bias + alpha * (sum of x^2 over the neighbours), y = x * scale^-beta; all [size] with rows of `columns`.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-local_response_norm_fprop(const T* __restrict__ x, T* __restrict__ y, Wide* __restrict__ scale, int radius, Wide bias,
-                          Wide alpha, Wide beta, int columns, long long size) {
+    local_response_norm_fprop(const T* __restrict__ x, T* __restrict__ y, Wide* __restrict__ scale, int radius,
+                              Wide bias, Wide alpha, Wide beta, int columns, long long size) {
     for_each_neighbourhood(size, columns, radius, [&](int64_t i, int64_t first, int64_t last) {
         Wide squares = Wide(0);
         for (int64_t j = first; j <= last; ++j) squares += Wide(x[j]) * Wide(x[j]);
@@ -233,8 +236,8 @@ local_response_norm_fprop(const T* __restrict__ x, T* __restrict__ y, Wide* __re
 // ratios = dy * x * scale^(-beta - 1): what the gradient sums over neighbours, with one power an element.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-local_response_norm_ratios(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ scale,
-                           Wide* __restrict__ ratios, Wide beta, long long size) {
+    local_response_norm_ratios(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ scale,
+                               Wide* __restrict__ ratios, Wide beta, long long size) {
     for (int64_t i = dc::grid_start(); i < size; i += dc::grid_stride())
         ratios[i] = Wide(dy[i]) * Wide(x[i]) * pow(scale[i], -beta) / scale[i];
 }
@@ -242,9 +245,9 @@ local_response_norm_ratios(const T* __restrict__ dy, const T* __restrict__ x, co
 // dx = dy * scale^-beta - 2 * alpha * beta * x * (sum of the ratios over the neighbours).
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-local_response_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ scale,
-                          const Wide* __restrict__ ratios, T* __restrict__ dx, int radius, Wide alpha, Wide beta, int columns,
-                          long long size) {
+    local_response_norm_dgrad(const T* __restrict__ dy, const T* __restrict__ x, const Wide* __restrict__ scale,
+                              const Wide* __restrict__ ratios, T* __restrict__ dx, int radius, Wide alpha, Wide beta,
+                              int columns, long long size) {
     for_each_neighbourhood(size, columns, radius, [&](int64_t i, int64_t first, int64_t last) {
         Wide total = Wide(0);
         for (int64_t j = first; j <= last; ++j) total += ratios[j];

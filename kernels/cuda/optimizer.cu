@@ -9,8 +9,8 @@ constexpr int most_lists = 5;     // parameters, gradients and up to three state
 constexpr int most_tensors = 64;  // all arguments of a launch together must fit 4096 bytes
 constexpr int chunk = 4096;       // elements of a block
 
-// What a launch works on: `address[list][tensor]`. The blocks from first_block[t] on, up to first_block[t + 1], have the
-// chunks of tensor t.
+// What a launch works on: `address[list][tensor]`. The blocks from first_block[t] on, up to first_block[t + 1], have
+// the chunks of tensor t.
 struct Tensors {
     uint64_t address[most_lists][most_tensors];
     int64_t size[most_tensors];
@@ -61,16 +61,15 @@ __device__ __forceinline__ void update(const Tensors& tensors, Formula formula) 
 
 // Lists: parameters, gradients.
 // registers: 32
-extern "C" __global__ void __launch_bounds__(256)
-sgd(const __grid_constant__ Tensors tensors, T learning_rate) {
-    update<2>(tensors, [&](T (&v)[2]) { v[0] -= learning_rate * v[1]; });
+extern "C" __global__ void __launch_bounds__(256) sgd(const __grid_constant__ Tensors tensors, T learning_rate) {
+    update<2>(tensors, [&](T(&v)[2]) { v[0] -= learning_rate * v[1]; });
 }
 
 // Lists: parameters, gradients, velocities.
-// registers: 32
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-momentum(const __grid_constant__ Tensors tensors, T learning_rate, T factor, int nesterov) {
-    update<3>(tensors, [&](T (&v)[3]) {
+    momentum(const __grid_constant__ Tensors tensors, T learning_rate, T factor, int nesterov) {
+    update<3>(tensors, [&](T(&v)[3]) {
         const T step = learning_rate * v[1];
         v[2] = factor * v[2] - step;
         v[0] += nesterov ? factor * v[2] - step : v[2];
@@ -80,8 +79,8 @@ momentum(const __grid_constant__ Tensors tensors, T learning_rate, T factor, int
 // Lists: parameters, gradients, accumulators.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-adagrad(const __grid_constant__ Tensors tensors, T learning_rate, T epsilon) {
-    update<3>(tensors, [&](T (&v)[3]) {
+    adagrad(const __grid_constant__ Tensors tensors, T learning_rate, T epsilon) {
+    update<3>(tensors, [&](T(&v)[3]) {
         v[2] += v[1] * v[1];
         v[0] -= learning_rate * v[1] / sqrt(v[2] + epsilon);
     });
@@ -104,8 +103,8 @@ __device__ __forceinline__ void rmsprop_step(T& parameter, T gradient, T& square
 // Lists: parameters, gradients, mean squares.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-rmsprop(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor, T epsilon) {
-    update<3>(tensors, [&](T (&v)[3]) {
+    rmsprop(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor, T epsilon) {
+    update<3>(tensors, [&](T(&v)[3]) {
         rmsprop_step(v[0], v[1], v[2], nullptr, nullptr, learning_rate, rho, one_less_rho, factor, epsilon);
     });
 }
@@ -113,9 +112,9 @@ rmsprop(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_l
 // Lists: parameters, gradients, mean squares, mean gradients.
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-rmsprop_centered(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
-                 T epsilon) {
-    update<4>(tensors, [&](T (&v)[4]) {
+    rmsprop_centered(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
+                     T epsilon) {
+    update<4>(tensors, [&](T(&v)[4]) {
         rmsprop_step(v[0], v[1], v[2], &v[3], nullptr, learning_rate, rho, one_less_rho, factor, epsilon);
     });
 }
@@ -123,9 +122,9 @@ rmsprop_centered(const __grid_constant__ Tensors tensors, T learning_rate, T rho
 // Lists: parameters, gradients, mean squares, momenta.
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-rmsprop_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
-                 T epsilon) {
-    update<4>(tensors, [&](T (&v)[4]) {
+    rmsprop_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
+                     T epsilon) {
+    update<4>(tensors, [&](T(&v)[4]) {
         rmsprop_step(v[0], v[1], v[2], nullptr, &v[3], learning_rate, rho, one_less_rho, factor, epsilon);
     });
 }
@@ -133,9 +132,9 @@ rmsprop_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho
 // Lists: parameters, gradients, mean squares, mean gradients, momenta.
 // registers: 48
 extern "C" __global__ void __launch_bounds__(256)
-rmsprop_centered_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
-                          T epsilon) {
-    update<5>(tensors, [&](T (&v)[5]) {
+    rmsprop_centered_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
+                              T epsilon) {
+    update<5>(tensors, [&](T(&v)[5]) {
         rmsprop_step(v[0], v[1], v[2], &v[3], &v[4], learning_rate, rho, one_less_rho, factor, epsilon);
     });
 }
@@ -143,8 +142,8 @@ rmsprop_centered_momentum(const __grid_constant__ Tensors tensors, T learning_ra
 // Lists: parameters, gradients, first moments, second moments. alpha: the learning rate, corrected for the bias.
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-adam(const __grid_constant__ Tensors tensors, T alpha, T one_less_beta_1, T one_less_beta_2, T epsilon) {
-    update<4>(tensors, [&](T (&v)[4]) {
+    adam(const __grid_constant__ Tensors tensors, T alpha, T one_less_beta_1, T one_less_beta_2, T epsilon) {
+    update<4>(tensors, [&](T(&v)[4]) {
         v[2] += one_less_beta_1 * (v[1] - v[2]);
         v[3] += one_less_beta_2 * (v[1] * v[1] - v[3]);
         v[0] -= alpha * v[2] / (sqrt(v[3]) + epsilon);

@@ -1,7 +1,7 @@
 // Random numbers and dropout. Built with -DT=<type of the numbers>.
 //
-// Four words, the block of one counter, make four numbers, or two of float64. A thread makes the numbers of 16 bytes, or
-// of one block.
+// Four words, the block of one counter, make four numbers, or two of float64. A thread makes the numbers of 16 bytes,
+// or of one block.
 #include "philox.cuh"
 #include "vector.cuh"
 
@@ -57,7 +57,8 @@ __device__ __forceinline__ void sine_and_cosine_of_pi(double x, double* sine, do
 // bits[i] = word i % 4 of the block with counter offset + i / 4.
 // registers: 24
 extern "C" __global__ void __launch_bounds__(256)
-random_bits(unsigned* __restrict__ bits, unsigned key_0, unsigned key_1, unsigned long long offset, long long size) {
+    random_bits(unsigned* __restrict__ bits, unsigned key_0, unsigned key_1, unsigned long long offset,
+                long long size) {
     dc::for_each_pack<unsigned>(dc::grid_start(), dc::grid_stride(), size, true, [&](const dc::Pack& at) {
         const dc::Words words = dc::philox(offset + at.first / 4, key_0, key_1);
         __align__(16) unsigned values[4] = {words.word[0], words.word[1], words.word[2], words.word[3]};
@@ -68,7 +69,7 @@ random_bits(unsigned* __restrict__ bits, unsigned key_0, unsigned key_1, unsigne
 // Uniform in [0, 1), every bit pattern the same as on the CPU.
 // registers: 24
 extern "C" __global__ void __launch_bounds__(256)
-random_uniform(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long long offset, long long size) {
+    random_uniform(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long long offset, long long size) {
     dc::for_each_pack<T>(dc::grid_start(), dc::grid_stride(), size, true, [&](const dc::Pack& at) {
         const PackWords words(offset, at.first, key_0, key_1);
         Wide values[width];
@@ -81,7 +82,7 @@ random_uniform(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long 
 // Standard normal (Box and Muller 1958): the elements 2j and 2j + 1 are the cosine and the sine of one pair.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-random_normal(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long long offset, long long size) {
+    random_normal(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long long offset, long long size) {
     dc::for_each_pack<T>(dc::grid_start(), dc::grid_stride(), size, true, [&](const dc::Pack& at) {
         const PackWords words(offset, at.first, key_0, key_1);
         Wide values[width];
@@ -101,8 +102,8 @@ random_normal(T* __restrict__ y, unsigned key_0, unsigned key_1, unsigned long l
 // y[i] = x[i] * scale where word i of the stream is at least `threshold`, else 0.
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-dropout(const T* __restrict__ x, T* __restrict__ y, unsigned threshold, Wide scale, unsigned key_0, unsigned key_1,
-        unsigned long long offset, long long size) {
+    dropout(const T* __restrict__ x, T* __restrict__ y, unsigned threshold, Wide scale, unsigned key_0, unsigned key_1,
+            unsigned long long offset, long long size) {
     constexpr int group = width < 4 ? 4 : width;  // elements of a thread: a word each, whatever their type
     const bool aligned = dc::is_aligned(x) && dc::is_aligned(y);
     for (int64_t begin = group * dc::grid_start(); begin < size; begin += group * dc::grid_stride()) {

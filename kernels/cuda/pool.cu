@@ -66,7 +66,7 @@ __device__ __forceinline__ bool beats(Wide value, Wide best) { return !(value <=
 // The maximum of each window and its first position in it, row * window width + column. Padding is never chosen.
 // registers: 64
 extern "C" __global__ void __launch_bounds__(256, 4)
-max_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ argmax, PoolSizes sizes) {
+    max_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ argmax, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.outputs, sizes.by_outputs);
     if (work.idle) return;
     const int first_row = sizes.rows.first_row(work.row), first_column = sizes.columns.first_row(work.column);
@@ -100,7 +100,7 @@ max_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ a
 // dx sums the gradients of the windows whose maximum the pixel was.
 // registers: 64
 extern "C" __global__ void __launch_bounds__(256, 4)
-max_pool_dgrad(const T* __restrict__ dy, const PLACE* __restrict__ argmax, T* __restrict__ dx, PoolSizes sizes) {
+    max_pool_dgrad(const T* __restrict__ dy, const PLACE* __restrict__ argmax, T* __restrict__ dx, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.size, sizes.by_columns);
     if (work.idle) return;
     const int first_p = sizes.rows.first_output(work.row), last_p = sizes.rows.last_output(work.row);
@@ -127,7 +127,7 @@ max_pool_dgrad(const T* __restrict__ dy, const PLACE* __restrict__ argmax, T* __
 // y picks from x what argmax names.
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256, 4)
-max_pool_gather(const T* __restrict__ x, const PLACE* __restrict__ argmax, T* __restrict__ y, PoolSizes sizes) {
+    max_pool_gather(const T* __restrict__ x, const PLACE* __restrict__ argmax, T* __restrict__ y, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.outputs, sizes.by_outputs);
     if (work.idle) return;
     const int first_row = sizes.rows.first_row(work.row), first_column = sizes.columns.first_row(work.column);
@@ -148,7 +148,7 @@ max_pool_gather(const T* __restrict__ x, const PLACE* __restrict__ argmax, T* __
 // The mean of each window over what it has inside the image.
 // registers: 64
 extern "C" __global__ void __launch_bounds__(256, 4)
-avg_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PoolSizes sizes) {
+    avg_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.outputs, sizes.by_outputs);
     if (work.idle) return;
     const int first_row = sizes.rows.first_row(work.row), first_column = sizes.columns.first_row(work.column);
@@ -173,9 +173,9 @@ avg_pool_fprop(const T* __restrict__ x, T* __restrict__ y, PoolSizes sizes) {
 }
 
 // dx sums the shares of the windows that the pixel is in.
-// registers: 48
+// registers: 56
 extern "C" __global__ void __launch_bounds__(256, 4)
-avg_pool_dgrad(const T* __restrict__ dy, T* __restrict__ dx, PoolSizes sizes) {
+    avg_pool_dgrad(const T* __restrict__ dy, T* __restrict__ dx, PoolSizes sizes) {
     const Work work(sizes, sizes.rows.size, sizes.by_columns);
     if (work.idle) return;
     const int first_p = sizes.rows.first_output(work.row), last_p = sizes.rows.last_output(work.row);
@@ -213,7 +213,7 @@ struct GlobalWork {
 
 // registers: 64
 extern "C" __global__ void __launch_bounds__(256, 4)
-avg_pool_global(const T* __restrict__ x, T* __restrict__ y, int pixels, int channels) {
+    avg_pool_global(const T* __restrict__ x, T* __restrict__ y, int pixels, int channels) {
     DC_SHARED(Wide, found, [warps][WIDTH][dc::warp_size]);
     const GlobalWork work(channels);
     const bool idle = work.channel >= channels;
@@ -238,7 +238,7 @@ avg_pool_global(const T* __restrict__ x, T* __restrict__ y, int pixels, int chan
 
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256, 4)
-max_pool_global(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ argmax, int pixels, int channels) {
+    max_pool_global(const T* __restrict__ x, T* __restrict__ y, PLACE* __restrict__ argmax, int pixels, int channels) {
     DC_SHARED(Wide, found, [warps][WIDTH][dc::warp_size]);
     DC_SHARED(int, places, [warps][WIDTH][dc::warp_size]);
     const GlobalWork work(channels);

@@ -311,7 +311,7 @@ DC_PTX_FUNCTION void wait_wgmma() {
 // descriptors; transposed: stored with m or n, not k, next to each other.
 #define DC_WGMMA_16(type, operand, n, registers, p0, p1, p2, p3, p4)                                            \
     template <bool transpose_a = false, bool transpose_b = false>                                               \
-    DC_PTX_FUNCTION void wgmma_##type(float (&d)[registers], uint64_t a, uint64_t b, bool accumulate) {         \
+    DC_PTX_FUNCTION void wgmma_##type(float(&d)[registers], uint64_t a, uint64_t b, bool accumulate) {          \
         DC_MODEL(emulator::issue_wgmma(                                                                         \
                      {d, nullptr, a, b, n, emulator::Operand::operand, accumulate, transpose_a, transpose_b});) \
         DC_PTX("{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2                                                         \
@@ -330,7 +330,7 @@ DC_WGMMA_16(f16, float16, 256, 128, 128, 129, 130, 131, 132)
 // The same with a in registers, in the layout of mma.sync's A for the 16 rows of each warp.
 #define DC_WGMMA_16_REGISTERS(type, operand, n, registers, a0, a1, a2, a3, p1, p2, p4)                                \
     template <bool transpose_b = false>                                                                               \
-    DC_PTX_FUNCTION void wgmma_##type(float (&d)[registers], const uint32_t (&a)[4], uint64_t b, bool accumulate) {   \
+    DC_PTX_FUNCTION void wgmma_##type(float(&d)[registers], const uint32_t(&a)[4], uint64_t b, bool accumulate) {     \
         DC_MODEL(emulator::issue_wgmma({d, a, 0, b, n, emulator::Operand::operand, accumulate, false, transpose_b});) \
         DC_PTX("{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2                                                               \
                ", 0;\n"                                                                                               \
@@ -348,7 +348,7 @@ DC_WGMMA_16_REGISTERS(f16, float16, 256, 128, 128, 129, 130, 131, 132, 133, 134)
 
 // wgmma.mma_async.sync.aligned.m64n(n)k8.f32.tf32.tf32: operands with k next to each other only.
 #define DC_WGMMA_TF32(n, registers, p0, p1, p2)                                                                        \
-    DC_PTX_FUNCTION void wgmma_tf32(float (&d)[registers], uint64_t a, uint64_t b, bool accumulate) {                  \
+    DC_PTX_FUNCTION void wgmma_tf32(float(&d)[registers], uint64_t a, uint64_t b, bool accumulate) {                   \
         DC_MODEL(emulator::issue_wgmma({d, nullptr, a, b, n, emulator::Operand::tfloat32, accumulate, false, false});) \
         DC_PTX("{\n.reg .pred p;\nsetp.ne.b32 p, %" #p2                                                                \
                ", 0;\n"                                                                                                \

@@ -1,5 +1,6 @@
-// Sums, maxima and minima over one axis. Built with -DT=<type of the elements>, -DR=<type of the result, whose accumulator
-// is what is summed in> and -DOP=Sum, Max or Min (of common.cuh); the kernel for rows also with -DROW_THREADS.
+// Sums, maxima and minima over one axis. Built with -DT=<type of the elements>, -DR=<type of the result, whose
+// accumulator is what is summed in> and -DOP=Sum, Max or Min (of common.cuh); the kernel for rows also with
+// -DROW_THREADS.
 //
 // Both kernels cut what they reduce into chunks and write one result a chunk; where there are several, a second launch
 // reduces these. That is what keeps a float32 sum accurate (no thread adds more than some hundred elements one after
@@ -22,8 +23,8 @@ __device__ __forceinline__ Total start(Reduce, Total element) {
 // Where chunks > 1, rows * chunks must be below 2^32.
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long long columns, long long chunk_columns,
-            unsigned int chunks, Total divisor) {
+    reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long long columns, long long chunk_columns,
+                unsigned int chunks, Total divisor) {
     constexpr int width = dc::pack<T>;
     const dc::OP reduce;
     const bool aligned = columns % width == 0 && chunk_columns % width == 0 && dc::is_aligned(x);
@@ -47,7 +48,8 @@ reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long lon
                 for (int k = 0; k < width; ++k) totals[k] = reduce(totals[k], values[k]);
             });
         } else {
-            for (int64_t i = lane; i < count; i += threads) totals[0] = reduce(totals[0], static_cast<Total>(elements[i]));
+            for (int64_t i = lane; i < count; i += threads)
+                totals[0] = reduce(totals[0], static_cast<Total>(elements[i]));
         }
         Total total = totals[0];
 #pragma unroll
@@ -61,8 +63,8 @@ reduce_rows(const T* __restrict__ x, R* __restrict__ y, long long rows, long lon
 // x [outer, rows, columns], y [outer, chunks, columns].
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-reduce_columns(const T* __restrict__ x, R* __restrict__ y, long long outer, long long rows, long long columns,
-               long long chunk_rows, Total divisor) {
+    reduce_columns(const T* __restrict__ x, R* __restrict__ y, long long outer, long long rows, long long columns,
+                   long long chunk_rows, Total divisor) {
     const dc::OP reduce;
     dc::for_each_column_task(outer, rows, columns, chunk_rows, [&](const dc::ColumnTask& task) {
         // A thread without a row of its own (first_row >= last_row) must begin at a row that there is.

@@ -2,7 +2,8 @@
 // -DROW_THREADS; the kernels of classes also with -DCLASS=<type of an integer target>.
 //
 // A row is swept several times: for its maximum, for its sum, and to write. Only the first sweep comes from memory; the
-// others find the row in a cache. That is simpler than a maximum and a sum in one sweep, and takes infinities as they are.
+// others find the row in a cache. That is simpler than a maximum and a sum in one sweep, and takes infinities as they
+// are.
 #include "row.cuh"
 
 using Wide = dc::accumulator<T>;
@@ -29,7 +30,7 @@ __device__ __forceinline__ Wide row_sum_exp(const T* x, int64_t columns, Wide sh
 // y = exp(x - max) / sum(exp(x - max)); x, y [rows, columns].
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long long columns) {
+    softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T* logits = x + row * columns;
         const Wide shift = row_max(logits, count), total = row_sum_exp(logits, count, shift);
@@ -41,7 +42,7 @@ softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long l
 // y = x - max - log(sum(exp(x - max))).
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-log_softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long long columns) {
+    log_softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T* logits = x + row * columns;
         const Wide shift = row_max(logits, count), total = log(row_sum_exp(logits, count, shift));
@@ -52,9 +53,8 @@ log_softmax_fprop(const T* __restrict__ x, T* __restrict__ y, long long rows, lo
 
 // dx = y * (dy - sum(dy * y)).
 // registers: 40
-extern "C" __global__ void __launch_bounds__(256)
-softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, long long rows,
-              long long columns) {
+extern "C" __global__ void __launch_bounds__(256) softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y,
+                                                                T* __restrict__ dx, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const int64_t first = row * columns;
         Wide total = Wide(0);
@@ -69,8 +69,8 @@ softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__
 // dx = dy - exp(y) * sum(dy).
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-log_softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, long long rows,
-                  long long columns) {
+    log_softmax_dgrad(const T* __restrict__ dy, const T* __restrict__ y, T* __restrict__ dx, long long rows,
+                      long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const int64_t first = row * columns;
         Wide total = Wide(0);
@@ -93,8 +93,8 @@ __device__ __forceinline__ Wide not_a_number() { return Wide(0) / Wide(0); }
 // targets, loss [rows].
 // registers: 40
 extern "C" __global__ void __launch_bounds__(256)
-cross_entropy_of_classes_fprop(const T* __restrict__ x, const CLASS* __restrict__ targets, Wide* __restrict__ loss,
-                               T* __restrict__ probabilities, long long rows, long long columns) {
+    cross_entropy_of_classes_fprop(const T* __restrict__ x, const CLASS* __restrict__ targets, Wide* __restrict__ loss,
+                                   T* __restrict__ probabilities, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T* logits = x + row * columns;
         const Wide shift = row_max(logits, count), total = row_sum_exp(logits, count, shift);
@@ -110,8 +110,8 @@ cross_entropy_of_classes_fprop(const T* __restrict__ x, const CLASS* __restrict_
 // The same for weights of the classes: loss = sum(weights * (log(sum(exp(x - max))) - (x - max))).
 // registers: 48
 extern "C" __global__ void __launch_bounds__(256)
-cross_entropy_of_weights_fprop(const T* __restrict__ x, const T* __restrict__ weights, Wide* __restrict__ loss,
-                               T* __restrict__ probabilities, long long rows, long long columns) {
+    cross_entropy_of_weights_fprop(const T* __restrict__ x, const T* __restrict__ weights, Wide* __restrict__ loss,
+                                   T* __restrict__ probabilities, long long rows, long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const T* logits = x + row * columns;
         const Wide shift = row_max(logits, count), total = row_sum_exp(logits, count, shift), log_total = log(total);
@@ -129,9 +129,9 @@ cross_entropy_of_weights_fprop(const T* __restrict__ x, const T* __restrict__ we
 // dlogits = dloss * (probabilities - one_hot(target)).
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-cross_entropy_of_classes_dgrad(const Wide* __restrict__ dloss, const T* __restrict__ probabilities,
-                               const CLASS* __restrict__ targets, T* __restrict__ dlogits, long long rows,
-                               long long columns) {
+    cross_entropy_of_classes_dgrad(const Wide* __restrict__ dloss, const T* __restrict__ probabilities,
+                                   const CLASS* __restrict__ targets, T* __restrict__ dlogits, long long rows,
+                                   long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const CLASS target = targets[row];
         const Wide factor = exists(target, columns) ? dloss[row] : not_a_number();
@@ -144,9 +144,9 @@ cross_entropy_of_classes_dgrad(const Wide* __restrict__ dloss, const T* __restri
 // dlogits = dloss * (probabilities * sum(weights) - weights).
 // registers: 32
 extern "C" __global__ void __launch_bounds__(256)
-cross_entropy_of_weights_dgrad(const Wide* __restrict__ dloss, const T* __restrict__ probabilities,
-                               const T* __restrict__ weights, T* __restrict__ dlogits, long long rows,
-                               long long columns) {
+    cross_entropy_of_weights_dgrad(const Wide* __restrict__ dloss, const T* __restrict__ probabilities,
+                                   const T* __restrict__ weights, T* __restrict__ dlogits, long long rows,
+                                   long long columns) {
     dc::for_each_row(rows, columns, [&](int64_t row, int64_t count) {
         const int64_t first = row * columns;
         Wide total = Wide(0);

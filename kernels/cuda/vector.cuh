@@ -1,4 +1,5 @@
-// Loads and stores of several neighbouring elements as one access of up to 16 bytes: fewer instructions for the same bytes.
+// Loads and stores of several neighbouring elements as one access of up to 16 bytes: fewer instructions for the same
+// bytes.
 #pragma once
 
 #include "common.cuh"
@@ -87,24 +88,42 @@ struct Twice {
     }
 };
 
-template <> struct Vector<double, 2> : Vector2<double, double2> {};
-template <> struct Vector<float, 4> : Vector4<float, float4> {};
-template <> struct Vector<int, 2> : Vector2<int, int2> {};
-template <> struct Vector<int, 4> : Vector4<int, int4> {};
-template <> struct Vector<unsigned char, 2> : Vector2<unsigned char, uchar2> {};
-template <> struct Vector<unsigned char, 4> : Vector4<unsigned char, uchar4> {};
-template <> struct Vector<unsigned, 4> : Vector4<unsigned, uint4> {};
-template <> struct Vector<unsigned char, 8> : Pieces<unsigned char, 8, uint2> {};
-template <> struct Vector<unsigned char, 16> : Pieces<unsigned char, 16, uint4> {};
-template <> struct Vector<long long, 2> : Pieces<long long, 2, uint4> {};
-template <> struct Vector<__half, 4> : Pieces<__half, 4, uint2> {};
-template <> struct Vector<__half, 8> : Pieces<__half, 8, uint4> {};
-template <> struct Vector<__nv_bfloat16, 4> : Pieces<__nv_bfloat16, 4, uint2> {};
-template <> struct Vector<__nv_bfloat16, 8> : Pieces<__nv_bfloat16, 8, uint4> {};
-template <> struct Vector<int, 8> : Twice<int, 8> {};
-template <> struct Vector<float, 8> : Twice<float, 8> {};
-template <> struct Vector<double, 4> : Twice<double, 4> {};
-template <> struct Vector<double, 8> : Twice<double, 8> {};
+template <>
+struct Vector<double, 2> : Vector2<double, double2> {};
+template <>
+struct Vector<float, 4> : Vector4<float, float4> {};
+template <>
+struct Vector<int, 2> : Vector2<int, int2> {};
+template <>
+struct Vector<int, 4> : Vector4<int, int4> {};
+template <>
+struct Vector<unsigned char, 2> : Vector2<unsigned char, uchar2> {};
+template <>
+struct Vector<unsigned char, 4> : Vector4<unsigned char, uchar4> {};
+template <>
+struct Vector<unsigned, 4> : Vector4<unsigned, uint4> {};
+template <>
+struct Vector<unsigned char, 8> : Pieces<unsigned char, 8, uint2> {};
+template <>
+struct Vector<unsigned char, 16> : Pieces<unsigned char, 16, uint4> {};
+template <>
+struct Vector<long long, 2> : Pieces<long long, 2, uint4> {};
+template <>
+struct Vector<__half, 4> : Pieces<__half, 4, uint2> {};
+template <>
+struct Vector<__half, 8> : Pieces<__half, 8, uint4> {};
+template <>
+struct Vector<__nv_bfloat16, 4> : Pieces<__nv_bfloat16, 4, uint2> {};
+template <>
+struct Vector<__nv_bfloat16, 8> : Pieces<__nv_bfloat16, 8, uint4> {};
+template <>
+struct Vector<int, 8> : Twice<int, 8> {};
+template <>
+struct Vector<float, 8> : Twice<float, 8> {};
+template <>
+struct Vector<double, 4> : Twice<double, 4> {};
+template <>
+struct Vector<double, 8> : Twice<double, 8> {};
 
 // `to` are registers: indices into it must be known at compile time. `from` is aligned to the whole access. Values are
 // converted to the type of `to`, rounding to nearest, ties to even.

@@ -1,4 +1,7 @@
-"""Bias and activation: forward, and the gradient with the bias's column sums, each in one pass over memory."""
+"""Bias and activation: forward, and the gradient with the bias's column sums, each in one pass over memory.
+
+A body makes the columns from ``first`` to ``last`` of a row: all of them for a core, a single one for a GPU's thread.
+"""
 
 from __future__ import annotations
 
@@ -107,76 +110,76 @@ def softplus_dgrad(dy, y):
 
 
 @inline
-def bias_activation_row(x, bias, y, activation, row):
+def bias_activation_row(x, bias, y, activation, row, first, last):
     if activation == LINEAR:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = linear(x[row, column] + bias[column])
     elif activation == RELU:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = relu(x[row, column] + bias[column])
     elif activation == RELU6:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = relu6(x[row, column] + bias[column])
     elif activation == LEAKY_RELU:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = leaky_relu(x[row, column] + bias[column])
     elif activation == ELU:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = elu(x[row, column] + bias[column])
     elif activation == SELU:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = selu(x[row, column] + bias[column])
     elif activation == SIGMOID:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = sigmoid(x[row, column] + bias[column])
     elif activation == HARD_SIGMOID:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = hard_sigmoid(x[row, column] + bias[column])
     elif activation == TANH:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = tanh(x[row, column] + bias[column])
     elif activation == EXPONENTIAL:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = exp(x[row, column] + bias[column])
     elif activation == SOFTPLUS:
-        for column in range(x.shape[1]):
+        for column in range(first, last):
             y[row, column] = softplus(x[row, column] + bias[column])
 
 
 @inline
-def activation_dgrad_row(dy, y, dz, activation, row):
+def activation_dgrad_row(dy, y, dz, activation, row, first, last):
     if activation == LINEAR:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = dy[row, column]
     elif activation == RELU:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = relu_dgrad(dy[row, column], y[row, column])
     elif activation == RELU6:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = relu6_dgrad(dy[row, column], y[row, column])
     elif activation == LEAKY_RELU:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = leaky_relu_dgrad(dy[row, column], y[row, column])
     elif activation == ELU:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = elu_dgrad(dy[row, column], y[row, column])
     elif activation == SELU:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = selu_dgrad(dy[row, column], y[row, column])
     elif activation == SIGMOID:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = sigmoid_dgrad(dy[row, column], y[row, column])
     elif activation == HARD_SIGMOID:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = hard_sigmoid_dgrad(dy[row, column], y[row, column])
     elif activation == TANH:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = tanh_dgrad(dy[row, column], y[row, column])
     elif activation == EXPONENTIAL:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = exponential_dgrad(dy[row, column], y[row, column])
     elif activation == SOFTPLUS:
-        for column in range(y.shape[1]):
+        for column in range(first, last):
             dz[row, column] = softplus_dgrad(dy[row, column], y[row, column])
 
 
@@ -184,7 +187,13 @@ def activation_dgrad_row(dy, y, dz, activation, row):
 def bias_activation(x, bias, y, activation):
     """y = activation(x + bias) for x, y [rows, columns]; y may be x."""
     for row in prange(x.shape[0]):
-        bias_activation_row(x, bias, y, activation, row)
+        bias_activation_row(x, bias, y, activation, row, 0, x.shape[1])
+
+
+def bias_activation_thread(item, x, bias, y, activation):
+    row = item // x.shape[1]
+    column = item - row * x.shape[1]
+    bias_activation_row(x, bias, y, activation, row, column, column + 1)
 
 
 @parallel
@@ -192,6 +201,12 @@ def bias_activation_dgrad(dy, y, dz, partial, chunk, activation):
     """dz = dy * activation'(y), [rows, columns]; partial [chunks, columns], zeros, gets the sums of ``chunk`` rows."""
     for part in prange(partial.shape[0]):
         for row in range(part * chunk, min((part + 1) * chunk, y.shape[0])):
-            activation_dgrad_row(dy, y, dz, activation, row)
+            activation_dgrad_row(dy, y, dz, activation, row, 0, y.shape[1])
             for column in range(y.shape[1]):
                 partial[part, column] += dz[row, column]
+
+
+def activation_dgrad_thread(item, dy, y, dz, activation):
+    row = item // y.shape[1]
+    column = item - row * y.shape[1]
+    activation_dgrad_row(dy, y, dz, activation, row, column, column + 1)

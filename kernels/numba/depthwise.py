@@ -1,15 +1,18 @@
 """Depthwise convolution: every channel has kernels of its own. x [N, H, W, C], w [R, S, C * M], y [N, P, Q, C * M].
 
 Output channel c * M + m comes from input channel c; ``multiplier`` is M.
+
+The bodies make one pixel for the input channels from ``first`` to ``last``. A core takes all of them, so that they
+vectorise; a GPU's thread takes one.
 """
 
-from deepcore.kernels.numba.jit import index, inline, parallel, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, position, prange
 
 
 @inline
-def output_pixel(x, w, y, n, p, q, stride, dilation, start, multiplier):
+def output_pixel(x, w, y, n, p, q, stride, dilation, start, first, last, multiplier):
     """y at (n, p, q): the window's products, all channels side by side."""
-    for k in range(y.shape[3]):
+    for k in range(first * multiplier, last * multiplier):
         y[n, p, q, k] = 0
     for r in range(w.shape[0]):
         h = p * stride[0] + r * dilation[0] - start[0]
@@ -18,10 +21,10 @@ def output_pixel(x, w, y, n, p, q, stride, dilation, start, multiplier):
                 column = q * stride[1] + s * dilation[1] - start[1]
                 if 0 <= column < x.shape[2]:
                     if multiplier == 1:
-                        for c in range(x.shape[3]):
+                        for c in range(first, last):
                             y[n, p, q, c] += x[n, h, column, c] * w[r, s, c]
                     else:
-                        for c in range(x.shape[3]):
+                        for c in range(first, last):
                             for m in range(multiplier):
                                 k = index(c * multiplier + m)
                                 y[n, p, q, k] += x[n, h, column, c] * w[r, s, k]
@@ -31,14 +34,20 @@ def output_pixel(x, w, y, n, p, q, stride, dilation, start, multiplier):
 def depthwise_fprop(x, w, y, stride, dilation, start, multiplier):
     out_height = y.shape[1]
     for row in prange(y.shape[0] * out_height):
+        n, p = row // out_height, row % out_height
         for q in range(y.shape[2]):
-            output_pixel(x, w, y, row // out_height, row % out_height, q, stride, dilation, start, multiplier)
+            output_pixel(x, w, y, n, p, q, stride, dilation, start, 0, x.shape[3], multiplier)
+
+
+def depthwise_fprop_thread(item, x, w, y, stride, dilation, start, multiplier):
+    n, p, q, c = position(item, (y.shape[0], y.shape[1], y.shape[2], x.shape[3]))
+    output_pixel(x, w, y, n, p, q, stride, dilation, start, c, c + 1, multiplier)
 
 
 @inline
-def input_pixel(dy, w, dx, n, h, column, stride, dilation, start, multiplier):
+def input_pixel(dy, w, dx, n, h, column, stride, dilation, start, first, last, multiplier):
     """dx at (n, h, column): gathered from the windows that hold the pixel."""
-    for c in range(dx.shape[3]):
+    for c in range(first, last):
         dx[n, h, column, c] = 0
     for r in range(w.shape[0]):
         reach = h + start[0] - r * dilation[0]
@@ -49,10 +58,10 @@ def input_pixel(dy, w, dx, n, h, column, stride, dilation, start, multiplier):
                 q = reach // stride[1]
                 if q * stride[1] == reach and 0 <= q < dy.shape[2]:
                     if multiplier == 1:
-                        for c in range(dx.shape[3]):
+                        for c in range(first, last):
                             dx[n, h, column, c] += dy[n, p, q, c] * w[r, s, c]
                     else:
-                        for c in range(dx.shape[3]):
+                        for c in range(first, last):
                             for m in range(multiplier):
                                 k = index(c * multiplier + m)
                                 dx[n, h, column, c] += dy[n, p, q, k] * w[r, s, k]
@@ -62,8 +71,14 @@ def input_pixel(dy, w, dx, n, h, column, stride, dilation, start, multiplier):
 def depthwise_dgrad(dy, w, dx, stride, dilation, start, multiplier):
     height = dx.shape[1]
     for row in prange(dx.shape[0] * height):
+        n, h = row // height, row % height
         for column in range(dx.shape[2]):
-            input_pixel(dy, w, dx, row // height, row % height, column, stride, dilation, start, multiplier)
+            input_pixel(dy, w, dx, n, h, column, stride, dilation, start, 0, dx.shape[3], multiplier)
+
+
+def depthwise_dgrad_thread(item, dy, w, dx, stride, dilation, start, multiplier):
+    n, h, column, c = position(item, dx.shape)
+    input_pixel(dy, w, dx, n, h, column, stride, dilation, start, c, c + 1, multiplier)
 
 
 @inline

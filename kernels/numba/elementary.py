@@ -2,7 +2,8 @@
 
 ``math.exp`` is a call into the C library, element by element, which costs ten times what the rest of a loop does. The
 float32 versions here are branch-free polynomials (Cody and Waite's argument reduction, coefficients of Moshier's
-Cephes library) that stay within about 2 units in the last place. Other types go to ``math``.
+Cephes library) that stay within about 2 units in the last place. Other types go to ``math``, and so does a GPU, whose
+own ``expf`` and ``tanhf`` are already such polynomials.
 """
 
 from __future__ import annotations
@@ -64,7 +65,8 @@ def expm1(x):
 
 def sigmoid(x):
     """1 / (1 + exp(-x))."""
-    return 1.0 / (1.0 + math.exp(-x))
+    one = type(x)(1)
+    return one / (one + math.exp(-x))
 
 
 def log1p_of_fraction(x):

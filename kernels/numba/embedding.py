@@ -1,8 +1,35 @@
-"""The gradient of an embedding: every row of the table gathers its own, so nothing is written twice."""
+"""Rows of a table by number, and their gradient, for which every row gathers its own: nothing is written twice."""
 
 from __future__ import annotations
 
+import math
+
 from deepcore.kernels.numba.jit import inline, parallel, prange
+
+
+@inline
+def gather_row(table, ids, y, position, first, last):
+    """The columns from ``first`` to ``last`` of one row of y; NaN where no row of the table has this id."""
+    target = ids[position]
+    if 0 <= target < table.shape[0]:
+        for column in range(first, last):
+            y[position, column] = table[target, column]
+    else:
+        for column in range(first, last):
+            y[position, column] = math.nan
+
+
+@parallel
+def gather(table, ids, y):
+    """y[i] = table[ids[i]] for table [vocabulary, columns], ids [positions] and y [positions, columns]."""
+    for position in prange(ids.shape[0]):
+        gather_row(table, ids, y, position, 0, y.shape[1])
+
+
+def gather_thread(item, table, ids, y):
+    position = item // y.shape[1]
+    column = item - position * y.shape[1]
+    gather_row(table, ids, y, position, column, column + 1)
 
 
 @inline

@@ -1,4 +1,10 @@
-"""How the loops are compiled: the decorators that every file of this folder uses, and the lock they share."""
+"""How the loops are compiled: the decorators that every file of this folder uses, and the lock they share.
+
+A body is written once and compiled twice. ``inline`` compiles it into the CPU's ``parallel`` loop, which hands whole
+rows to the cores. For a GPU, a plain function named ``*_thread(item, ...)`` says which part of the work one thread
+does, most often a single element, by the same body; ``gpu.py`` compiles it, and every body it calls, when it is first
+launched. Where one element is the unit on both, the body takes ``item`` first and is that function itself.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +17,7 @@ from typing import Any
 import numba
 from numba import njit, prange, uintp
 
-__all__ = ["index", "inline", "parallel", "prange"]
+__all__ = ["index", "inline", "parallel", "position", "prange"]
 
 # index(i) for a computed index that is never negative: Numba lets a signed one count from the end, and the test for
 # that keeps a loop from vectorising.
@@ -30,6 +36,15 @@ _one_at_a_time = threading.Lock()
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: a body to be called from a ``parallel`` loop, compiled into it."""
     return njit(inline="always", fastmath=FASTMATH, error_model="numpy")(function)
+
+
+@inline
+def position(item, shape):
+    """The four coordinates of element ``item`` of an array of four axes."""
+    pixel = item // shape[3]
+    row = pixel // shape[2]
+    image = row // shape[1]
+    return image, row - image * shape[1], pixel - row * shape[2], item - pixel * shape[3]
 
 
 def parallel(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,4 +1,7 @@
-"""Optimizer steps: every element of the parameter and its state is read once and written once."""
+"""Optimizer steps: every element of the parameter and its state is read once and written once.
+
+One element is the unit of a core's loop and of a GPU's thread, so the bodies serve both as they are.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,18 @@ from deepcore.kernels.numba.jit import inline, parallel, prange
 
 
 @inline
-def sgd_element(p, g, learning_rate, i):
+def sgd_element(i, p, g, learning_rate):
     p[i] -= learning_rate * g[i]
 
 
 @parallel
 def sgd(p, g, learning_rate):
     for i in prange(p.shape[0]):
-        sgd_element(p, g, learning_rate, i)
+        sgd_element(i, p, g, learning_rate)
 
 
 @inline
-def momentum_element(p, g, v, learning_rate, momentum, nesterov, i):
+def momentum_element(i, p, g, v, learning_rate, momentum, nesterov):
     step = learning_rate * g[i]
     velocity = momentum * v[i] - step
     v[i] = velocity
@@ -29,11 +32,11 @@ def momentum_element(p, g, v, learning_rate, momentum, nesterov, i):
 @parallel
 def momentum(p, g, v, learning_rate, momentum, nesterov):
     for i in prange(p.shape[0]):
-        momentum_element(p, g, v, learning_rate, momentum, nesterov, i)
+        momentum_element(i, p, g, v, learning_rate, momentum, nesterov)
 
 
 @inline
-def adagrad_element(p, g, accumulator, learning_rate, epsilon, i):
+def adagrad_element(i, p, g, accumulator, learning_rate, epsilon):
     total = accumulator[i] + g[i] * g[i]
     accumulator[i] = total
     p[i] -= learning_rate * g[i] / math.sqrt(total + epsilon)
@@ -42,12 +45,12 @@ def adagrad_element(p, g, accumulator, learning_rate, epsilon, i):
 @parallel
 def adagrad(p, g, accumulator, learning_rate, epsilon):
     for i in prange(p.shape[0]):
-        adagrad_element(p, g, accumulator, learning_rate, epsilon, i)
+        adagrad_element(i, p, g, accumulator, learning_rate, epsilon)
 
 
 @inline
 def rmsprop_element(
-    p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, centered, moving, i
+    i, p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, centered, moving
 ):
     square = rho * mean_square[i] + one_less_rho * g[i] * g[i]
     mean_square[i] = square
@@ -70,6 +73,7 @@ def rmsprop(p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_l
     moving = momenta.shape[0] > 0
     for i in prange(p.shape[0]):
         rmsprop_element(
+            i,
             p,
             g,
             mean_square,
@@ -82,12 +86,11 @@ def rmsprop(p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_l
             epsilon,
             centered,
             moving,
-            i,
         )
 
 
 @inline
-def adam_element(p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon, i):
+def adam_element(i, p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon):
     first = m[i] + one_less_beta_1 * (g[i] - m[i])
     second = v[i] + one_less_beta_2 * (g[i] * g[i] - v[i])
     m[i] = first
@@ -98,4 +101,4 @@ def adam_element(p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon, i
 @parallel
 def adam(p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon):
     for i in prange(p.shape[0]):
-        adam_element(p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon, i)
+        adam_element(i, p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon)

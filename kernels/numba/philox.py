@@ -1,4 +1,7 @@
-"""Philox 4x32-10 (Salmon et al. 2011): a block of four words from its counter and key, and what is made of them."""
+"""Philox 4x32-10 (Salmon et al. 2011): a block of four words from its counter and key, and what is made of them.
+
+A block is the unit of a core's loop and of a GPU's thread, so the bodies serve both as they are.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +47,7 @@ def philox(counter, key_0, key_1):
 
 
 @inline
-def write_bits(bits, block, key_0, key_1, offset):
+def write_bits(block, bits, key_0, key_1, offset):
     words = philox(offset + np.uint64(block), key_0, key_1)
     bits[block, 0] = words[0]
     bits[block, 1] = words[1]
@@ -56,7 +59,39 @@ def write_bits(bits, block, key_0, key_1, offset):
 def random_bits(bits, key_0, key_1, offset):
     """bits [blocks, 4] of uint32: row i is the block of counter ``offset + i``."""
     for block in prange(bits.shape[0]):
-        write_bits(bits, block, key_0, key_1, offset)
+        write_bits(block, bits, key_0, key_1, offset)
+
+
+@inline
+def write_uniform(block, y, key_0, key_1, offset):
+    scale = np.float32(2**-24)
+    words = philox(offset + np.uint64(block), key_0, key_1)
+    y[block, 0] = np.float32(words[0] >> np.uint32(8)) * scale
+    y[block, 1] = np.float32(words[1] >> np.uint32(8)) * scale
+    y[block, 2] = np.float32(words[2] >> np.uint32(8)) * scale
+    y[block, 3] = np.float32(words[3] >> np.uint32(8)) * scale
+
+
+@parallel
+def uniform(y, key_0, key_1, offset):
+    """y [blocks, 4] of float32, in [0, 1), from the top 24 bits of a word each."""
+    for block in prange(y.shape[0]):
+        write_uniform(block, y, key_0, key_1, offset)
+
+
+@inline
+def write_double_uniform(block, y, key_0, key_1, offset):
+    high, scale = np.float64(2**26), np.float64(2**-53)
+    words = philox(offset + np.uint64(block), key_0, key_1)
+    y[block, 0] = (np.float64(words[0] >> np.uint32(5)) * high + np.float64(words[1] >> np.uint32(6))) * scale
+    y[block, 1] = (np.float64(words[2] >> np.uint32(5)) * high + np.float64(words[3] >> np.uint32(6))) * scale
+
+
+@parallel
+def double_uniform(y, key_0, key_1, offset):
+    """y [blocks, 2] of float64, in [0, 1), from 27 + 26 bits of two words each."""
+    for block in prange(y.shape[0]):
+        write_double_uniform(block, y, key_0, key_1, offset)
 
 
 @inline
@@ -66,7 +101,7 @@ def keep(product, word, threshold):
 
 
 @inline
-def dropout_block(x, y, block, threshold, scale, key_0, key_1, offset):
+def dropout_block(block, x, y, threshold, scale, key_0, key_1, offset):
     words = philox(offset + np.uint64(block), key_0, key_1)
     first = 4 * block
     y[first] = keep(x[first] * scale, words[0], threshold)
@@ -96,4 +131,4 @@ def dropout(x, y, threshold, scale, key_0, key_1, offset):
     for block in prange(whole):
         dropout_whole_block(x_blocks, y_blocks, block, threshold, scale, key_0, key_1, offset)
     if 4 * whole < x.shape[0]:
-        dropout_block(x, y, whole, threshold, scale, key_0, key_1, offset)
+        dropout_block(whole, x, y, threshold, scale, key_0, key_1, offset)

@@ -11,11 +11,14 @@ from deepcore.backend import dispatch
 from deepcore.backend.dispatch import (
     Call,
     choose,
+    get_precision,
     implementation,
     implementations,
     judge,
     operations,
+    set_precision,
     use_implementation,
+    use_precision,
 )
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.errors import UnsupportedCallError
@@ -143,3 +146,50 @@ def test_memory_of_choices_is_bounded():
     for size in range(10_050):
         choose("planted_dgrad", "float32", FlatGeometry(size))
     assert len(dispatch._choices) < 10_001
+
+
+def test_precision_is_part_of_the_choice_and_of_its_memory():
+    def allows_tf32(call):
+        return call.precision != "float32", f"precision {call.precision}"
+
+    @implementation("planted_fprop", "short", supports=allows_tf32, cost=lambda call: 0.0, precision="tf32")
+    def short():
+        return "short"
+
+    def chosen():
+        return choose("planted_fprop", "float32", SMALL).function()
+
+    assert (chosen(), get_precision()) == ("simple", "float32")
+    with use_precision("tf32"):
+        assert (chosen(), get_precision()) == ("short", "tf32")
+        with use_precision("float32"):
+            assert chosen() == "simple"
+        assert chosen() == "short"
+    assert chosen() == "simple"
+    assert {record.name: record.precision for record in implementations("planted_fprop")}["short"] == "tf32"
+
+
+def test_a_precision_that_is_set_holds_in_every_thread_and_a_block_only_in_its_own():
+    def elsewhere():
+        found = []
+        thread = threading.Thread(target=lambda: found.append(get_precision()))
+        thread.start()
+        thread.join()
+        return found[0]
+
+    try:
+        set_precision("tf32")
+        assert (get_precision(), elsewhere()) == ("tf32", "tf32")
+        with use_precision("bfloat16"):
+            assert (get_precision(), elsewhere()) == ("bfloat16", "tf32")
+    finally:
+        set_precision("float32")
+    assert (get_precision(), elsewhere()) == ("float32", "float32")
+
+
+def test_an_unknown_precision_is_refused():
+    with pytest.raises(ValueError, match="Did you mean 'tf32'"):
+        set_precision("tf23")
+    with pytest.raises(ValueError, match="bfloat16"), use_precision("half"):
+        pass
+    assert get_precision() == "float32"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from deepcore.backend.dispatch import use_precision
 from deepcore.benchmarks.case import cases_of
 from deepcore.benchmarks.clock import FEWEST_ROUNDS
 from deepcore.benchmarks.device import Device, open_device
@@ -116,6 +117,33 @@ def test_an_implementation_that_spoils_its_input_is_wrong(cpu, plant, genuine):
     (job,) = plan([case("dense", "fprop")], cpu)
     (row,) = measure(job, cpu, QUICK)
     assert (row.correct, row.message) == (False, "changed its input")
+
+
+def test_less_precise_products_are_recorded_and_judged_as_what_they_are(cpu, plant, genuine):
+    right = genuine("matmul")
+
+    def rounded(array):
+        return (array.view(np.uint32) + np.uint32(0x1000) & np.uint32(0xFFFFE000)).view(np.float32)
+
+    def allowed(call):
+        return call.precision != "float32", f"precision is {call.precision}"
+
+    def tf32(a, b, *others):
+        return right(rounded(a), rounded(b), *others)
+
+    plant("matmul", "planted-tf32", tf32, supports=allowed, precision="tf32")
+    plant("matmul", "planted-boaster", tf32, supports=allowed, cost=1.0)
+    one = case("dense", "fprop")
+    (job,) = plan([one], cpu)
+    assert [row.precision for row in measure(job, cpu, QUICK)] == ["float32"]
+    with use_precision("tf32"):
+        (job,) = plan([one], cpu, ["planted-tf32", "planted-boaster"])
+        rows = {row.implementation: row for row in measure(job, cpu, QUICK)}
+    assert {name: (row.precision, row.correct) for name, row in rows.items()} == {
+        "planted-tf32": ("tf32", True),
+        "planted-boaster": ("float32", False),
+    }
+    assert rows["planted-tf32"].error > rows["planted-boaster"].bound
 
 
 def test_a_wrong_one_does_not_hide_the_right_ones(cpu, plant):

@@ -114,6 +114,7 @@ def test_selection():
         (["--direction", "forward"], "Unknown direction 'forward'."),
         (["--dtype", "float46"], "Unknown dtype 'float46'. Did you mean 'float64'"),
         (["--device", "tpu"], "Unknown benchmark device 'tpu'"),
+        (["--device", "emulator"], "The emulator is not timed: its seconds say nothing about a GPU."),
         (["--suite", "lenet", "--implementation", "nunpy"], "Unknown implementation 'nunpy'. Did you mean 'numpy'"),
         (["--implementation", "numpy", "-a"], "exclude each other"),
         (["--suite", "lenet", "--layer", "pool1", "--direction", "wgrad"], "Nothing to measure"),

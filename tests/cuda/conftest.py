@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cupy_stand_in import gpus
 
 from deepcore.backend.cuda import array
 from deepcore.backend.cuda.carrier import emulation
 from deepcore.kernels.emulator import CompilerNotFoundError, compiler
+
+__all__ = ["gpus"]
 
 try:
     compiler()
@@ -27,15 +29,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if here in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=f"THE CUDA KERNELS ARE NOT TESTED. {MISSING}"))
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _builds_of_their_own(tmp_path_factory):
-    """Builds do not go into the user's folder; DEEPCORE_TEST_HOME names one to keep them in from run to run."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("DEEPCORE_HOME", os.environ.get("DEEPCORE_TEST_HOME") or str(tmp_path_factory.mktemp("deepcore")))
-    yield
-    patch.undo()
 
 
 @pytest.fixture(autouse=True)

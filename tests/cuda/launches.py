@@ -20,9 +20,9 @@ from unittest import mock
 
 import numpy as np
 
-from deepcore.backend import FILES
-from deepcore.backend.cuda import array, carrier, launcher, tile
-from deepcore.backend.dispatch import implementations, use_implementation
+from deepcore.backend import FILES, dispatch
+from deepcore.backend.cuda import array, carrier, launcher, tensor_core, tile
+from deepcore.backend.dispatch import implementations, use_implementation, use_precision
 from deepcore.backend.dtype import floating, is_floating
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 from deepcore.errors import UnsupportedCallError
@@ -76,6 +76,7 @@ class Case:
         arguments: makes its arguments.
         dtypes: of the arrays.
         tile: position of the only tile of matrix products that may be chosen; any of them if None.
+        capability: of the GPU that is emulated; the newest if None.
         watched: whether it is small enough to run in check mode; others are only compiled.
     """
 
@@ -84,7 +85,18 @@ class Case:
     arguments: Callable[[Inputs], tuple[Any, ...]]
     dtypes: Sequence[str] = FLOATS
     tile: int | None = None
+    capability: int | None = None
     watched: bool = True
+
+    @contextlib.contextmanager
+    def setting(self) -> Iterator[None]:
+        """Within the block the call may take every implementation, and only its tile on its GPU."""
+        capability = self.capability or carrier.EMULATED_CAPABILITY
+        gpu = mock.patch.object(carrier, "EMULATED_CAPABILITY", capability)
+        # What dispatch chose for another GPU is not to be remembered.
+        choices = mock.patch.dict(dispatch._choices, clear=True)
+        with gpu, choices, only_tile(self.tile), use_precision("bfloat16"):
+            yield
 
 
 CONV, POOL = Conv2DGeometry.of, Pool2DGeometry.of
@@ -282,6 +294,27 @@ CASES = [
     ),
     # The largest tile, watched once: it takes seconds.
     Case("matmul", "the largest tile", lambda a: (a(131, 19), a(19, 33)), ("float32",), tile=0),
+    *(
+        Case("matmul", f"{how}, sm_{capability}", lambda a, t=t: (a(*t[0]), a(*t[1]), *t[2:]), (kind,), 1, capability)
+        for kind, capability in (("float16", 90), ("bfloat16", 90), ("float16", 75))
+        for how, t in {
+            # Long enough for every stage of the pipeline to be used twice.
+            "as stored, wide accesses": ((24, 168), (168, 40), False, False),
+            "a transposed, wide accesses": ((72, 24), (72, 40), True, False),
+            "b transposed, wide accesses": ((24, 72), (40, 72), False, True),
+            "as stored": ((33, 37), (37, 21), False, False),
+            "both transposed": ((37, 33), (21, 37), True, True),
+        }.items()
+    ),
+    *(
+        Case("matmul", "halves and bias", lambda a: (a(33, 40), a(40, 24), False, False, a(24), "tanh"), (kind,))
+        for kind in ("float16", "bfloat16")
+    ),
+    Case("matmul", "as stored, a long inner axis", lambda a: (a(20, 84), a(84, 12)), ("float32",), tile=1),
+    *(
+        Case("matmul", "the largest tile of halves", lambda a: (a(131, 24), a(24, 40)), (kind,), tile=0, watched=False)
+        for kind in ("float16", "bfloat16")
+    ),
     *conv_cases("odd", CONV((2, 7, 5, 5), (3, 3, 5, 7), 1, "same"), "tanh"),
     *conv_cases("wide accesses, strides", CONV((1, 9, 8, 12), (3, 3, 12, 8), 2, "same")),
     *conv_cases("groups, dilation", CONV((1, 9, 8, 6), (2, 3, 3, 4), 1, "same", (2, 1), 2)),
@@ -328,14 +361,16 @@ def half_cases() -> list[Case]:
     float16 is watched; bfloat16 runs the same code and is only compiled.
     """
     firsts = {case.op: case for case in reversed(CASES) if case.watched}
-    kept_wide = {op for op in firsts if op.endswith("_update") or op == "random_bits"}
+    kept_wide = {op for op in firsts if op.endswith("_update") or op in ("random_bits", "cast")}
     narrow = {"dtypes": HALVES}
     return [
         *(
-            replace(case, label=f"{case.label}, 16 bits", dtypes=HALVES)
+            replace(case, label=f"{case.label}, 16 bits", dtypes=HALVES, capability=None)
             for op, case in firsts.items()
             if op not in kept_wide
         ),
+        Case("cast", "16 bits, to float32", lambda a: (a(7, 5), "float32"), HALVES),
+        Case("cast", "16 bits, to the other", lambda a: (a(7, 5), "bfloat16"), ("float16",), watched=False),
         Case("bias_activation", "16 bits, whole packs", lambda a: (a(9, 8), a(8), "relu"), HALVES),
         Case("dropout", "16 bits, whole packs", lambda a: (a(6, 8), 0.4, 5, 7), HALVES),
         Case("reduce_sum", "16 bits, whole packs", lambda a: (a(37, 64), (1,)), HALVES),
@@ -408,7 +443,7 @@ class Run:
 
     def __call__(self, random: bool = True) -> None:
         arguments = self.case.arguments(Inputs(self.dtype, random))
-        with use_implementation(self.case.op, self.implementation), only_tile(self.case.tile):
+        with use_implementation(self.case.op, self.implementation), self.case.setting():
             functions()[self.case.op](*arguments)
 
 
@@ -419,7 +454,11 @@ def only_tile(position: int | None) -> Iterator[None]:
         yield
         return
     only = {dtype: tiles[position : position + 1] or tiles[-1:] for dtype, tiles in tile.TILES.items()}
-    with mock.patch.object(tile, "TILES", only):
+
+    def only_warp_tile(format: tensor_core.Format, geometry: Any) -> tuple[tensor_core.WarpTile, float]:
+        return (format.tiles[position:] or format.tiles[-1:])[0], 0.0
+
+    with mock.patch.object(tile, "TILES", only), mock.patch.object(tensor_core, "best_tile", only_warp_tile):
         yield
 
 
@@ -451,6 +490,18 @@ def runs() -> tuple[Run, ...]:
                         continue
                 found[str(run)] = Run(case, record.name, dtype, tuple(dict.fromkeys(seen)))
     return tuple(found.values())
+
+
+Defines = tuple[tuple[str, object], ...]
+
+
+def variants() -> dict[tuple[str, Defines], set[str]]:
+    """For each file and set of macros that a launch builds, the kernels that are launched with it."""
+    found: dict[tuple[str, Defines], set[str]] = {}
+    for run in runs():
+        for launched in run.launched:
+            found.setdefault((launched.file, launched.defines), set()).add(launched.kernel)
+    return found
 
 
 @contextlib.contextmanager

@@ -6,30 +6,30 @@ that stands above the kernel.
 
 A set of macros takes nvcc about a second. By default sm_90 gets as many sets as hold every value of every macro for
 every kernel, but not every combination; sm_75 and sm_80 get the first set of float32 that each kernel is launched with,
-and that of a type of 16 bits, on sm_75 the one in which it cannot compute.
-DEEPCORE_COMPILE_ALL=1 compiles every combination for all. What a text gave is kept in pytest's cache (``--cache-clear``
-empties it).
+in each format of tensor cores that they have, and that of a type of 16 bits, on sm_75 the one in which it cannot
+compute. DEEPCORE_COMPILE_ALL=1 compiles every combination for all. What a text gave is kept in pytest's cache
+(``--cache-clear`` empties it).
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import json
 import os
 import re
 import shutil
 import subprocess
-import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from launches import launcher, runs
+from launches import Defines, launcher, variants
 
-from deepcore.backend.cuda.carrier import translation_unit
+from deepcore.backend.cuda.cubin import translation_unit
 from deepcore.kernels.budget import register_budgets
 from deepcore.kernels.emulator import has_compiler
 from deepcore.kernels.signature import parse_signatures
@@ -40,9 +40,11 @@ OLDER = {"sm_75": ("float", "__nv_bfloat16"), "sm_80": ("float", "__half")}  # w
 
 
 def find_nvcc() -> str | None:
-    """``$NVCC``, else the one on the path, else that of the package nvidia-cuda-nvcc."""
-    packaged = Path(sysconfig.get_path("purelib")) / "nvidia" / "cu13" / "bin" / "nvcc"
-    candidates = (os.environ.get("NVCC"), shutil.which("nvcc"), str(packaged))
+    """``$NVCC``, else the one on the path, else that of the package nvidia-cuda-nvcc, wherever Python finds it."""
+    spec = importlib.util.find_spec("nvidia")
+    folders = [Path(folder) for folder in spec.submodule_search_locations or ()] if spec else []
+    packaged = [str(folder / part / "bin" / "nvcc") for folder in folders for part in ("cu13", "cuda_nvcc")]
+    candidates = (os.environ.get("NVCC"), shutil.which("nvcc"), *packaged)
     return next((nvcc for nvcc in candidates if nvcc and shutil.which(nvcc)), None)
 
 
@@ -56,8 +58,6 @@ pytestmark = [
     pytest.mark.skipif(not has_compiler(), reason="THE CUDA KERNELS ARE NOT COMPILED: nvcc needs g++. Install it."),
 ]
 
-Defines = tuple[tuple[str, object], ...]
-
 
 class Usage(NamedTuple):
     """What ptxas says of one kernel."""
@@ -67,33 +67,31 @@ class Usage(NamedTuple):
     spills: int
 
 
-def variants() -> dict[tuple[str, Defines], set[str]]:
-    """For each file and set of macros, the kernels that are launched with it."""
-    found: dict[tuple[str, Defines], set[str]] = {}
-    for run in runs():
-        for launched in run.launched:
-            found.setdefault((launched.file, launched.defines), set()).add(launched.kernel)
-    return found
-
-
 def selected(target: str) -> list[tuple[str, Defines]]:
     """What is compiled for a target."""
-    everything = variants()
+    capability = int(re.sub(r"\D", "", target))
+    everything = {key: kernels for key, kernels in variants().items() if _needs(key[1]) <= capability}
     if os.environ.get("DEEPCORE_COMPILE_ALL"):
         return list(everything)
     seen: set[tuple[object, ...]] = set()
     chosen = []
     for (file, defines), kernels in everything.items():
+        macros = dict(defines)
         if target == "sm_90a":
             new = {(file, kernel, macro) for kernel in kernels for macro in defines}
-        elif dict(defines)["T"] in OLDER[target]:
-            new = {(file, kernel, dict(defines)["T"]) for kernel in kernels}
+        elif macros["T"] in OLDER[target] or "FORMAT" in macros:
+            new = {(file, kernel, macros["T"], macros.get("FORMAT")) for kernel in kernels}
         else:
             continue
         if new - seen:
             chosen.append((file, defines))
             seen |= new
     return chosen
+
+
+def _needs(defines: Defines) -> int:
+    """The oldest GPU that these macros are launched on."""
+    return int(dict(defines).get("CAPABILITY", 0))
 
 
 @functools.cache
@@ -170,6 +168,27 @@ def test_compiles_without_spills_and_within_its_registers(file, target, cache):
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda task: problems(*task, target, everything[task], cache), tasks)
     assert [problem for part in found for problem in part] == []
+
+
+DISASSEMBLER = next((tool for tool in map(shutil.which, ("cuobjdump", "nvdisasm")) if tool), None)
+
+
+@pytest.mark.skipif(
+    DISASSEMBLER is None,
+    reason="NOT SEEN WHETHER TENSOR CORES ARE USED: neither cuobjdump nor nvdisasm. pip install nvidia-cuda-cuobjdump.",
+)
+def test_products_use_tensor_cores(tmp_path):
+    """Every format of ``matmul_mma`` becomes HMMA instructions."""
+    by_format = {dict(defines)["FORMAT"]: defines for file, defines in variants() if file == "matmul_mma.cu"}
+    assert len(by_format) == 4
+    for format, defines in by_format.items():
+        unit = tmp_path / f"{format}.cu"
+        unit.write_text(translation_unit(launcher.FOLDER / "matmul_mma.cu", dict(defines)), encoding="utf-8")
+        command = [str(NVCC), "-std=c++17", "-arch=sm_90a", "-cubin", f"-I{launcher.FOLDER}", str(unit), "-o"]
+        subprocess.run([*command, str(unit.with_suffix(".cubin"))], check=True, capture_output=True)
+        options = ["-sass"] if "cuobjdump" in str(DISASSEMBLER) else []
+        code = [str(DISASSEMBLER), *options, str(unit.with_suffix(".cubin"))]
+        assert "HMMA" in subprocess.run(code, check=True, capture_output=True, text=True).stdout, defines
 
 
 @pytest.mark.parametrize("file", sorted(path.name for path in launcher.FOLDER.glob("*.cu")))

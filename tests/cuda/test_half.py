@@ -413,6 +413,8 @@ def test_every_operation_of_the_cuda_backend_serves_16_bits_or_says_why(backend,
         return
     for op in ("bias_activation", "softmax_fprop", "layer_norm_dgrad", "reduce_sum", "cast"):
         for record in implementations(op, "cuda"):
+            if not record.available()[0]:
+                continue
             assert record.supports(Call(op, dtype, RowsGeometry(7, 5)))[0], op
     file("cuda", "optimizer")
     for record in implementations("sgd_update", "cuda"):

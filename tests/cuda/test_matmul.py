@@ -18,7 +18,10 @@ from deepcore.kernels.emulator import Module
 
 pytestmark = needs_compiler
 DTYPES = ("float32", "float64")
-LADDER = ("cuda-naive", "cuda-tiled", "cuda-register", "cuda-simt", "cuda-split-k")
+LADDER = (
+    *("cuda-naive", "cuda-tiled", "cuda-register", "cuda-simt", "cuda-split-k"),
+    *("cuda-mma", "cuda-mma-3xtf32", "cuda-mma-tf32", "cuda-mma-bf16"),
+)
 
 
 @pytest.fixture(autouse=True)
@@ -181,7 +184,7 @@ def test_division_by_multiplication_is_exact(rng, number):
 
 def test_dispatch_climbs_the_ladder():
     def chosen(*sizes):
-        return choose("matmul", "float32", MatmulGeometry(*sizes), "cuda").name
+        return choose("matmul", "float64", MatmulGeometry(*sizes), "cuda").name
 
     assert chosen(1, 4096, 4096, 4096) == "cuda-simt"
     assert chosen(1, 64, 64, 65536) == "cuda-split-k"

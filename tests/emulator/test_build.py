@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -119,7 +119,7 @@ def test_home_that_cannot_be_written_to(monkeypatch, tmp_path):
 def test_portable_switch_and_software_halves(monkeypatch, rng):
     """What processors without hand-written assembly or hardware float16 run."""
     monkeypatch.setenv("CXX", "g++ -DEMULATOR_UCONTEXT -U__F16C__")
-    module = Module(KERNELS / "values.cu")
+    module = Module(KERNELS.parents[1] / "fidelity" / "kernels" / "number.cu")
     x = rng.integers(0, 2**32, 5000, dtype=np.uint32).view(np.float32)
     y, ignored = np.zeros(x.size, np.float16), np.zeros(x.size, np.float16)
     module.launch("to_half", 1, 32, [x, np.zeros(x.size), y, ignored, x.size])
@@ -129,6 +129,7 @@ def test_portable_switch_and_software_halves(monkeypatch, rng):
     back = np.zeros(halves.size, np.float32)
     module.launch("from_half", 1, 64, [halves, back, halves.size])
     np.testing.assert_array_equal(back, halves.astype(np.float32))
+    module = Module(KERNELS / "values.cu")
     total = np.zeros(2, np.int32)
     numbers = rng.integers(0, 9, 1000).astype(np.int32)
     for schedule in ("fifo", "lifo", "random"):
@@ -155,6 +156,12 @@ def test_python_threads_launch_one_after_the_other(values):
         np.testing.assert_array_equal(results[number], np.tile(np.arange(1, 33) * number, 3))
 
 
-def test_nothing_is_left_in_the_folder():
-    folder = builder.cache_folder()
-    assert not [file for file in Path(folder).iterdir() if file.suffix == ".tmp"]
+def test_nothing_is_left_in_the_folder(monkeypatch, source, tmp_path):
+    scaled(source)
+    home = tmp_path / "home" / "kernels"
+    home.mkdir(parents=True)
+    for runtime in builder.cache_folder().glob("runtime-*.o"):  # which takes longest to build
+        shutil.copy(runtime, home)
+    monkeypatch.setenv("DEEPCORE_HOME", str(home.parent))
+    assert scaled(source, defines={"OTHER": 1}) == [2] * 4
+    assert {file.suffix for file in home.iterdir()} == {".o", ".so"}, "the runtime and the kernel"

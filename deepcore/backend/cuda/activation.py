@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.backend.contract import ACTIVATIONS
-from deepcore.backend.cuda.array import c_type, contiguous, empty
+from deepcore.backend.cuda.array import c_type, contiguous, empty, zeros
 from deepcore.backend.cuda.cost import (
     PACKED_THREADS,
     THREADS,
@@ -17,6 +17,7 @@ from deepcore.backend.cuda.cost import (
 from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.cuda.plan import ColumnPlan
 from deepcore.backend.cuda.reduction import sum_columns
+from deepcore.backend.cuda.sibling import numba_cost, numba_launch, numba_on_gpu, numba_supports
 from deepcore.backend.dispatch import choose, implementation
 from deepcore.backend.dtype import accumulator
 from deepcore.backend.geometry import RowsGeometry
@@ -101,3 +102,38 @@ def _bias_activation_dgrad(dy: Any, y: Any, activation: int) -> tuple[Any, Any]:
     code = kernel("activation", "bias_activation_dgrad", T=c_type(y.dtype))
     code.launch(plan.grid, plan.block, dy, y, dz, sums, activation, rows, columns, plan.chunk_rows)
     return dz, sum_columns(sums, 1, plan.chunks, columns, y.dtype).reshape(columns)
+
+
+# Numba: the bodies of kernels/numba/activation.py, an element to a thread
+
+
+@implementation(
+    "bias_activation",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=2)),
+    available=numba_on_gpu,
+)
+def _bias_activation_numba(x: Any, bias: Any, activation: int) -> Any:
+    y = empty(x.shape, x.dtype, x)
+    columns = x.shape[-1] if x.ndim else 1
+    bias = zeros(columns, x.dtype, x) if bias is None else contiguous(bias)
+    rows = (x.size // max(columns, 1), columns)
+    numba_launch("activation", "bias_activation_thread", x.size, x.reshape(rows), bias, y.reshape(rows), activation)
+    return y
+
+
+@implementation(
+    "activation_dgrad",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=3)),
+    available=numba_on_gpu,
+)
+def _activation_dgrad_numba(dy: Any, y: Any, activation: int) -> Any:
+    dz = empty(y.shape, y.dtype, y)
+    as_row = (array.reshape(1, y.size) for array in (dy, y, dz))
+    numba_launch("activation", "activation_dgrad_thread", y.size, *as_row, activation)
+    return dz

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.backend.cuda.activation import bias_activation
 from deepcore.backend.cuda.array import c_type, contiguous, empty
 from deepcore.backend.cuda.cost import (
     BYTES,
@@ -23,6 +24,7 @@ from deepcore.backend.cuda.cost import (
     wide_bytes,
 )
 from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.cuda.sibling import numba_cost, numba_launch, numba_on_gpu, numba_supports
 from deepcore.backend.cuda.tile import (
     DIVISOR,
     MOST_PARTS,
@@ -415,3 +417,52 @@ def _wgrad_depthwise(x: Any, dy: Any, geometry: Conv2DGeometry) -> Any:
     if parts > 1:
         sum_parts(out, None, dw, g.out_channels)
     return dw
+
+
+# Numba: the bodies of kernels/numba/depthwise.py, a channel of a pixel to a thread. Not the filter's gradient, where a
+# thread would walk whole images alone, nor im2col: the products here gather their operands themselves.
+
+
+def _supports_depthwise_numba(call: Call) -> Answer:
+    ok, reason = numba_supports(call)
+    if ok and call.geometry.groups != call.geometry.in_channels:
+        return False, f"every channel must be a group of its own; there are {call.geometry.groups} groups"
+    return ok, "one channel a group" if ok else reason
+
+
+def _depthwise_window(g: Conv2DGeometry) -> tuple[Any, ...]:
+    start = g.padding[0][0], g.padding[1][0]
+    return g.strides, g.dilation, start, g.out_channels // g.in_channels
+
+
+@implementation(
+    "conv2d_fprop",
+    "cuda-numba-depthwise",
+    device="cuda",
+    supports=_supports_depthwise_numba,
+    cost=numba_cost(_depthwise_cost, launches=2),
+    available=numba_on_gpu,
+)
+def _fprop_depthwise_numba(x: Any, w: Any, geometry: Conv2DGeometry, bias: Any, activation: str) -> Any:
+    g = geometry
+    y = empty(g.y_shape, x.dtype, x)
+    kernels = w.reshape(g.kernel_height, g.kernel_width, g.out_channels)
+    count = g.batch * g.out_height * g.out_width * g.in_channels
+    numba_launch("depthwise", "depthwise_fprop_thread", count, x, kernels, y, *_depthwise_window(g))
+    return y if bias is None and activation == "linear" else bias_activation(y, bias, activation)
+
+
+@implementation(
+    "conv2d_dgrad",
+    "cuda-numba-depthwise",
+    device="cuda",
+    supports=_supports_depthwise_numba,
+    cost=numba_cost(_depthwise_cost),
+    available=numba_on_gpu,
+)
+def _dgrad_depthwise_numba(dy: Any, w: Any, geometry: Conv2DGeometry) -> Any:
+    g = geometry
+    dx = empty(g.x_shape, dy.dtype, dy)
+    kernels = w.reshape(g.kernel_height, g.kernel_width, g.out_channels)
+    numba_launch("depthwise", "depthwise_dgrad_thread", dx.size, dy, kernels, dx, *_depthwise_window(g))
+    return dx

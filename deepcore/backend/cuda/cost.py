@@ -10,11 +10,15 @@ from collections.abc import Callable
 from typing import Any
 
 from deepcore.backend.cuda import emulator_probe, probe
+from deepcore.backend.cuda.carrier import CUPY, EMULATOR
 from deepcore.backend.dispatch import Answer, Call
 
 LAUNCH = 5.0e-6  # one kernel, from Python to the GPU
 BYTES = 4.0e12  # of device memory, a second
 FLOPS = 5.0e13  # float32 multiply-adds on CUDA cores, counting two
+# Multiply-adds on tensor cores, counting two, of 16-bit factors; of TF32 half as many. The data sheet's rate is that of
+# wgmma. mma.sync is assumed to reach three fifths of it.
+TENSOR_FLOPS = 9.9e14 * 3 / 5
 THREADS = 256
 PACKED_THREADS = 4 * THREADS  # elements of a block whose threads take 16 bytes each
 MOST_BLOCKS = 132 * 16  # enough to fill every multiprocessor several times; loops take the rest
@@ -74,3 +78,20 @@ def gpu_or_emulator() -> Answer:
         return True, reason
     emulated, why = emulator_probe()
     return (True, "on the emulator") if emulated else (False, f"{reason}; and no emulator either: {why}")
+
+
+def needs_capability(least: int, what: str) -> Callable[[], Answer]:
+    """The predicate of an implementation for GPUs from the compute capability ``least`` on, which have ``what``."""
+
+    def available() -> Answer:
+        ok, reason = gpu_or_emulator()
+        if not ok:
+            return ok, reason
+        found = (CUPY if probe()[0] else EMULATOR).capability()
+        if found >= least:
+            return True, reason
+        return False, (
+            f"{what} come with compute capability {least // 10}.{least % 10}; this GPU has {found // 10}.{found % 10}"
+        )
+
+    return available

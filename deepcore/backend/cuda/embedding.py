@@ -21,9 +21,11 @@ from deepcore.backend.cuda.cost import (
     supports_floating,
 )
 from deepcore.backend.cuda.index import indices
-from deepcore.backend.cuda.launcher import LARGEST_GRID, kernel
+from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.cuda.sibling import numba_cost, numba_launch, numba_on_gpu, numba_supports
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
+from deepcore.kernels.signature import LARGEST_GRID
 
 __all__ = ["embedding_gather", "embedding_scatter"]
 
@@ -94,3 +96,21 @@ def _scatter(dy: Any, ids: Any, vocabulary: int) -> Any:
     code = kernel("embedding", "scatter", T=c_type(dy.dtype), INDEX=c_type(ids.dtype))
     code.launch(grid, THREADS, dy, ids, table, ids.size, vocabulary, columns)
     return table
+
+
+# Numba: the bodies of kernels/numba/embedding.py, an element to a thread. Only the gather: the CPU's scatter walks ids
+# that the host has sorted, and sorting takes barriers.
+
+
+@implementation(
+    "embedding_gather",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=2)),
+    available=numba_on_gpu,
+)
+def _gather_numba(table: Any, ids: Any) -> Any:
+    flat = empty((ids.size, table.shape[1]), table.dtype, table)
+    numba_launch("embedding", "gather_thread", flat.size, table, ids.reshape(-1), flat)
+    return flat.reshape(*ids.shape, table.shape[1])

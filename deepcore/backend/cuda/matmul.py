@@ -1,4 +1,4 @@
-"""Matrix products on CUDA cores, from the definition to a fast kernel; contract: ``backend/numpy/matmul.py``."""
+"""Matrix products, from the definition to tensor cores, rung by rung; contract: ``backend/numpy/matmul.py``."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.backend.cuda import tensor_core
 from deepcore.backend.cuda.array import c_type, contiguous, empty
 from deepcore.backend.cuda.cost import (
     BYTES,
@@ -159,27 +160,32 @@ def _defines(y: Any, activation: int) -> dict[str, object]:
 
 
 def _naive(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """One thread an element; every multiplication fetches both of its factors from global memory."""
     code = kernel("matmul", "matmul_naive", **_defines(y, activation))
     code.launch(grid_for(y.size), THREADS, a, b, bias, y, sizes, y.size)
 
 
 def _tiled(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """A block shares 16 x 16 slices: each number is fetched once a block, and read twice a multiplication."""
     g = geometry
     code = kernel("matmul", "matmul_tiled", **_defines(y, activation))
     code.launch(g.batch * -(-g.m // 16) * -(-g.n // 16), THREADS, a, b, bias, y, sizes)
 
 
 def _register(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """A thread computes 4 x 4 elements: 8 numbers from shared memory serve 16 multiplications."""
     g = geometry
     code = kernel("matmul", "matmul_register", **_defines(y, activation))
     code.launch(g.batch * -(-g.m // 64) * -(-g.n // 64), THREADS, a, b, bias, y, sizes)
 
 
 def _simt(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """Up to 8 x 8 elements a thread, wide accesses, and the next slice travels while this one is multiplied."""
     _launch(a, b, bias, y, sizes, geometry, activation, _plan(geometry, y.dtype.name, split=False))
 
 
 def _split_k(a: Any, b: Any, bias: Any, y: Any, sizes: np.ndarray, geometry: MatmulGeometry, activation: int) -> None:
+    """``_simt`` on parts of a long inner axis, for products with too few tiles; a second kernel adds the parts."""
     how = _plan(geometry, y.dtype.name, split=True)
     parts = partial(how.parts, y.shape, y)
     _launch(a, b, None, parts, sizes, geometry, 0, how)
@@ -227,11 +233,20 @@ def _supports_split(call: Call) -> Answer:
     return ok, reason
 
 
-def _list(name: str, product: Product, cost: Callable[[Call], float], supports: Any = supports_floating) -> None:
+def _list(
+    name: str,
+    product: Product,
+    cost: Callable[[Call], float],
+    supports: Callable[[Call], Answer] = supports_floating,
+    available: Callable[[], Answer] = gpu_or_emulator,
+    precision: str | None = None,
+) -> None:
     def run(a: Any, b: Any, transpose_a: bool, transpose_b: bool, bias: Any, activation: str) -> Any:
         return _run(product, a, b, transpose_a, transpose_b, bias, activation)
 
-    implementation("matmul", name, device="cuda", supports=supports, cost=cost, available=gpu_or_emulator)(run)
+    implementation(
+        "matmul", name, device="cuda", supports=supports, cost=cost, available=available, precision=precision
+    )(run)
 
 
 _list("cuda-naive", _naive, _rung_cost(side=16, depth=4, reads=4))
@@ -239,3 +254,33 @@ _list("cuda-tiled", _tiled, _rung_cost(side=16, depth=16, reads=2))
 _list("cuda-register", _register, _rung_cost(side=64, depth=16, reads=0.5))
 _list("cuda-simt", _simt, _simt_cost)
 _list("cuda-split-k", _split_k, _split_cost, _supports_split)
+_list(
+    "cuda-mma",
+    tensor_core.mma,
+    tensor_core.cost(lambda dtype: tensor_core.STORED[dtype]),
+    tensor_core.supports_stored,
+    tensor_core.available_float16,
+)
+_list(
+    "cuda-mma-3xtf32",
+    tensor_core.mma_3xtf32,
+    tensor_core.cost(lambda dtype: tensor_core.TFLOAT32_3),
+    tensor_core.supports_float32,
+    tensor_core.available_newer,
+)
+_list(
+    "cuda-mma-tf32",
+    tensor_core.mma_tf32,
+    tensor_core.cost(lambda dtype: tensor_core.TFLOAT32),
+    tensor_core.supports_precision("tf32"),
+    tensor_core.available_newer,
+    precision="tf32",
+)
+_list(
+    "cuda-mma-bf16",
+    tensor_core.mma_bfloat16,
+    tensor_core.cost(lambda dtype: tensor_core.BFLOAT16),
+    tensor_core.supports_precision("bfloat16"),
+    tensor_core.available_newer,
+    precision="bfloat16",
+)

@@ -15,6 +15,7 @@ from deepcore.backend.contract import adam_rate, matched_arrays
 from deepcore.backend.cuda.array import address, c_type
 from deepcore.backend.cuda.cost import THREADS, gpu_or_emulator, memory_cost, supports_wide
 from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.cuda.sibling import numba_cost, numba_launch, numba_on_gpu, numba_supports
 from deepcore.backend.dispatch import choose, implementation
 from deepcore.backend.geometry import FlatGeometry
 
@@ -194,3 +195,81 @@ def _rmsprop(groups: Groups, scalars: tuple[float, ...], centered: bool, has_mom
 )
 def _adam(groups: Groups, scalars: tuple[float, ...]) -> None:
     _launch("adam", groups, *scalars)
+
+
+# Numba: the bodies of kernels/numba/optimizer.py, an element to a thread. Every parameter is a launch of its own: Numba
+# takes no table of addresses.
+
+
+def _by_element(element: str, group: tuple[Any, ...], scalars: tuple[float, ...], *flags: bool) -> None:
+    cast = [group[0].dtype.type(scalar) for scalar in scalars]
+    numba_launch("optimizer", element, group[0].size, *(array.reshape(-1) for array in group), *cast, *flags)
+
+
+@implementation(
+    "sgd_update",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=3)),
+    available=numba_on_gpu,
+)
+def _sgd_numba(groups: Groups, scalars: tuple[float, ...]) -> None:
+    for group in groups:
+        _by_element("sgd_element", group, scalars)
+
+
+@implementation(
+    "momentum_update",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=5)),
+    available=numba_on_gpu,
+)
+def _momentum_numba(groups: Groups, scalars: tuple[float, ...], nesterov: bool) -> None:
+    for group in groups:
+        _by_element("momentum_element", group, scalars, nesterov)
+
+
+@implementation(
+    "adagrad_update",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=5)),
+    available=numba_on_gpu,
+)
+def _adagrad_numba(groups: Groups, scalars: tuple[float, ...]) -> None:
+    for group in groups:
+        _by_element("adagrad_element", group, scalars)
+
+
+@implementation(
+    "rmsprop_update",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=7)),
+    available=numba_on_gpu,
+)
+def _rmsprop_numba(groups: Groups, scalars: tuple[float, ...], centered: bool, has_momentum: bool) -> None:
+    for parameter, gradient, mean_square, *states in groups:
+        # A state that is not there is never touched; something must stand in its place.
+        mean_gradient = states[0] if centered else mean_square
+        momenta = states[-1] if has_momentum else mean_square
+        group = (parameter, gradient, mean_square, mean_gradient, momenta)
+        _by_element("rmsprop_element", group, scalars, centered, has_momentum)
+
+
+@implementation(
+    "adam_update",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=7)),
+    available=numba_on_gpu,
+)
+def _adam_numba(groups: Groups, scalars: tuple[float, ...]) -> None:
+    for group in groups:
+        _by_element("adam_element", group, scalars)

@@ -10,6 +10,7 @@ import numpy as np
 from deepcore.backend.cuda.array import c_type, contiguous, empty
 from deepcore.backend.cuda.cost import BYTES, LAUNCH, THREADS, gpu_or_emulator, item_bytes, supports_floating
 from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.cuda.sibling import numba_cost, numba_launch, numba_on_gpu, numba_supports
 from deepcore.backend.cuda.tile import DIVISOR, MULTIPROCESSORS, divisor, structure, widest
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Pool2DGeometry
@@ -185,3 +186,83 @@ def _avg_fprop_global(x: Any, geometry: Pool2DGeometry) -> Any:
     y = empty(geometry.y_shape, x.dtype, x)
     _launch_global("avg_pool_global", geometry, x, y)
     return y
+
+
+# Numba: the bodies of kernels/numba/pool.py, a channel of a pixel to a thread
+
+
+def _window(g: Pool2DGeometry) -> tuple[Any, ...]:
+    return g.window, g.strides, (g.padding[0][0], g.padding[1][0])
+
+
+_numba_cost = numba_cost(_cost)
+
+
+@implementation(
+    "max_pool2d_fprop",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=_numba_cost,
+    available=numba_on_gpu,
+)
+def _max_fprop_numba(x: Any, geometry: Pool2DGeometry) -> tuple[Any, Any]:
+    y, argmax = empty(geometry.y_shape, x.dtype, x), empty(geometry.y_shape, geometry.argmax_dtype, x)
+    numba_launch("pool", "max_fprop_thread", y.size, x, y, argmax, *_window(geometry))
+    return y, argmax
+
+
+@implementation(
+    "max_pool2d_dgrad",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=_numba_cost,
+    available=numba_on_gpu,
+)
+def _max_dgrad_numba(dy: Any, argmax: Any, geometry: Pool2DGeometry) -> Any:
+    dx = empty(geometry.x_shape, dy.dtype, dy)
+    numba_launch("pool", "max_dgrad_thread", dx.size, dy, argmax, dx, *_window(geometry))
+    return dx
+
+
+@implementation(
+    "max_pool2d_gather",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=_numba_cost,
+    available=numba_on_gpu,
+)
+def _max_gather_numba(x: Any, argmax: Any, geometry: Pool2DGeometry) -> Any:
+    y = empty(geometry.y_shape, x.dtype, x)
+    numba_launch("pool", "max_gather_thread", y.size, x, argmax, y, *_window(geometry))
+    return y
+
+
+@implementation(
+    "avg_pool2d_fprop",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=_numba_cost,
+    available=numba_on_gpu,
+)
+def _avg_fprop_numba(x: Any, geometry: Pool2DGeometry) -> Any:
+    y = empty(geometry.y_shape, x.dtype, x)
+    numba_launch("pool", "mean_fprop_thread", y.size, x, y, *_window(geometry))
+    return y
+
+
+@implementation(
+    "avg_pool2d_dgrad",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=_numba_cost,
+    available=numba_on_gpu,
+)
+def _avg_dgrad_numba(dy: Any, geometry: Pool2DGeometry) -> Any:
+    dx = empty(geometry.x_shape, dy.dtype, dy)
+    numba_launch("pool", "mean_dgrad_thread", dx.size, dy, dx, *_window(geometry))
+    return dx

@@ -21,6 +21,7 @@ from deepcore.backend.cuda.cost import (
     supports_floating,
 )
 from deepcore.backend.cuda.launcher import kernel
+from deepcore.backend.cuda.sibling import numba_cost, numba_launch, numba_on_gpu, numba_supports
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.dtype import accumulator, floating
 from deepcore.backend.geometry import FlatGeometry
@@ -132,4 +133,57 @@ def _dropout(x: Any, rate: float, threshold: int, seed: int, offset: int) -> Any
     code = kernel("philox", "dropout", T=c_type(x.dtype))
     scale = float(accumulator(x.dtype).type(1 / (1 - rate)))
     code.launch(grid_for(x.size, PACKED_THREADS), THREADS, x, y, threshold, scale, *_stream(seed, offset), x.size)
+    return y
+
+
+# Numba: the bodies of kernels/numba/philox.py, a block of four words to a thread
+
+
+def _words(seed: int, offset: int) -> tuple[Any, ...]:
+    low, high, counter = _stream(seed, offset)
+    return np.uint32(low), np.uint32(high), np.uint64(counter)
+
+
+@implementation(
+    "random_bits",
+    "cuda-numba",
+    device="cuda",
+    supports=_supports_bits,
+    cost=numba_cost(memory_cost(passes=1)),
+    available=numba_on_gpu,
+)
+def _bits_numba(size: int, seed: int, offset: int) -> Any:
+    bits = empty((-(-size // 4), 4), np.uint32)
+    numba_launch("philox", "write_bits", len(bits), bits, *_words(seed, offset))
+    return bits.reshape(-1)[:size]
+
+
+@implementation(
+    "random_uniform",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=1)),
+    available=numba_on_gpu,
+)
+def _uniform_numba(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> Any:
+    size, numbers = math.prod(shape), 16 // dtype.itemsize  # in a block
+    y = empty((-(-size // numbers), numbers), dtype)
+    thread = "write_uniform" if dtype == np.float32 else "write_double_uniform"
+    numba_launch("philox", thread, len(y), y, *_words(seed, offset))
+    return y.reshape(-1)[:size].reshape(shape)
+
+
+@implementation(
+    "dropout",
+    "cuda-numba",
+    device="cuda",
+    supports=numba_supports,
+    cost=numba_cost(memory_cost(passes=2)),
+    available=numba_on_gpu,
+)
+def _dropout_numba(x: Any, rate: float, threshold: int, seed: int, offset: int) -> Any:
+    y = empty(x.shape, x.dtype, x)
+    numbers = np.uint32(threshold), x.dtype.type(1 / (1 - rate)), *_words(seed, offset)
+    numba_launch("philox", "dropout_block", -(-x.size // 4), x.reshape(-1), y.reshape(-1), *numbers)
     return y

@@ -8,7 +8,7 @@ from deepcore.backend.dispatch import choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.rows import as_rows, quiet, require_below
 
 __all__ = ["embedding_gather", "embedding_scatter"]
@@ -60,6 +60,19 @@ def embedding_scatter(dy: np.ndarray, ids: np.ndarray, vocabulary: int) -> np.nd
 @implementation("embedding_gather", "numpy", cost=lambda call: numpy_cost(call, passes=2, calls=1))
 def _gather_numpy(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
     return np.take(table, ids, axis=0)
+
+
+@implementation(
+    "embedding_gather",
+    "numba",
+    supports=numba_supports,
+    cost=lambda call: loop_cost(call, passes=2),
+    available=numba_available,
+)
+def _gather_numba(table: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    y = np.empty((ids.size, table.shape[1]), table.dtype)
+    loops("embedding").gather(table, ids.reshape(-1), y)
+    return y.reshape(*ids.shape, table.shape[1])
 
 
 def _segments(ids: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from deepcore.backend.dtype import floating, is_half
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import NUMPY_CALL, loop_cost
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.rows import contiguous
 
 __all__ = ["dropout", "random_bits", "random_normal", "random_uniform"]
@@ -148,6 +148,15 @@ def _uniform_numpy(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dty
         bits >>= np.uint32(32 - count)
         return (bits.astype(np.float32) * np.float32(2.0**-count)).astype(dtype, copy=False).reshape(shape)
     return (_53_bits(size, seed, offset) * 2.0**-53).reshape(shape)
+
+
+@implementation("random_uniform", "numba", supports=numba_supports, cost=_loop_cost, available=numba_available)
+def _uniform_numba(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> np.ndarray:
+    size, numbers = math.prod(shape), 16 // dtype.itemsize  # in a block
+    y = np.empty((-(-size // numbers), numbers), dtype)
+    fill = loops("philox").uniform if dtype == np.float32 else loops("philox").double_uniform
+    fill(y, *_uint32s(*_key(seed)), np.uint64(offset & (2**64 - 1)))
+    return y.reshape(-1)[:size].reshape(shape)
 
 
 def _53_bits(size: int, seed: int, offset: int) -> np.ndarray:

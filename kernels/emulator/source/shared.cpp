@@ -20,7 +20,7 @@ static int find_image(dl_phdr_info* info, size_t, void*) {
     uintptr_t self = reinterpret_cast<uintptr_t>(&machine), begin = UINTPTR_MAX, end = 0;
     const ElfW(Phdr)* thread_local_segment = nullptr;
     for (int i = 0; i < info->dlpi_phnum; ++i) {
-        const ElfW(Phdr) & segment = info->dlpi_phdr[i];
+        const ElfW(Phdr)& segment = info->dlpi_phdr[i];
         uintptr_t start = info->dlpi_addr + segment.p_vaddr;
         if (segment.p_type == PT_TLS) thread_local_segment = &segment;
         if (segment.p_type != PT_LOAD) continue;

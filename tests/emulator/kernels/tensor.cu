@@ -1,55 +1,6 @@
 // Asynchronous copies and tensor cores: values, and planted bugs (`planted` chooses one of several).
 #include "ptx.cuh"
 
-extern "C" __global__ void load_matrices(const __half* x, uint32_t* y) {
-    DC_SHARED(__half, tile, [32][8]);
-    int lane = threadIdx.x;
-    for (int i = 0; i < 8; ++i) tile[lane][i] = x[8 * lane + i];
-    __syncwarp();
-    uint32_t straight[4], transposed[4], two[2], one[1];
-    dc::load_matrix_x4(straight, tile[lane]);
-    dc::load_matrix_x4_transposed(transposed, tile[lane]);
-    dc::load_matrix_x2(two, tile[lane % 16]);
-    dc::load_matrix_x1(one, tile[lane % 8]);
-    for (int i = 0; i < 4; ++i) y[32 * i + lane] = straight[i], y[32 * (4 + i) + lane] = transposed[i];
-    for (int i = 0; i < 2; ++i) y[32 * (8 + i) + lane] = two[i];
-    y[32 * 10 + lane] = one[0];
-}
-
-// One 16 by 8 product by fragments that are gathered as the PTX ISA draws them.
-template <class Value, int k, class Multiply>
-__device__ void one_product(const Value* a, const Value* b, float* d, Multiply multiply) {
-    constexpr int per_register = 4 / sizeof(Value);
-    int group = threadIdx.x / 4, in_group = threadIdx.x % 4;
-    constexpr int columns = 4 * per_register, pairs = k / columns;
-    uint32_t af[2 * pairs], bf[pairs];
-    for (int i = 0; i < 2 * pairs; ++i)
-        memcpy(&af[i], &a[(group + i % 2 * 8) * k + in_group * per_register + i / 2 * columns], 4);
-    for (int i = 0; i < pairs; ++i) {
-        Value pair[per_register];
-        for (int j = 0; j < per_register; ++j) pair[j] = b[(in_group * per_register + j + i * columns) * 8 + group];
-        memcpy(&bf[i], pair, 4);
-    }
-    float df[4] = {1, 1, 1, 1};
-    multiply(df, af, bf);
-    for (int i = 0; i < 4; ++i) d[(group + i / 2 * 8) * 8 + 2 * in_group + i % 2] = df[i];
-}
-
-extern "C" __global__ void multiply_f16(const __half* a, const __half* b, float* d) {
-    one_product<__half, 16>(a, b, d, [](auto& d, auto& a, auto& b) { dc::mma_f16(d, a, b); });
-}
-extern "C" __global__ void multiply_f16_k8(const __half* a, const __half* b, float* d) {
-    one_product<__half, 8>(a, b, d, [](auto& d, auto& a, auto& b) { dc::mma_f16_k8(d, a, b); });
-}
-extern "C" __global__ void multiply_bf16(const __nv_bfloat16* a, const __nv_bfloat16* b, float* d) {
-    one_product<__nv_bfloat16, 16>(a, b, d, [](auto& d, auto& a, auto& b) { dc::mma_bf16(d, a, b); });
-}
-extern "C" __global__ void multiply_tf32(const float* a, const float* b, float* d) {
-    one_product<float, 8>(a, b, d, [](auto& d, auto& a, auto& b) { dc::mma_tf32(d, a, b); });
-}
-
-extern "C" __global__ void round_to_tf32(const float* x, uint32_t* y) { y[threadIdx.x] = dc::to_tf32(x[threadIdx.x]); }
-
 // Two stages of copies. planted 1: one wait too few; 2: no barrier after the wait; 3: a stage is filled again while
 // others may still read it; 4: the last group is never waited for.
 extern "C" __global__ void pipeline(const float* x, float* y, int tiles, int planted) {
@@ -75,15 +26,6 @@ extern "C" __global__ void pipeline(const float* x, float* y, int tiles, int pla
     y[t] = sum;
 }
 
-extern "C" __global__ void copy_with_zeros(const float* x, float* y, int n) {
-    DC_SHARED(float, kept, [32][4]);
-    int t = threadIdx.x;
-    dc::copy_async_16(kept[t], &x[4 * t < n ? 4 * t : 0], 4 * t < n);
-    dc::commit_copies();
-    dc::wait_copies<0>();
-    for (int i = 0; i < 4; ++i) y[4 * t + i] = kept[t][i];
-}
-
 // One box to shared memory, and out as it lies there. planted 1: nobody waits; 2: expects too many bytes.
 extern "C" __global__ void tile_2d(const __grid_constant__ dc::TensorMap map, float* y, int column, int row, int bytes,
                                    int planted) {
@@ -100,21 +42,6 @@ extern "C" __global__ void tile_2d(const __grid_constant__ dc::TensorMap map, fl
     }
     if (planted != 1) dc::wait_mbarrier(barrier, 0);                           // FINDING 2: deadlock
     for (int i = threadIdx.x; i < bytes / 4; i += blockDim.x) y[i] = tile[i];  // FINDING 1: uninitialized
-}
-
-extern "C" __global__ void im2col(const __grid_constant__ dc::TensorMap map, float* y, int channel, int w, int h, int n,
-                                  int offset_w, int offset_h, int bytes) {
-    DC_DYNAMIC_SHARED(float, tile);
-    DC_SHARED(uint64_t, barrier, [1]);
-    if (threadIdx.x == 0) dc::init_mbarrier(barrier, 1);
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        dc::arrive_and_expect(barrier, bytes);
-        dc::load_im2col(tile, &map, barrier, channel, w, h, n, offset_w, offset_h);
-    }
-    while (!dc::test_mbarrier(barrier, 0)) {
-    }
-    for (int i = threadIdx.x; i < bytes / 4; i += blockDim.x) y[i] = tile[i];
 }
 
 // 64 by 64 by 64 in bfloat16 from row-major a [m, k] and b [n, k], put to shared memory by the threads in the 128-byte
@@ -140,59 +67,6 @@ extern "C" __global__ void __launch_bounds__(128)
     dc::commit_wgmma();
     if (planted != 3) dc::wait_wgmma<0>();
     int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    for (int i = 0; i < 32; ++i)
-        d[(16 * warp + lane / 4 + i / 2 % 2 * 8) * 64 + i / 4 * 8 + 2 * (lane % 4) + i % 2] = sum[i];
-}
-
-// The same with every layout: a [k, m] and b [k, n] stored with m and n next to each other, by tensor copies.
-extern "C" __global__ void __launch_bounds__(128)
-    transposed_product(const __grid_constant__ dc::TensorMap a, const __grid_constant__ dc::TensorMap b, float* d) {
-    DC_DYNAMIC_SHARED(__half, tiles);
-    __half *left = tiles, *right = tiles + 64 * 64;
-    DC_SHARED(uint64_t, barrier, [1]);
-    if (threadIdx.x == 0) {
-        dc::init_mbarrier(barrier, 1);
-        dc::fence_mbarrier_init();
-    }
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        dc::arrive_and_expect(barrier, 2 * 64 * 64 * 2);
-        dc::load_tile(left, &a, barrier, 0, 0);
-        dc::load_tile(right, &b, barrier, 0, 0);
-    }
-    dc::wait_mbarrier(barrier, 0);
-    float sum[32];
-    dc::fence_wgmma();
-    for (int k = 0; k < 64; k += 16) {
-        uint64_t from_left = dc::matrix_descriptor(left + 64 * k, 8192, 1024, dc::Swizzle::bytes128);
-        uint64_t from_right = dc::matrix_descriptor(right + 64 * k, 8192, 1024, dc::Swizzle::bytes128);
-        dc::wgmma_f16<true, true>(sum, from_left, from_right, k > 0);
-    }
-    dc::commit_wgmma();
-    dc::wait_wgmma<0>();
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    for (int i = 0; i < 32; ++i)
-        d[(16 * warp + lane / 4 + i / 2 % 2 * 8) * 64 + i / 4 * 8 + 2 * (lane % 4) + i % 2] = sum[i];
-}
-
-// A in registers, b [n, k] in the layout without a swizzle.
-extern "C" __global__ void __launch_bounds__(128) product_from_registers(const __half* a, const __half* b, float* d) {
-    DC_DYNAMIC_SHARED(__half, right);
-    int warp = threadIdx.x / 32, lane = threadIdx.x % 32;
-    for (int i = threadIdx.x; i < 64 * 16; i += 128) {
-        int row = i / 16, k = i % 16;
-        right[row / 8 * 64 + k / 8 * 512 + row % 8 * 8 + k % 8] = b[i];
-    }
-    dc::fence_async_proxy();
-    __syncthreads();
-    uint32_t own[4];
-    for (int i = 0; i < 4; ++i)
-        memcpy(&own[i], &a[(16 * warp + lane / 4 + i % 2 * 8) * 16 + 2 * (lane % 4) + i / 2 * 8], 4);
-    float sum[32];
-    dc::fence_wgmma();
-    dc::wgmma_f16(sum, own, dc::matrix_descriptor(right, 1024, 128, dc::Swizzle::none), false);
-    dc::commit_wgmma();
-    dc::wait_wgmma<0>();
     for (int i = 0; i < 32; ++i)
         d[(16 * warp + lane / 4 + i / 2 % 2 * 8) * 64 + i / 4 * 8 + 2 * (lane % 4) + i % 2] = sum[i];
 }

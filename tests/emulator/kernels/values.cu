@@ -66,59 +66,6 @@ extern "C" __global__ void histogram(const unsigned char* x, unsigned* y, int n)
     for (int i = threadIdx.x; i < 256; i += blockDim.x) atomicAdd(&y[i], counts[i]);
 }
 
-// One warp; each lane's results lie 32 apart.
-extern "C" __global__ void warp_functions(const int* x, int* y) {
-    unsigned lane = threadIdx.x, all = 0xffffffffu;
-    int v = x[lane];
-    int n = 0;
-    auto put = [&](int value) { y[32 * n++ + lane] = value; };
-    put(__shfl_sync(all, v, 5));
-    put(__shfl_sync(all, v, 3, 8));
-    put(__shfl_up_sync(all, v, 2, 16));
-    put(__shfl_down_sync(all, v, 3, 8));
-    put(__shfl_xor_sync(all, v, 9));
-    put(__ballot_sync(all, v & 1));
-    put(__any_sync(all, v == x[7]));
-    put(__all_sync(all, v == x[7]));
-    put(__match_any_sync(all, v % 3));
-    put(__reduce_add_sync(all, v));
-    put(__reduce_max_sync(all, v));
-    put(int(__reduce_min_sync(all, unsigned(v))));
-    put(__reduce_xor_sync(all, unsigned(v)));
-    int same;
-    put(__match_all_sync(all, v, &same));
-    put(lane < 10 ? __ballot_sync(0x3ffu, 1) : __ballot_sync(~0x3ffu, lane & 1));
-    put(int(__shfl_down_sync(all, double(v) + 0.5, 1)));
-}
-
-extern "C" __global__ void block_votes(const int* x, int* y) {
-    int odd = x[threadIdx.x] & 1;
-    int count = __syncthreads_count(odd), any = __syncthreads_or(odd), every = __syncthreads_and(odd);
-    y[threadIdx.x] = count * 4 + (any != 0) * 2 + (every != 0);
-}
-
-extern "C" __global__ void atomics(int* y, float* f, unsigned long long* wide) {
-    int t = threadIdx.x;
-    atomicAdd(&y[0], t);
-    atomicSub(&y[1], 1);
-    atomicMax(&y[2], t * 7 % 64);
-    atomicMin(&y[3], -t);
-    atomicAnd(&y[4], ~(1 << t % 8));
-    atomicOr(&y[5], 1 << t % 31);
-    atomicXor(&y[6], t);
-    atomicExch(&y[7], 5);
-    atomicInc(reinterpret_cast<unsigned*>(&y[8]), 9);
-    atomicAdd(&f[0], 0.5f);
-    atomicAdd(&wide[0], 1ull << 40);
-    // A float maximum by compare and swap, and a lock.
-    int* bits = reinterpret_cast<int*>(&f[1]);
-    int old = atomicCAS(bits, 0, 0), assumed;
-    do {
-        assumed = old;
-        old = atomicCAS(bits, assumed, __float_as_int(fmaxf(__int_as_float(assumed), t)));
-    } while (old != assumed);
-}
-
 extern "C" __global__ void lock(int* mutex, int* y) {
     if (threadIdx.x % 32 == 0) {
         while (atomicCAS(mutex, 0, 1) != 0) __nanosleep(20);
@@ -139,40 +86,6 @@ extern "C" __global__ void vectors(const float4* x, float2* y, const uchar4* b, 
     y[i] = make_float2(w.x + v.x, w.y * v.y);
     uchar4 c = b[i];
     z[i] = int4{c.x, c.y, c.z, c.w};
-}
-
-extern "C" __global__ void to_half(const float* x, const double* wide, __half* y, __half* from_wide, int n) {
-    for (int i = threadIdx.x; i < n; i += blockDim.x) y[i] = __float2half(x[i]), from_wide[i] = __double2half(wide[i]);
-}
-
-extern "C" __global__ void from_half(const __half* x, float* y, int n) {
-    for (int i = threadIdx.x; i < n; i += blockDim.x) y[i] = __half2float(x[i]);
-}
-
-extern "C" __global__ void to_bfloat16(const float* x, __nv_bfloat16* y, float* back, int n) {
-    for (int i = threadIdx.x; i < n; i += blockDim.x) {
-        y[i] = __float2bfloat16(x[i]);
-        back[i] = __bfloat162float(y[i]);
-    }
-}
-
-extern "C" __global__ void half_arithmetic(const __half2* x, __half2* y, __half2* fused) {
-    int i = threadIdx.x;
-    __half2 v = x[i];
-    y[i] = __hadd2(__hmul2(v, v), __float2half2_rn(0.25f));
-    fused[i] = __hfma2(v, v, __float2half2_rn(0.25f));
-}
-
-extern "C" __global__ void intrinsics(const float* x, const unsigned* u, float* y, unsigned* z) {
-    int i = threadIdx.x;
-    y[i] = rsqrtf(fabsf(x[i]) + 1.0f);
-    y[32 + i] = __expf(x[i]);
-    y[64 + i] = __fadd_rn(__fmul_rn(x[i], x[i]), -1.0f);
-    y[96 + i] = fmaf(x[i], x[i], -1.0f);
-    z[i] = __popc(u[i]) + 100 * __clz(int(u[i])) + 10000 * __ffs(int(u[i]));
-    z[32 + i] = __brev(u[i]);
-    z[64 + i] = __umulhi(u[i], 0x9e3779b9u);
-    z[96 + i] = unsigned(__float2int_rn(x[i]));
 }
 
 extern "C" __global__ void where_am_i(unsigned* y) {
