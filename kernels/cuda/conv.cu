@@ -14,7 +14,7 @@
 using Shape = dc::Tile<TILE_M, TILE_N, TILE_K, THREAD_M, THREAD_N>;
 
 // y = activation(conv(x, w) + bias); bias [K] or null.
-// registers: 192
+// registers: 192, 200 for 16 bits
 extern "C" __global__ void __launch_bounds__(TILE_M / THREAD_M * TILE_N / THREAD_N, MIN_BLOCKS)
     conv2d_fprop(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ bias, T* __restrict__ y,
                  dc::ConvSizes sizes) {

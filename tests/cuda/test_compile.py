@@ -36,6 +36,7 @@ from deepcore.kernels.signature import parse_signatures
 
 REGISTERS = 65536  # of a multiprocessor, for all threads of its blocks
 TARGETS = ("sm_75", "sm_80", "sm_90a")
+HALF_TYPES = ("__half", "__nv_bfloat16")
 OLDER = {"sm_75": ("float", "__nv_bfloat16"), "sm_80": ("float", "__half")}  # what T is in the selection for them
 
 
@@ -139,7 +140,8 @@ def problems(file: str, defines: Defines, target: str, kernels: set[str], cache:
         return [text]
     source = (launcher.FOLDER / file).read_text(encoding="utf-8")
     macros = dict(defines)
-    budgets, signatures, used = register_budgets(source), parse_signatures(source, macros), usages(text)
+    half = macros["T"] in HALF_TYPES
+    budgets, signatures, used = register_budgets(source, half), parse_signatures(source, macros), usages(text)
     built = " ".join(f"{name}={value}" for name, value in defines)
     found = [f"{target} {file} {built}: {line}" for line in text.splitlines() if re.search("warning|C75", line)]
     for kernel in sorted(kernels):
@@ -149,7 +151,7 @@ def problems(file: str, defines: Defines, target: str, kernels: set[str], cache:
             found.append(f"{where}: it spills")
         if usage.registers * (signatures[kernel].max_threads or 1024) > REGISTERS:
             found.append(f"{where}: a block does not fit a multiprocessor")
-        if target == "sm_90a" and macros["T"] == "float" and usage.registers > (budget or 0):
+        if target == "sm_90a" and (half or macros["T"] == "float") and usage.registers > (budget or 0):
             found.append(f"{where}: its budget is {budget}")
     return found
 
@@ -191,17 +193,21 @@ def test_products_use_tensor_cores(tmp_path):
         assert "HMMA" in subprocess.run(code, check=True, capture_output=True, text=True).stdout, defines
 
 
+@pytest.mark.parametrize("half", [False, True], ids=["float", "16 bits"])
 @pytest.mark.parametrize("file", sorted(path.name for path in launcher.FOLDER.glob("*.cu")))
-def test_budgets_are_near_what_is_used(file, cache):
-    """A budget far above the truth would hide that a kernel grew."""
+def test_budgets_are_near_what_is_used(file, half, cache):
+    """A budget far above the truth would hide that a kernel grew. One for 16 bits is written where float's is below."""
     used: dict[str, int] = {}
     everything = variants()
     for name, defines in selected("sm_90a"):
-        if name == file and dict(defines)["T"] == "float":
+        if name == file and dict(defines)["T"] in (HALF_TYPES if half else ("float",)):
             kernels = everything[name, defines]
             text = compile_kernel(file, defines, "sm_90a", cache)
             for kernel, usage in usages(text).items():
                 if kernel in kernels:
                     used[kernel] = max(used.get(kernel, 0), usage.registers)
-    budgets = register_budgets((launcher.FOLDER / file).read_text(encoding="utf-8"))
+    source = (launcher.FOLDER / file).read_text(encoding="utf-8")
+    budgets, floats = register_budgets(source, half), register_budgets(source)
+    if half:
+        used = {kernel: most for kernel, most in used.items() if budgets[kernel] != floats[kernel]}
     assert {kernel: budgets[kernel] for kernel in used} == {kernel: -(-most // 8) * 8 for kernel, most in used.items()}
