@@ -100,7 +100,7 @@ class AveragePooling2D(_AveragePooling):
     Args:
         pool_size: the window, an int or (height, width).
         Others as for ``MaxPooling2D``; with ``"same"`` a window at the edge is divided by the number of its elements
-            inside, as Keras does on every backend.
+            inside, as Keras does with TensorFlow and JAX.
 
     Input [batch, height, width, channels], output [batch, out_height, out_width, channels]. Raises as
     ``MaxPooling2D``.

@@ -88,7 +88,7 @@ class Reshape(Layer):
         return tuple(total // known if size == -1 else size for size in wanted)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        if None in input_shape[1:]:
+        if None in input_shape[1:] or None in self.target_shape:
             return input_shape[0], *(None if size == -1 else size for size in self._wanted())
         return input_shape[0], *self._resolve(input_shape[1:])
 
