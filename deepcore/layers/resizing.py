@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from deepcore import ops
 from deepcore.errors import unknown_name
 from deepcore.layers.image import ImageLayer, ends_of, sizes_of
 from deepcore.layers.reshaping import repeats_of
+from deepcore.ops.resampling import INTERPOLATIONS
 from deepcore.tensor import Tensor
-
-INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5")
 
 
 class _Cropping(ImageLayer):
@@ -142,7 +139,7 @@ class UpSampling1D(ImageLayer):
         self.size = repeats_of("size", size)
 
     def apply(self, x: Tensor) -> Tensor:
-        return _repeated(x, (1, self.size))
+        return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest")
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (shape[0], None if shape[1] is None else self.size * shape[1], shape[2])
@@ -180,15 +177,8 @@ class UpSampling2D(ImageLayer):
             raise unknown_name("interpolation", interpolation, INTERPOLATIONS)
 
     def apply(self, x: Tensor) -> Tensor:
-        if self.interpolation == "nearest":
-            return _repeated(x, self.size)
-        b, h, w, c = x.shape
-        rows, columns = (
-            Tensor(_weights(n, f, self.interpolation).astype(x.dtype), device=x.device)
-            for n, f in zip((h, w), self.size, strict=True)
-        )
-        y = ops.reshape(ops.matmul(rows, ops.reshape(x, (b, h, w * c))), (b * h * self.size[0], w, c))
-        return ops.reshape(ops.matmul(columns, y), (b, h * self.size[0], w * self.size[1], c))
+        height, width = (n * factor for n, factor in zip(x.shape[1:3], self.size, strict=True))
+        return ops.image.resize(x, (height, width), self.interpolation)
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         sizes = (None if n is None else n * f for n, f in zip(shape[1:3], self.size, strict=True))
@@ -203,28 +193,3 @@ def _without_data_format(layer: ImageLayer, kwargs: dict[str, Any]) -> dict[str,
     if "data_format" in kwargs:
         raise TypeError(f"{type(layer).__name__} has no data_format: its input is [batch, steps, channels].")
     return kwargs
-
-
-def _repeated(x: Tensor, times: Sequence[int]) -> Tensor:
-    """x [batch, height, width, channels] with every row and column repeated."""
-    b, h, w, c = x.shape
-    rows, columns = times
-    y = ops.broadcast_to(ops.reshape(x, (b, h, 1, w, 1, c)), (b, h, rows, w, columns, c))
-    return ops.reshape(y, (b, h * rows, w * columns, c))
-
-
-def _weights(size: int, factor: int, interpolation: str) -> np.ndarray[Any, Any]:
-    """[factor * size, size]: what each output takes of each input, pixels being squares that share their outer edges.
-
-    A row is a filter of the distance, made to sum to 1 over the inputs that there are.
-    """
-    centres = (np.arange(size * factor) + 0.5) / factor - 0.5
-    d = np.abs(centres[:, None] - np.arange(size))
-    if interpolation == "bilinear":
-        y = np.maximum(1 - d, 0)
-    elif interpolation == "bicubic":
-        y = np.where(d < 1, (1.5 * d - 2.5) * d * d + 1, ((-0.5 * d + 2.5) * d - 4) * d + 2) * (d < 2)
-    else:
-        radius = int(interpolation[-1])
-        y = np.sinc(d) * np.sinc(d / radius) * (d < radius)
-    return np.asarray(y / y.sum(1, keepdims=True))
