@@ -44,12 +44,27 @@ def layer_use(make, *shape, integers=False) -> Use:
     return use
 
 
+def merge_use(make, *shapes) -> Use:
+    """Values of a layer of several inputs, the first with a mask, and gradients by each."""
+
+    def use(dtype):
+        xs = [Tensor(numbers(*shape, seed=i).astype(dtype), requires_grad=True) for i, shape in enumerate(shapes)]
+        xs[0].mask = Tensor(numbers(*shapes[0][:-1], seed=7) > 0)
+        y = make(dtype)(xs)
+        return [np.array(t.numpy()) for t in (y, *gradients([y], xs, [ops.cos(y.detach())]))]
+
+    return use
+
+
 def _same(cls, *arguments, **options):
     return lambda dtype: cls(*arguments, dtype=dtype, **options)
 
 
 LAYERS: dict[type, list[Use]] = {
     layers.Activation: [layer_use(_same(layers.Activation, "tanh"), 3, 5)],
+    layers.Add: [merge_use(_same(layers.Add), (2, 3, 4), (2, 3, 1), (2, 4))],
+    layers.Average: [merge_use(_same(layers.Average), (2, 3, 4), (2, 3, 4))],
+    layers.AveragePooling1D: [layer_use(_same(layers.AveragePooling1D, 3, 2, "same"), 2, 7, 3)],
     layers.AveragePooling2D: [
         layer_use(_same(layers.AveragePooling2D, (3, 2), 2, "same"), 2, 7, 6, 3),
         layer_use(_same(layers.AveragePooling2D, 2, data_format="channels_first"), 2, 3, 5, 4),
@@ -58,6 +73,12 @@ LAYERS: dict[type, list[Use]] = {
         layer_use(_same(layers.BatchNormalization), 6, 5),
         layer_use(_same(layers.BatchNormalization, axis=1, scale=False, center=False), 2, 3, 4, 5),
     ],
+    layers.Concatenate: [merge_use(_same(layers.Concatenate, 1), (2, 3, 4), (2, 2, 4))],
+    layers.Conv1D: [
+        layer_use(_same(layers.Conv1D, 4, 3, padding="causal", dilation_rate=2, activation="tanh"), 2, 7, 3),
+        layer_use(_same(layers.Conv1D, 4, 2, 2, groups=2, data_format="channels_first"), 2, 4, 7),
+    ],
+    layers.Conv1DTranspose: [layer_use(_same(layers.Conv1DTranspose, 2, 3, 2, "same", output_padding=1), 2, 4, 5)],
     layers.Conv2D: [
         layer_use(_same(layers.Conv2D, 4, (3, 2), 2, "same", activation="relu"), 2, 7, 6, 3),
         layer_use(
@@ -81,11 +102,18 @@ LAYERS: dict[type, list[Use]] = {
     layers.Conv2DTranspose: [
         layer_use(_same(layers.Conv2DTranspose, 2, 3, strides=2, padding="same", output_padding=1), 2, 4, 3, 5)
     ],
+    layers.Cropping1D: [layer_use(_same(layers.Cropping1D, (1, 2)), 2, 6, 3)],
+    layers.Cropping2D: [layer_use(_same(layers.Cropping2D, ((1, 0), (2, 1)), "channels_first"), 2, 3, 4, 5)],
     layers.Dense: [
         layer_use(_same(layers.Dense, 4, activation="tanh"), 5, 7),
         layer_use(_same(layers.Dense, 4, use_bias=False, activation="mish"), 2, 3, 5),
     ],
+    layers.DepthwiseConv1D: [layer_use(_same(layers.DepthwiseConv1D, 3, depth_multiplier=2, padding="same"), 2, 5, 3)],
     layers.DepthwiseConv2D: [layer_use(_same(layers.DepthwiseConv2D, 3, depth_multiplier=2), 2, 5, 6, 3)],
+    layers.Dot: [
+        merge_use(_same(layers.Dot, (2, 1)), (2, 3, 4), (2, 4, 5)),
+        merge_use(_same(layers.Dot, 1, normalize=True), (3, 4), (3, 4)),
+    ],
     layers.Dropout: [
         layer_use(_same(layers.Dropout, 0.4, seed=3), 5, 13),
         layer_use(_same(layers.Dropout, 0.4, noise_shape=(None, 1), seed=3), 9, 4),
@@ -95,24 +123,45 @@ LAYERS: dict[type, list[Use]] = {
         layer_use(_same(layers.Flatten), 2, 3, 4),
         layer_use(_same(layers.Flatten, data_format="channels_first"), 2, 3, 4, 5),
     ],
+    layers.GlobalAveragePooling1D: [layer_use(_same(layers.GlobalAveragePooling1D, keepdims=True), 2, 5, 3)],
     layers.GlobalAveragePooling2D: [
         layer_use(_same(layers.GlobalAveragePooling2D), 2, 5, 4, 3),
         layer_use(_same(layers.GlobalAveragePooling2D, keepdims=True, data_format="channels_first"), 2, 3, 5, 4),
     ],
+    layers.GlobalMaxPooling1D: [layer_use(_same(layers.GlobalMaxPooling1D, "channels_first"), 2, 5, 3)],
     layers.GlobalMaxPooling2D: [layer_use(_same(layers.GlobalMaxPooling2D), 2, 5, 4, 3)],
+    layers.Identity: [layer_use(_same(layers.Identity), 2, 3)],
     layers.InputLayer: [layer_use(_same(layers.InputLayer, (3,)), 2, 3)],
     layers.LayerNormalization: [
         layer_use(_same(layers.LayerNormalization), 4, 6),
         layer_use(_same(layers.LayerNormalization, axis=1, scale=False), 4, 3, 5),
     ],
     layers.LeakyReLU: [layer_use(_same(layers.LeakyReLU), 4, 6)],
+    layers.MaxPooling1D: [layer_use(_same(layers.MaxPooling1D, 3, 2, "same"), 2, 7, 3)],
     layers.MaxPooling2D: [layer_use(_same(layers.MaxPooling2D, (3, 2), (2, 2), "same"), 2, 7, 6, 3)],
+    layers.Maximum: [merge_use(_same(layers.Maximum), (2, 3, 4), (2, 3, 4))],
+    layers.Minimum: [merge_use(_same(layers.Minimum), (2, 3, 4), (2, 3, 4))],
+    layers.Multiply: [merge_use(_same(layers.Multiply), (2, 3, 4), (2, 3, 4))],
+    layers.Permute: [layer_use(_same(layers.Permute, (3, 1, 2)), 2, 3, 4, 5)],
     layers.ReLU: [
         layer_use(_same(layers.ReLU), 4, 6),
         layer_use(_same(layers.ReLU, max_value=1.5, negative_slope=0.1, threshold=0.5), 4, 6),
     ],
+    layers.RepeatVector: [layer_use(_same(layers.RepeatVector, 3), 2, 5)],
     layers.Reshape: [layer_use(_same(layers.Reshape, (6, -1)), 2, 3, 4)],
+    layers.SeparableConv1D: [layer_use(_same(layers.SeparableConv1D, 4, 3, depth_multiplier=2), 2, 6, 3)],
+    layers.SeparableConv2D: [
+        layer_use(_same(layers.SeparableConv2D, 4, (3, 2), 2, "same", activation="relu"), 2, 5, 6, 3)
+    ],
     layers.Softmax: [layer_use(_same(layers.Softmax), 4, 6), layer_use(_same(layers.Softmax, axis=1), 2, 4, 3)],
+    layers.Subtract: [merge_use(_same(layers.Subtract), (2, 3, 4), (2, 3, 4))],
+    layers.UpSampling1D: [layer_use(_same(layers.UpSampling1D, 3), 2, 4, 3)],
+    layers.UpSampling2D: [
+        layer_use(_same(layers.UpSampling2D, (2, 3), "channels_first"), 2, 3, 4, 5),
+        layer_use(_same(layers.UpSampling2D, interpolation="bilinear"), 2, 4, 5, 3),
+    ],
+    layers.ZeroPadding1D: [layer_use(_same(layers.ZeroPadding1D, (1, 2), "channels_first"), 2, 4, 3)],
+    layers.ZeroPadding2D: [layer_use(_same(layers.ZeroPadding2D, ((1, 0), (2, 1))), 2, 4, 5, 3)],
 }
 
 

@@ -13,7 +13,7 @@ from deepcore.tensor import Tensor
 
 DATA_FORMATS = ("channels_last", "channels_first")
 PADDINGS = ("valid", "same")
-AXES = {1: "an int", 2: "an int or two ints (height, width)"}
+COUNTS = {1: "an int", 2: "an int or two ints"}
 
 T = TypeVar("T")
 
@@ -45,7 +45,7 @@ def sizes_of(value: Any, rank: int, name: str, *, smallest: int = 1) -> tuple[in
     """
     sizes = (value,) * rank if hasattr(value, "__index__") else value
     if not isinstance(sizes, list | tuple) or len(sizes) != rank or not all(hasattr(s, "__index__") for s in sizes):
-        raise ValueError(f"{name} must be {AXES.get(rank, f'an int or {rank} ints')}; got {name}={value!r}.")
+        raise ValueError(f"{name} must be {COUNTS.get(rank, f'an int or {rank} ints')}; got {name}={value!r}.")
     if any(size < smallest for size in sizes):
         raise ValueError(f"{name} must be at least {smallest} in every axis; got {name}={value!r}.")
     return tuple(int(size) for size in sizes)
