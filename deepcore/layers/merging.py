@@ -284,7 +284,7 @@ class Dot(_Merge):
         first, second = self._axes_of(shapes)
         a, b = inputs
         if self.normalize:
-            a, b = _normalized(a, first), _normalized(b, second)
+            a, b = ops.normalize(a, first), ops.normalize(b, second)
         a, b = ops.moveaxis(a, first, -1), ops.moveaxis(b, second, 1)
         rest, others = a.shape[1:-1], b.shape[2:]
         rows = ops.reshape(a, (a.shape[0], math.prod(rest), a.shape[-1]))
@@ -306,11 +306,6 @@ class Dot(_Merge):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
-
-
-def _normalized(x: Tensor, axis: int) -> Tensor:
-    """``x`` divided by its length along ``axis``, which counts as 1e-7 where it is less, as in Keras."""
-    return x * ops.rsqrt(ops.maximum(ops.sum(ops.square(x), axis, keepdims=True), 1e-14))
 
 
 def add(inputs: Sequence[Any], **kwargs: Any) -> Any:

@@ -19,9 +19,10 @@ class _Pooling(ImageLayer):
         strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(data_format, **kwargs)
+        super().__init__(data_format, name=name, **kwargs)
         self.pool_size = sizes_of(pool_size, self.rank, "pool_size")
         self.strides = self.pool_size if strides is None else sizes_of(strides, self.rank, "strides")
         self.padding = padding_of(padding)
@@ -49,9 +50,10 @@ class _MaxPooling(_Pooling):
         strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(pool_size, strides, padding, data_format, **kwargs)
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
 
     def apply(self, x: Tensor) -> Tensor:
         return ops.max_pool2d(x, *self.windows())

@@ -13,17 +13,31 @@ from deepcore.ops.resampling import INTERPOLATIONS
 from deepcore.tensor import Tensor
 
 
-class _Cropping(ImageLayer):
-    cropping: tuple[tuple[int, ...], ...]
+class _AtTheEnds(ImageLayer):
+    """What is done before and after each axis.
+
+    Attributes:
+        ends: (before, after) of each axis.
+    """
+
+    ends: tuple[tuple[int, ...], ...]
+
+    def given(self) -> tuple[Any, ...]:
+        """``ends``; of a sequence's only axis by itself."""
+        return self.ends[0] if self.rank == 1 else self.ends
+
+
+class _Cropping(_AtTheEnds):
+    cropping = property(_AtTheEnds.given)
 
     def apply(self, x: Tensor) -> Tensor:
         sizes = self._cut(x.shape[3 - self.rank : 3])
-        starts = (ends[0] for ends in self.cropping)
+        starts = (before for before, _ in self.ends)
         parts = [slice(start, start + size) for start, size in zip(starts, sizes, strict=True)]
         return ops.getitem(x, (slice(None), *self.of_image(parts, slice(None))))
 
     def _cut(self, sizes: Sequence[Any]) -> list[Any]:
-        left = [None if s is None else s - sum(ends) for s, ends in zip(sizes, self.cropping, strict=True)]
+        left = [None if s is None else s - sum(ends) for s, ends in zip(sizes, self.ends, strict=True)]
         if any(size is not None and size <= 0 for size in left):
             raise ValueError(
                 f"cropping={self.cropping} leaves nothing of an input of {tuple(sizes)}. Cut off less than its size."
@@ -47,10 +61,10 @@ class Cropping1D(_Cropping):
 
     def __init__(self, cropping: int | Sequence[int] = (1, 1), **kwargs: Any) -> None:
         super().__init__(**_without_data_format(self, kwargs))
-        self.cropping = (sizes_of(cropping, 2, "cropping", smallest=0),)
+        self.ends = (sizes_of(cropping, 2, "cropping", smallest=0),)
 
     def get_config(self) -> dict[str, Any]:
-        config = {**super().get_config(), "cropping": self.cropping[0]}
+        config = {**super().get_config(), "cropping": self.cropping}
         del config["data_format"]
         return config
 
@@ -68,14 +82,14 @@ class Cropping2D(_Cropping):
 
     def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.cropping = ends_of(cropping, 2, "cropping")
+        self.ends = ends_of(cropping, 2, "cropping")
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "cropping": self.cropping}
 
 
-class _ZeroPadding(ImageLayer):
-    ends: tuple[tuple[int, ...], ...]
+class _ZeroPadding(_AtTheEnds):
+    padding = property(_AtTheEnds.given)
 
     def apply(self, x: Tensor) -> Tensor:
         return ops.pad(x, ((0, 0), *self.of_image(self.ends, (0, 0)), (0, 0)))
@@ -86,11 +100,6 @@ class _ZeroPadding(ImageLayer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "padding": self.padding}
-
-    @property
-    def padding(self) -> tuple[Any, ...]:
-        """(before, after) of each axis; of the only one by itself."""
-        return self.ends[0] if self.rank == 1 else self.ends
 
 
 class ZeroPadding1D(_ZeroPadding):
@@ -189,7 +198,7 @@ class UpSampling2D(ImageLayer):
 
 
 def _without_data_format(layer: ImageLayer, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a layer that has no ``data_format``, unlike the others. Raises ``TypeError`` for one."""
+    """The arguments of a layer that has no ``data_format``, unlike the others. Raises ``ValueError`` for one."""
     if "data_format" in kwargs:
-        raise TypeError(f"{type(layer).__name__} has no data_format: its input is [batch, steps, channels].")
+        raise ValueError(f"{type(layer).__name__} has no data_format: its input is [batch, steps, channels].")
     return kwargs

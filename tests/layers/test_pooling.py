@@ -127,6 +127,7 @@ def test_an_average_has_no_window_by_default():
         with pytest.raises(TypeError, match="pool_size"):
             kind()
     assert layers.MaxPooling1D().pool_size == (2,)
+    assert layers.AveragePooling1D(2, 1, "same", None, "mean").name == "mean"
 
 
 @pytest.mark.parametrize(
