@@ -145,13 +145,12 @@ def _applied(x: Tensor, axis: int, matrix: Tensor) -> Tensor:
 def _nearest(x: Tensor, axes: tuple[int, int], target: tuple[int, int]) -> Tensor:
     for axis, n in zip(axes, target, strict=True):
         size = x.shape[axis]
-        if n == size:
-            continue
         index: Any = np.minimum(((np.arange(n) + 0.5) * (size / n)).astype(np.int64), size - 1)
-        if n % size == 0:  # whole multiples: every pixel n / size times, whose gradient is a plain sum
-            x = _repeated(x, axis, n // size)
-        else:
+        if n % size:
+            index = np.minimum(((np.arange(n) + 0.5) * (size / n)).astype(np.int64), size - 1)
             x = getitem(x, (*(slice(None),) * axis, index))
+        elif n > size:  # every pixel n / size times, whose gradient is a plain sum
+            x = _repeated(x, axis, n // size)
     return x
 
 

@@ -143,7 +143,7 @@ def _mapped(
     y = _interpolated(pixels, (which,), (down, across), ORDERS[interpolation], fill_mode, fill_value)
     y = moveaxis(y, -1, 1) if first else y
     y = y if images.ndim == 4 else squeeze(y, 0)
-    return y if images.dtype.kind == "f" else cast(y, images.dtype)
+    return y if images.dtype.kind == "f" else cast(round(y), images.dtype)
 
 
 def affine_transform(

@@ -57,9 +57,7 @@ def _kernel(op: str, name: str, kernel: Any, rank: int) -> Tensor:
     """``kernel`` as that of images."""
     w = floating(kernel)
     if w.ndim != rank + 2:
-        raise ValueError(
-            f"{op}: inputs with {rank} spatial axes need a {name} of rank {rank + 2}; got shape {w.shape}."
-        )
+        raise ValueError(f"{op}: {rank} spatial axes need a {name} of rank {rank + 2}; got shape {w.shape}.")
     return w if rank == 2 else expand_dims(w, 0)
 
 

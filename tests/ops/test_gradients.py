@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from network_cases import CASES as NETWORK_CASES
 
 from deepcore import ops
 from deepcore.autograd import gradcheck
@@ -153,6 +154,7 @@ CASES = {
     "softmax_cross_entropy, distributions": (ops.softmax_cross_entropy, normal(3, 4), positive(3, 4)),
     "embedding": (lambda table: ops.embedding(table * table, IDS), normal(5, 3)),
     "dropout": (lambda x: ops.dropout(x * x, 0.4, seed=3), normal(5, 4)),
+    **NETWORK_CASES,
 }
 
 
