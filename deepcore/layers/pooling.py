@@ -27,6 +27,9 @@ class _Pooling(ImageLayer):
         self.strides = self.pool_size if strides is None else sizes_of(strides, self.rank, "strides")
         self.padding = padding_of(padding)
 
+    def build(self, input_shape: Any) -> None:
+        self.compute_output_shape(input_shape)  # raises where no window fits
+
     def windows(self) -> tuple[tuple[int, int], tuple[int, int], str]:
         """Window, strides and padding for an image."""
         return self.of_image(self.pool_size, 1), self.of_image(self.strides, 1), self.padding

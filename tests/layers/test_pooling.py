@@ -146,10 +146,14 @@ def test_arguments_that_are_refused(make, message):
 
 
 @pytest.mark.parametrize(
-    ("layer", "shape"),
-    [(layers.MaxPooling1D(5), (2, 4, 1)), (layers.AveragePooling1D(2), (2, 4)), (layers.GlobalMaxPooling1D(), (2, 4))],
+    ("layer", "shape", "message"),
+    [
+        (layers.MaxPooling1D(5, name="a"), (2, 4, 1), r"Layer 'a' .*the window \(5,\) is larger than the input \(4,\)"),
+        (layers.AveragePooling1D(2, name="b"), (2, 4), r"Layer 'b' \(AveragePooling1D\): expected an input of rank 3"),
+        (layers.GlobalMaxPooling1D(name="c"), (2, 4), r"Layer 'c' .*rank 3"),
+    ],
 )
-def test_inputs_that_do_not_fit(layer, shape):
+def test_inputs_that_do_not_fit(layer, shape, message):
     for x in (np.zeros(shape, np.float32), layers.Input(shape[1:])):
-        with pytest.raises(ValueError, match=rf"Layer '{layer.name}'"):
+        with pytest.raises(ValueError, match=message):
             layer(x)
