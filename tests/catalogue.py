@@ -11,7 +11,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepcore import activations, initializers, layers, losses, metrics, ops, optimizers, random, regularizers
+from deepcore import (
+    activations,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    random,
+    regularizers,
+)
 from deepcore.autograd import gradients
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
@@ -270,6 +281,7 @@ def initializer_use(make) -> Use:
 
 INITIALIZERS: dict[type, list[Use]] = {
     initializers.Constant: [initializer_use(lambda: initializers.Constant([1.0, 2.0, 3.0, 4.0, 5.0]))],
+    initializers.Identity: [lambda dtype: [initializers.Identity(2.0)((3, 4), dtype).numpy().copy()]],
     initializers.Ones: [initializer_use(initializers.Ones)],
     initializers.Zeros: [initializer_use(initializers.Zeros)],
     **{
@@ -281,6 +293,7 @@ INITIALIZERS: dict[type, list[Use]] = {
             initializers.HeUniform,
             initializers.LecunNormal,
             initializers.LecunUniform,
+            initializers.Orthogonal,
             initializers.RandomNormal,
             initializers.RandomUniform,
             initializers.TruncatedNormal,
@@ -302,33 +315,60 @@ def function_use(function) -> Use:
 
 
 ACTIVATIONS: dict[str, list[Use]] = {
-    name: [function_use(getattr(activations, name))]
-    for name in (
-        "elu",
-        "exponential",
-        "hard_sigmoid",
-        "hard_silu",
-        "leaky_relu",
-        "linear",
-        "log_sigmoid",
-        "log_softmax",
-        "mish",
-        "relu",
-        "relu6",
-        "selu",
-        "sigmoid",
-        "silu",
-        "softmax",
-        "softplus",
-        "softsign",
-        "tanh",
-    )
+    "threshold": [function_use(lambda x: activations.threshold(x, 1.0, -2.0))],
+    **{
+        name: [function_use(getattr(activations, name))]
+        for name in (
+            "celu",
+            "elu",
+            "exponential",
+            "gelu",
+            "glu",
+            "hard_shrink",
+            "hard_sigmoid",
+            "hard_silu",
+            "hard_tanh",
+            "heaviside",
+            "leaky_relu",
+            "linear",
+            "log_sigmoid",
+            "log_softmax",
+            "mish",
+            "relu",
+            "relu6",
+            "selu",
+            "sigmoid",
+            "silu",
+            "soft_shrink",
+            "softmax",
+            "softplus",
+            "softsign",
+            "sparse_plus",
+            "sparse_sigmoid",
+            "sparsemax",
+            "squareplus",
+            "tanh",
+            "tanh_shrink",
+            "thresholded_linear",
+        )
+    },
+}
+
+CONSTRAINTS: dict[type, list[Use]] = {
+    constraints.MaxNorm: [function_use(constraints.MaxNorm(3.0))],
+    constraints.MinMaxNorm: [function_use(constraints.MinMaxNorm(5.0, 9.0, rate=0.7, axis=[0, 1]))],
+    constraints.NonNeg: [function_use(constraints.NonNeg())],
+    constraints.UnitNorm: [function_use(constraints.UnitNorm(axis=1))],
 }
 
 REGULARIZERS: dict[type, list[Use]] = {
     regularizers.L1: [function_use(regularizers.L1(0.1))],
     regularizers.L2: [function_use(regularizers.L2(0.1))],
     regularizers.L1L2: [function_use(regularizers.L1L2(0.1, 0.2))],
+    regularizers.OrthogonalRegularizer: [
+        function_use(regularizers.OrthogonalRegularizer(0.3)),
+        function_use(regularizers.OrthogonalRegularizer(0.3, mode="columns")),
+    ],
 }
 
 ROOMS = {
@@ -338,6 +378,7 @@ ROOMS = {
     "optimizers": OPTIMIZERS,
     "initializers": INITIALIZERS,
     "activations": ACTIVATIONS,
+    "constraints": CONSTRAINTS,
     "regularizers": REGULARIZERS,
 }
 USES: dict[str, Use] = {

@@ -83,6 +83,7 @@ from deepcore.ops.nonlinear import (
     sparse_sigmoid,
     sparsemax,
     squareplus,
+    step,
     tanh_shrink,
     threshold,
 )
@@ -247,6 +248,7 @@ __all__ = [
     "squeeze",
     "stack",
     "std",
+    "step",
     "subtract",
     "sum",
     "swapaxes",

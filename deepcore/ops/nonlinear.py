@@ -103,6 +103,21 @@ def squareplus(x: Any, b: float = 4) -> Tensor:
     return (tensor + sqrt(square(tensor) + b)) * 0.5
 
 
+@primitive
+def _step(backend: Any, x: Any) -> Any:
+    return (x >= 0).astype(x.dtype)
+
+
+@_step.gradient("x")
+def _(dy: Tensor) -> Tensor:
+    return zeros_like(dy)
+
+
+def step(x: Any) -> Tensor:
+    """1 where x is not negative, else 0. Constant almost everywhere: its gradient is zero."""
+    return _step(floating(x))
+
+
 def tanh_shrink(x: Any) -> Tensor:
     """x - tanh(x)."""
     tensor = floating(x)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -48,7 +50,7 @@ def _interpolated(
     def widened(t: Tensor) -> Tensor:
         return reshape(t, (*t.shape, *trailing))
 
-    corners = []  # for each axis: (positions, weight) of the neighbours
+    corners: list[list[tuple[Any, Tensor | None]]] = []  # for each axis: (positions, weight) of the neighbours
     for c in coordinates:
         below = round(c.detach()) if order == 0 else floor(c.detach())
         start = below.data.astype(np.int64)
@@ -62,9 +64,9 @@ def _interpolated(
         index = tuple(_within(xp, i, n, fill_mode) for (i, _), n in zip(choice, sizes, strict=True))
         values = getitem(x, (*leading, *index))
         if fill_mode == "constant":
-            inside = True
-            for (i, _), n in zip(choice, sizes, strict=True):
-                inside = inside & (i >= 0) & (i < n) if inside is not True else (i >= 0) & (i < n)
+            inside = functools.reduce(
+                operator.and_, ((i >= 0) & (i < n) for (i, _), n in zip(choice, sizes, strict=True))
+            )
             values = where(widened(Tensor.wrap(inside, x.device)), values, fill_value)
         for _, weight in choice:
             values = values if weight is None else values * widened(weight)

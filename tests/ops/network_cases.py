@@ -58,6 +58,7 @@ CASES = {
     "sparse_sigmoid": (lambda x: ops.sparse_sigmoid(x) ** 2, off([-1, 1], 7)),
     "sparsemax": (lambda x: ops.sparsemax(x * x, 0), np.array([[0.5, 1.3], [1.1, 0.2], [0.9, 1.4], [-0.2, 0.4]])),
     "squareplus": (lambda x: ops.squareplus(x, 2), normal(7)),
+    "step": (lambda x: ops.step(x) * x, off([0], 7)),
     "swish": (lambda x: ops.swish(x), normal(7)),
     "tanh_shrink": (ops.tanh_shrink, normal(7)),
     "threshold": (lambda x: ops.threshold(x * x * x, 1.0, -3.0), off([1], 7)),
