@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from deepcore import activations, ops
+from deepcore import activations, constraints, initializers, ops, regularizers
 from deepcore.layers.image import PADDINGS, ImageLayer, padding_of, sizes_of, window_output
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import positive_int
@@ -16,9 +15,10 @@ from deepcore.variable import Variable
 Sizes = int | Sequence[int]
 
 
-def _room(argument: str) -> Any:
+def _kind(argument: str) -> Any:
     """The module of what an argument such as ``kernel_initializer`` takes."""
-    return importlib.import_module(f"deepcore.{argument.rsplit('_', 1)[1]}s")
+    kinds = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
+    return kinds[argument.rsplit("_", 1)[1]]
 
 
 class BaseConv(ImageLayer):
@@ -53,7 +53,7 @@ class BaseConv(ImageLayer):
         self.bias: Variable | None = None
         self._weight_arguments = tuple(weights)
         for argument, value in weights.items():
-            setattr(self, argument, None if value is None else _room(argument).get(value))
+            setattr(self, argument, _kind(argument).get(value))
 
     @property
     def window(self) -> tuple[int, ...]:
@@ -127,8 +127,7 @@ class BaseConv(ImageLayer):
             "use_bias": self.use_bias,
         }
         for argument in self._weight_arguments:
-            value = getattr(self, argument)
-            config[argument] = None if value is None else _room(argument).serialize(value)
+            config[argument] = _kind(argument).serialize(getattr(self, argument))
         return config
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from layer_checks import check, check_gradients, filled
 
-from deepcore import layers, ops
+from deepcore import constraints, layers, ops
 from deepcore.models import Model
 
 # Every test runs on the CPU, on the emulator, and on a GPU where there is one.
@@ -212,7 +212,6 @@ def test_penalties_and_attributes_by_the_names_of_the_arguments():
 
 
 def test_constraints_reach_the_weights_and_the_configuration():
-    constraints = pytest.importorskip("deepcore.constraints")
     made = [
         (layers.Conv1D(2, 2, kernel_constraint="non_neg", bias_constraint="non_neg"), ["kernel", "bias"]),
         (layers.Conv2DTranspose(2, 2, kernel_constraint=constraints.NonNeg()), ["kernel"]),

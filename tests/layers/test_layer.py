@@ -145,10 +145,12 @@ CONFIGURED = [
     layers.Conv2D(4, 3, data_format="channels_first", bias_initializer=initializers.Constant(0.5)),
     layers.DepthwiseConv2D(3, depth_multiplier=2, padding="same"),
     layers.Conv2DTranspose(4, 3, strides=2, padding="same", output_padding=1),
-    layers.Conv1D(4, 3, padding="causal", dilation_rate=2, groups=2, kernel_regularizer="l2"),
+    layers.Conv1D(
+        4, 3, padding="causal", dilation_rate=2, groups=2, kernel_regularizer="l2", bias_constraint="non_neg"
+    ),
     layers.Conv1DTranspose(4, 3, strides=2, output_padding=1, use_bias=False, data_format="channels_first"),
     layers.DepthwiseConv1D(3, depthwise_initializer="ones", depthwise_regularizer="l1", activation="relu"),
-    layers.SeparableConv1D(4, 3, pointwise_initializer="zeros", depth_multiplier=2, activity_regularizer="l1"),
+    layers.SeparableConv1D(4, 3, pointwise_constraint="max_norm", depth_multiplier=2, activity_regularizer="l1"),
     layers.SeparableConv2D(4, (3, 2), strides=(1, 2), pointwise_regularizer="l2", bias_regularizer="l1"),
     layers.MaxPooling2D((3, 2), strides=1, padding="same"),
     layers.MaxPooling1D(3, strides=1, padding="same"),
@@ -256,6 +258,7 @@ def test_inputs_are_cast_to_the_layers_dtype():
         (lambda: layers.Conv2D(4, 3, padding="smae"), r"Unknown padding 'smae'. Did you mean 'same'"),
         (lambda: layers.Conv2D(4, 3, data_format="NHWC"), r"Unknown data_format 'NHWC'"),
         (lambda: layers.Conv2D(4, 3, groups=3), r"filters=4, groups=3"),
+        (lambda: layers.Conv2D(4, 3, kernel_constraint="max_nrom"), r"Unknown constraint 'max_nrom'"),
         (lambda: layers.Conv2DTranspose(4, 3, strides=2, output_padding=2), r"output_padding must be less than"),
         (lambda: layers.MaxPooling2D(0), r"pool_size must be at least 1"),
         (lambda: layers.Dropout(1.5), r"rate must be a number from 0 to 1; got rate=1.5"),
