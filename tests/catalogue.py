@@ -202,6 +202,30 @@ LOSSES: dict[type, list[Use]] = {
         loss_use(losses.CategoricalCrossentropy(from_logits=True), HOT, SCORES),
         loss_use(losses.CategoricalCrossentropy(axis=1), HOT.reshape(3, 2, 4).swapaxes(1, 2), SCORES.reshape(3, 4, 2)),
     ],
+    losses.BinaryFocalCrossentropy: [
+        loss_use(losses.BinaryFocalCrossentropy(apply_class_balancing=True, gamma=1.5), HOT, SCORES),
+        loss_use(losses.BinaryFocalCrossentropy(from_logits=True), HOT, SCORES),
+    ],
+    losses.CategoricalFocalCrossentropy: [
+        loss_use(losses.CategoricalFocalCrossentropy(label_smoothing=0.1), HOT, SCORES),
+        loss_use(losses.CategoricalFocalCrossentropy(from_logits=True), HOT, SCORES),
+    ],
+    losses.CategoricalGeneralizedCrossEntropy: [
+        loss_use(losses.CategoricalGeneralizedCrossEntropy(0.7), CLASSES, SCORES)
+    ],
+    losses.CategoricalHinge: [loss_use(losses.CategoricalHinge(), HOT, SCORES)],
+    losses.Circle: [loss_use(losses.Circle(gamma=3.0), CLASSES, SCORES)],
+    losses.CosineSimilarity: [loss_use(losses.CosineSimilarity(), SCORES[::-1], SCORES)],
+    losses.Dice: [loss_use(losses.Dice(axis=-1), HOT, SCORES), loss_use(losses.Dice(), HOT, SCORES)],
+    losses.Hinge: [loss_use(losses.Hinge(), HOT, SCORES)],
+    losses.KLDivergence: [loss_use(losses.KLDivergence(), SCORES[::-1], SCORES)],
+    losses.LogCosh: [loss_use(losses.LogCosh(), HOT, SCORES)],
+    losses.MeanAbsolutePercentageError: [loss_use(losses.MeanAbsolutePercentageError(), SCORES[::-1], SCORES)],
+    losses.MeanSquaredLogarithmicError: [loss_use(losses.MeanSquaredLogarithmicError(), HOT, SCORES)],
+    losses.Poisson: [loss_use(losses.Poisson(), HOT, SCORES)],
+    losses.SquaredHinge: [loss_use(losses.SquaredHinge(), 2 * HOT - 1, SCORES)],
+    losses.Tversky: [loss_use(losses.Tversky(0.3, 0.7, axis=-1), HOT, SCORES)],
+    losses.ZeroOne: [loss_use(losses.ZeroOne(), CLASSES, SCORES)],
     losses.Huber: [loss_use(losses.Huber(delta=0.5), HOT, SCORES)],
     losses.MeanAbsoluteError: [loss_use(losses.MeanAbsoluteError(reduction="sum"), HOT, SCORES)],
     losses.MeanSquaredError: [
@@ -211,6 +235,7 @@ LOSSES: dict[type, list[Use]] = {
     losses.SparseCategoricalCrossentropy: [
         loss_use(losses.SparseCategoricalCrossentropy(), CLASSES, SCORES),
         loss_use(losses.SparseCategoricalCrossentropy(from_logits=True), CLASSES.astype(np.uint8), SCORES),
+        loss_use(losses.SparseCategoricalCrossentropy(ignore_class=1), CLASSES, SCORES),
     ],
 }
 
