@@ -225,7 +225,7 @@ LOSSES: dict[type, list[Use]] = {
     losses.Poisson: [loss_use(losses.Poisson(), HOT, SCORES)],
     losses.SquaredHinge: [loss_use(losses.SquaredHinge(), 2 * HOT - 1, SCORES)],
     losses.Tversky: [loss_use(losses.Tversky(0.3, 0.7, axis=-1), HOT, SCORES)],
-    losses.ZeroOne: [loss_use(losses.ZeroOne(), CLASSES, SCORES)],
+    losses.ZeroOne: [lambda dtype: [np.array(losses.ZeroOne()(CLASSES, SCORES.astype(dtype)).numpy())]],
     losses.Huber: [loss_use(losses.Huber(delta=0.5), HOT, SCORES)],
     losses.MeanAbsoluteError: [loss_use(losses.MeanAbsoluteError(reduction="sum"), HOT, SCORES)],
     losses.MeanSquaredError: [

@@ -73,7 +73,7 @@ class AUC(Metric):
             setattr(self, name, self.add_variable(shape, name=name))
         self._built = True
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         with no_grad():
             prediction = ops.convert_to_tensor(y_pred)
             if not self._built:

@@ -122,7 +122,7 @@ class _Counting(Metric):
         for name in self._counted:
             setattr(self, name, self.add_variable((len(self.thresholds),), name=name))
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         with no_grad():
             found = count(y_true, y_pred, self.thresholds, sample_weight, self.top_k, self.class_id, dtype=self.dtype)
             for name in self._counted:

@@ -49,7 +49,7 @@ class IoU(Metric):
         self.sparse_y_true, self.sparse_y_pred = sparse_y_true, sparse_y_pred
         self.total_cm = self.add_variable((num_classes, num_classes), name="total_confusion_matrix")
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         with no_grad():
             prediction = ops.convert_to_tensor(y_pred)
             target = ops.convert_to_tensor(y_true, like=prediction)
@@ -104,7 +104,7 @@ class BinaryIoU(IoU):
         super().__init__(2, target_class_ids, name, dtype)
         self.threshold = threshold
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         scores = ops.convert_to_tensor(y_pred, "float32")
         super().update_state(y_true, ops.cast(ops.greater_equal(scores, self.threshold), "int32"), sample_weight)
 

@@ -10,6 +10,7 @@ from deepcore.autograd import no_grad
 from deepcore.losses.loss import EPSILON, align, paired
 from deepcore.metrics.metric import MeanMetricWrapper, Metric
 from deepcore.tensor import Tensor
+from deepcore.variable import Variable
 
 
 def _rows(metric: Metric, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
@@ -56,7 +57,7 @@ class FBetaScore(Metric):
         self.average, self.beta, self.threshold = average, beta, threshold
         self._built = False
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         with no_grad():
             target, prediction = _rows(self, y_true, y_pred)
             if not self._built:
@@ -119,6 +120,11 @@ class R2Score(Metric):
     Raises ``ValueError`` for another ``class_aggregation`` and for ``num_regressors`` below 0.
     """
 
+    squared_sum: Variable
+    sum: Variable
+    total_mse: Variable
+    count: Variable
+
     def __init__(
         self,
         class_aggregation: str | None = "uniform_average",
@@ -136,7 +142,7 @@ class R2Score(Metric):
         self.num_samples = self.add_variable(name="num_samples")
         self._built = False
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         with no_grad():
             target, prediction = _rows(self, y_true, y_pred)
             if not self._built:
