@@ -184,4 +184,4 @@ def _padded(x: Tensor, axes: tuple[int, int], target: tuple[int, int], value: fl
         if border > 0:
             widths[axis] = (border, border)
             break
-    return pad(x, widths, value)
+    return pad(x, widths, constant_values=value)
