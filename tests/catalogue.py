@@ -256,7 +256,7 @@ def metric_use(make, *batch) -> Use:
 
 METRICS: dict[type, list[Use]] = {
     metrics.AUC: [metric_use(lambda: metrics.AUC(num_thresholds=11), HOT, SCORES)],
-    metrics.BinaryIoU: [metric_use(lambda: metrics.BinaryIoU(dtype="float32"), HOT, SCORES)],
+    metrics.BinaryIoU: [metric_use(lambda: metrics.BinaryIoU(dtype="float32"), HOT[:, 0], SCORES[:, 0])],
     metrics.CategoricalHinge: [metric_use(metrics.CategoricalHinge, HOT, SCORES)],
     metrics.ConcordanceCorrelation: [metric_use(metrics.ConcordanceCorrelation, HOT, SCORES)],
     metrics.CosineSimilarity: [metric_use(metrics.CosineSimilarity, HOT, SCORES)],
