@@ -16,6 +16,7 @@ _MODULES = (
     "autograd",
     "backend",
     "callbacks",
+    "constraints",
     "datasets",
     "initializers",
     "layers",

@@ -36,41 +36,12 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
 
 
 @_register()
-def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
-    """x where positive, else ``negative_slope`` * x."""
-    return ops.leaky_relu(x) if negative_slope == 0.2 else relu(x, negative_slope)
+def gelu(x: Any, approximate: bool = False) -> Tensor:
+    """x times the probability that a standard normal number is below x; ``approximate`` by a hyperbolic tangent.
 
-
-@_register()
-def elu(x: Any, alpha: float = 1.0) -> Tensor:
-    """x where positive, else ``alpha`` * (exp(x) - 1)."""
-    if alpha == 1.0:
-        return ops.elu(x)
-    return ops.relu(x) + alpha * ops.minimum(ops.elu(x), 0.0)
-
-
-@_register()
-def softmax(x: Any, axis: int = -1) -> Tensor:
-    """Probabilities over ``axis``."""
-    return ops.softmax(x, axis)
-
-
-@_register()
-def log_softmax(x: Any, axis: int = -1) -> Tensor:
-    """Logarithms of the probabilities over ``axis``."""
-    return ops.log_softmax(x, axis)
-
-
-@_register("swish")
-def silu(x: Any) -> Tensor:
-    """x * sigmoid(x). Elfwing et al. 2018."""
-    return ops.silu(x)
-
-
-@_register("hard_swish")
-def hard_silu(x: Any) -> Tensor:
-    """x * hard_sigmoid(x). Howard et al. 2019."""
-    return ops.convert_to_tensor(x) * ops.hard_sigmoid(x)
+    Hendrycks and Gimpel 2016.
+    """
+    return ops.gelu(x, approximate=approximate)
 
 
 @_register()
@@ -80,19 +51,54 @@ def exponential(x: Any) -> Tensor:
 
 
 @_register()
-def log_sigmoid(x: Any) -> Tensor:
-    """log(sigmoid(x)), stable at both ends."""
-    return -ops.softplus(-ops.convert_to_tensor(x))
-
-
-@_register()
 def mish(x: Any) -> Tensor:
     """x * tanh(softplus(x)). Misra 2019."""
     return ops.convert_to_tensor(x) * ops.tanh(ops.softplus(x))
 
 
-relu6, selu, sigmoid, hard_sigmoid = map(_register(), (ops.relu6, ops.selu, ops.sigmoid, ops.hard_sigmoid))
-tanh, softplus, softsign = map(_register(), (ops.tanh, ops.softplus, ops.softsign))
+@_register("step")
+def heaviside(x: Any) -> Tensor:
+    """1 where x is not negative, else 0: the threshold of the first neurons. Its gradient is zero.
+
+    McCulloch and Pitts 1943.
+
+    >>> heaviside([-0.5, 0.0, 2.0])
+    Tensor([0., 1., 1.], dtype=float32)
+    """
+    return ops.step(x)
+
+
+@_register("thresholded_relu", "tlu")
+def thresholded_linear(x: Any, theta: float = 1.0) -> Tensor:
+    """x where it is above ``theta``, else 0: the thresholded linear unit. Konda et al. 2015."""
+    return ops.threshold(x, theta, 0.0)
+
+
+celu = _register()(ops.celu)
+elu = _register()(ops.elu)
+glu = _register()(ops.glu)
+hard_shrink = _register()(ops.hard_shrink)
+hard_sigmoid = _register()(ops.hard_sigmoid)
+hard_tanh = _register()(ops.hard_tanh)
+leaky_relu = _register()(ops.leaky_relu)
+log_sigmoid = _register()(ops.log_sigmoid)
+log_softmax = _register()(ops.log_softmax)
+relu6 = _register()(ops.relu6)
+selu = _register()(ops.selu)
+sigmoid = _register()(ops.sigmoid)
+soft_shrink = _register()(ops.soft_shrink)
+softmax = _register()(ops.softmax)
+softplus = _register()(ops.softplus)
+softsign = _register()(ops.softsign)
+sparse_plus = _register()(ops.sparse_plus)
+sparse_sigmoid = _register()(ops.sparse_sigmoid)
+sparsemax = _register()(ops.sparsemax)
+squareplus = _register()(ops.squareplus)
+tanh = _register()(ops.tanh)
+tanh_shrink = _register()(ops.tanh_shrink)
+threshold = _register()(ops.threshold)
+silu = swish = _register("swish")(ops.silu)
+hard_silu = hard_swish = _register("hard_swish")(ops.hard_silu)
 
 _FUSED: dict[Any, str] = {
     function: function.__name__

@@ -6,6 +6,7 @@ seed gives the same weights, bit for bit, everywhere.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.device import CPU, current_device
-from deepcore.random import Generator, as_generator
+from deepcore.generator import Generator, as_generator
 from deepcore.registry import Configurable, Registry
 from deepcore.tensor import FLOATX, Tensor
 
@@ -36,6 +37,10 @@ class Initializer(Configurable):
     def draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         """The values, as a NumPy array."""
         raise NotImplementedError(f"{type(self).__name__} must implement draw(shape, dtype).")
+
+    def clone(self) -> Any:
+        """Another initializer of the same configuration."""
+        return type(self).from_config(self.get_config())
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"
@@ -74,11 +79,27 @@ class Constant(Initializer):
         return {"value": self.value.tolist() if hasattr(self.value, "tolist") else self.value}
 
 
+@_register("IdentityInitializer")
+class Identity(Initializer):
+    """``gain`` on the diagonal of a matrix, 0 elsewhere. Raises ``ValueError`` for a shape of another rank."""
+
+    def __init__(self, gain: float = 1.0) -> None:
+        self.gain = gain
+
+    def draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        if len(shape) != 2:
+            raise ValueError(f"Identity makes matrices only; got the shape {shape} of rank {len(shape)}.")
+        return (self.gain * np.eye(*shape)).astype(dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain}
+
+
 class RandomInitializer(Initializer):
     """Values drawn from a stream.
 
     Args:
-        seed: an int, with which every call gives the same values; a ``deepcore.random.Generator``, from which every
+        seed: an int, with which every call gives the same values; a ``deepcore.random.SeedGenerator``, from which every
             call draws on; None for a seed drawn from the default stream when the initializer is made.
     """
 
@@ -136,28 +157,21 @@ class TruncatedNormal(_Normal):
     """Normally distributed, values beyond two standard deviations drawn again."""
 
     def sample(self, stream: Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-        return truncated_normal(stream, shape, self.mean, self.stddev, dtype)
+        return stream.truncated_normal(shape, self.mean, self.stddev, dtype, CPU).numpy()
 
 
-def truncated_normal(
-    stream: Generator, shape: tuple[int, ...], mean: float, stddev: float, dtype: np.dtype[Any]
-) -> np.ndarray[Any, Any]:
-    """Normal values within two standard deviations of ``mean``, by rejection."""
-    values = stream.normal((math.prod(shape),), dtype=dtype, device=CPU).numpy().copy()
-    outside = np.flatnonzero(np.abs(values) > 2)
-    while outside.size:
-        again = stream.normal((outside.size,), dtype=dtype, device=CPU).numpy()
-        values[outside] = again
-        outside = outside[np.abs(again) > 2]
-    return (values * dtype.type(stddev) + dtype.type(mean)).reshape(shape)
-
-
-def fans(shape: Sequence[int]) -> tuple[int, int]:
+def fans(
+    shape: Sequence[int], input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None
+) -> tuple[int, int]:
     """How many inputs one output of a weight of ``shape`` has, and how many outputs one input.
+
+    The last two axes are channels in and out, the others the window that slides, unless the axes are named.
 
     >>> fans((3, 3, 16, 32))
     (144, 288)
     """
+    if input_axes is not None and output_axes is not None:
+        return math.prod(int(shape[a]) for a in input_axes), math.prod(int(shape[a]) for a in output_axes)
     if len(shape) < 2:
         return (int(shape[0]),) * 2 if shape else (1, 1)
     field = math.prod(shape[:-2])
@@ -173,6 +187,7 @@ class VarianceScaling(RandomInitializer):
         mode: ``"fan_in"``, ``"fan_out"`` or ``"fan_avg"``.
         distribution: ``"truncated_normal"``, ``"untruncated_normal"`` or ``"uniform"``.
         seed: see ``RandomInitializer``.
+        input_axes, output_axes: the axes that are counted for the fans; see ``fans``.
 
     Raises ``ValueError`` for other values. He et al. 2015; Glorot and Bengio 2010.
     """
@@ -186,8 +201,11 @@ class VarianceScaling(RandomInitializer):
         mode: str = "fan_in",
         distribution: str = "truncated_normal",
         seed: int | Generator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
     ) -> None:
         super().__init__(seed)
+        mode, distribution = str(mode).lower(), str(distribution).lower()
         if scale <= 0:
             raise ValueError(f"VarianceScaling: scale must be positive; got {scale!r}.")
         if mode not in self.modes:
@@ -198,9 +216,10 @@ class VarianceScaling(RandomInitializer):
             )
         self.scale, self.mode = scale, mode
         self.distribution = "truncated_normal" if distribution == "normal" else distribution
+        self.input_axes, self.output_axes = input_axes, output_axes
 
     def sample(self, stream: Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
-        fan_in, fan_out = fans(shape)
+        fan_in, fan_out = fans(shape, self.input_axes, self.output_axes)
         n = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2}[self.mode]
         variance = self.scale / max(1.0, n)
         if self.distribution == "uniform":
@@ -208,10 +227,17 @@ class VarianceScaling(RandomInitializer):
             return stream.uniform(shape, -limit, limit, dtype, CPU).numpy()
         if self.distribution == "untruncated_normal":
             return stream.normal(shape, 0.0, math.sqrt(variance), dtype, CPU).numpy()
-        return truncated_normal(stream, shape, 0.0, math.sqrt(variance) / _TRUNCATED_STDDEV, dtype)
+        return stream.truncated_normal(shape, 0.0, math.sqrt(variance) / _TRUNCATED_STDDEV, dtype, CPU).numpy()
 
     def get_config(self) -> dict[str, Any]:
-        return {"scale": self.scale, "mode": self.mode, "distribution": self.distribution, **super().get_config()}
+        return {
+            "scale": self.scale,
+            "mode": self.mode,
+            "distribution": self.distribution,
+            **super().get_config(),
+            "input_axes": self.input_axes,
+            "output_axes": self.output_axes,
+        }
 
 
 class _Scaled(VarianceScaling):
@@ -219,21 +245,27 @@ class _Scaled(VarianceScaling):
 
     numbers: tuple[float, str, str]
 
-    def __init__(self, seed: int | Generator | None = None) -> None:
-        super().__init__(*self.numbers, seed=seed)
+    def __init__(
+        self,
+        seed: int | Generator | None = None,
+        input_axes: Sequence[int] | None = None,
+        output_axes: Sequence[int] | None = None,
+    ) -> None:
+        super().__init__(*self.numbers, seed=seed, input_axes=input_axes, output_axes=output_axes)
 
     def get_config(self) -> dict[str, Any]:
-        return RandomInitializer.get_config(self)
+        config = super().get_config()
+        return {name: config[name] for name in ("seed", "input_axes", "output_axes")}
 
 
-@_register()
+@_register("xavier_uniform", "XavierUniform")
 class GlorotUniform(_Scaled):
     """Uniform, variance 2 / (fan_in + fan_out). Glorot and Bengio 2010."""
 
     numbers = (1.0, "fan_avg", "uniform")
 
 
-@_register()
+@_register("xavier_normal", "XavierNormal")
 class GlorotNormal(_Scaled):
     """Truncated normal, variance 2 / (fan_in + fan_out). Glorot and Bengio 2010."""
 
@@ -268,11 +300,12 @@ class LecunNormal(_Scaled):
     numbers = (1.0, "fan_in", "truncated_normal")
 
 
-@_register()
+@_register("OrthogonalInitializer")
 class Orthogonal(RandomInitializer):
-    """A matrix whose rows or columns, whichever are fewer, are orthonormal, times ``gain``.
+    """A matrix whose columns, or rows where there are fewer of them, are orthogonal and of length ``gain``.
 
-    All axes but the last count as rows. Raises ``ValueError`` for shapes of rank below 2. Saxe et al. 2014.
+    A weight of higher rank is that matrix with all axes but the last as rows. Raises ``ValueError`` for a lower rank.
+    The decomposition QR of normal numbers, with the signs that make it unique. Saxe et al. 2014.
     """
 
     def __init__(self, gain: float = 1.0, seed: int | Generator | None = None) -> None:
@@ -281,24 +314,43 @@ class Orthogonal(RandomInitializer):
 
     def sample(self, stream: Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         if len(shape) < 2:
-            raise ValueError(f"Orthogonal: the weight must have at least 2 axes; got shape {shape}.")
+            raise ValueError(f"Orthogonal makes weights of rank 2 or more; got the shape {shape} of rank {len(shape)}.")
         rows, columns = math.prod(shape[:-1]), shape[-1]
         tall = stream.normal((max(rows, columns), min(rows, columns)), dtype=dtype, device=CPU).numpy()
-        q, r = np.linalg.qr(tall)
-        q = q * np.sign(np.diag(r))  # without which the distribution would not be uniform
-        return np.ascontiguousarray(q.T if rows < columns else q).reshape(shape) * dtype.type(self.gain)
+        q, r = np.linalg.qr(tall.astype(np.float64))
+        q = q * np.where(np.diagonal(r) < 0, -1, 1)
+        return (self.gain * (q if rows >= columns else q.T)).reshape(shape).astype(dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {"gain": self.gain, **super().get_config()}
 
 
+# Keras has each under its name in snake case, too; Xavier is Glorot's other name.
+constant, identity, ones, zeros = Constant, Identity, Ones, Zeros
+random_normal, random_uniform, truncated_normal = RandomNormal, RandomUniform, TruncatedNormal
+glorot_normal, glorot_uniform, he_normal, he_uniform = GlorotNormal, GlorotUniform, HeNormal, HeUniform
+lecun_normal, lecun_uniform, orthogonal, variance_scaling = LecunNormal, LecunUniform, Orthogonal, VarianceScaling
+xavier_normal, xavier_uniform = GlorotNormal, GlorotUniform
+IdentityInitializer, OrthogonalInitializer = Identity, Orthogonal
+
+
 def get(identifier: Any) -> Any:
     """The initializer of a name, a configuration or a class; a callable ``f(shape, dtype)`` is one itself.
 
+    An array or a tensor becomes the initializer of weights of its shape that start with its values.
+
     >>> get("he_normal")
-    HeNormal(seed=None)
+    HeNormal(seed=None, input_axes=None, output_axes=None)
     """
+    if isinstance(identifier, Tensor | np.ndarray | np.generic):
+        return functools.partial(_given, identifier)
     return registry.get(identifier)
+
+
+def _given(value: Any, shape: Sequence[int], dtype: Any = None) -> Tensor:
+    if tuple(shape) != tuple(value.shape):
+        raise ValueError(f"The weight has shape {tuple(shape)}; its starting value was given with {value.shape}.")
+    return Tensor(value, np.dtype(FLOATX if dtype is None else dtype), current_device())
 
 
 def serialize(initializer: Any) -> Any:

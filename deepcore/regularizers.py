@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from deepcore import ops
 from deepcore.registry import Configurable, Registry
 from deepcore.tensor import Tensor
@@ -22,15 +24,19 @@ class Regularizer(Configurable):
 registry.base = Regularizer
 
 
+def _factor(owner: Any, name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        raise ValueError(f"{type(owner).__name__}: {name} must be a number, finite and not negative; got {value!r}.")
+    return float(value)
+
+
 @_register("l1_l2")
 class L1L2(Regularizer):
-    """l1 * sum(|x|) + l2 * sum(x * x)."""
+    """l1 * sum(|x|) + l2 * sum(x * x); None counts as zero. Zou and Hastie 2005."""
 
-    def __init__(self, l1: float = 0.0, l2: float = 0.0) -> None:
-        for name, value in (("l1", l1), ("l2", l2)):
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"{type(self).__name__}: {name} must be finite and not negative; got {value!r}.")
-        self.l1, self.l2 = float(l1), float(l2)
+    def __init__(self, l1: float | None = 0.0, l2: float | None = 0.0) -> None:
+        self.l1 = _factor(self, "l1", 0.0 if l1 is None else l1)
+        self.l2 = _factor(self, "l2", 0.0 if l2 is None else l2)
 
     def __call__(self, x: Tensor) -> Tensor:
         terms = []
@@ -50,8 +56,8 @@ class L1L2(Regularizer):
 class L1(L1L2):
     """l1 * sum(|x|). Tibshirani 1996."""
 
-    def __init__(self, l1: float = 0.01) -> None:
-        super().__init__(l1=l1)
+    def __init__(self, l1: float | None = 0.01) -> None:
+        super().__init__(l1=0.01 if l1 is None else l1)
 
     def get_config(self) -> dict[str, Any]:
         return {"l1": self.l1}
@@ -61,11 +67,45 @@ class L1(L1L2):
 class L2(L1L2):
     """l2 * sum(x * x). Hoerl and Kennard 1970."""
 
-    def __init__(self, l2: float = 0.01) -> None:
-        super().__init__(l2=l2)
+    def __init__(self, l2: float | None = 0.01) -> None:
+        super().__init__(l2=0.01 if l2 is None else l2)
 
     def get_config(self) -> dict[str, Any]:
         return {"l2": self.l2}
+
+
+@_register()
+class OrthogonalRegularizer(Regularizer):
+    """``factor`` times the mean magnitude of the cosines between each two rows, or columns, of a matrix.
+
+    Args:
+        factor: finite and not negative.
+        mode: ``"rows"`` or ``"columns"``.
+
+    Raises ``ValueError`` for other values, and for a weight that is no matrix. Brock et al. 2017.
+    """
+
+    def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
+        self.factor = _factor(self, "factor", factor)
+        if mode not in ("rows", "columns"):
+            raise ValueError(f"OrthogonalRegularizer: mode must be 'rows' or 'columns'; got {mode!r}.")
+        self.mode = mode
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.ndim != 2:
+            raise ValueError(f"OrthogonalRegularizer expects a matrix; got shape {tuple(x.shape)}.")
+        vectors = ops.normalize(x if self.mode == "rows" else ops.transpose(x), 1)
+        count = vectors.shape[0]
+        cosines = ops.matmul(vectors, vectors, transpose_b=True)
+        others = Tensor(1 - np.eye(count, dtype=x.dtype), device=x.device)
+        pairs = count * (count - 1) / 2
+        return ops.sum(ops.abs(cosines * others)) * (0.5 * self.factor / pairs)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"factor": self.factor, "mode": self.mode}
+
+
+l1, l2, l1_l2, orthogonal_regularizer = L1, L2, L1L2, OrthogonalRegularizer
 
 
 def get(identifier: Any) -> Any:

@@ -11,7 +11,18 @@ from collections.abc import Callable
 
 import numpy as np
 
-from deepcore import activations, initializers, layers, losses, metrics, ops, optimizers, random, regularizers
+from deepcore import (
+    activations,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    random,
+    regularizers,
+)
 from deepcore.autograd import gradients
 from deepcore.structure import leaves
 from deepcore.tensor import Tensor
@@ -69,6 +80,18 @@ def cell_use(make) -> Use:
     return sequence_use(lambda dtype: layers.RNN(make(dtype), return_state=True, dtype=dtype), 2, 3, 4)
 
 
+def merge_use(make, *shapes) -> Use:
+    """Values of a layer of several inputs, the first with a mask, and gradients by each."""
+
+    def use(dtype):
+        xs = [Tensor(numbers(*shape, seed=i).astype(dtype), requires_grad=True) for i, shape in enumerate(shapes)]
+        xs[0].mask = Tensor(numbers(*shapes[0][:-1], seed=7) > 0)
+        y = make(dtype)(xs)
+        return [np.array(t.numpy()) for t in (y, *gradients([y], xs, [ops.cos(y.detach())]))]
+
+    return use
+
+
 def _same(cls, *arguments, **options):
     return lambda dtype: cls(*arguments, dtype=dtype, **options)
 
@@ -77,6 +100,9 @@ HOLED = [[1, 1, 0], [0, 1, 1]]
 
 LAYERS: dict[type, list[Use]] = {
     layers.Activation: [layer_use(_same(layers.Activation, "tanh"), 3, 5)],
+    layers.Add: [merge_use(_same(layers.Add), (2, 3, 4), (2, 3, 1), (2, 4))],
+    layers.Average: [merge_use(_same(layers.Average), (2, 3, 4), (2, 3, 4))],
+    layers.AveragePooling1D: [layer_use(_same(layers.AveragePooling1D, 3, 2, "same"), 2, 7, 3)],
     layers.AveragePooling2D: [
         layer_use(_same(layers.AveragePooling2D, (3, 2), 2, "same"), 2, 7, 6, 3),
         layer_use(_same(layers.AveragePooling2D, 2, data_format="channels_first"), 2, 3, 5, 4),
@@ -96,6 +122,12 @@ LAYERS: dict[type, list[Use]] = {
             mask=HOLED,
         )
     ],
+    layers.Concatenate: [merge_use(_same(layers.Concatenate, 1), (2, 3, 4), (2, 2, 4))],
+    layers.Conv1D: [
+        layer_use(_same(layers.Conv1D, 4, 3, padding="causal", dilation_rate=2, activation="tanh"), 2, 7, 3),
+        layer_use(_same(layers.Conv1D, 4, 2, 2, groups=2, data_format="channels_first"), 2, 4, 7),
+    ],
+    layers.Conv1DTranspose: [layer_use(_same(layers.Conv1DTranspose, 2, 3, 2, "same", output_padding=1), 2, 4, 5)],
     layers.Conv2D: [
         layer_use(_same(layers.Conv2D, 4, (3, 2), 2, "same", activation="relu"), 2, 7, 6, 3),
         layer_use(
@@ -119,11 +151,18 @@ LAYERS: dict[type, list[Use]] = {
     layers.Conv2DTranspose: [
         layer_use(_same(layers.Conv2DTranspose, 2, 3, strides=2, padding="same", output_padding=1), 2, 4, 3, 5)
     ],
+    layers.Cropping1D: [layer_use(_same(layers.Cropping1D, (1, 2)), 2, 6, 3)],
+    layers.Cropping2D: [layer_use(_same(layers.Cropping2D, ((1, 0), (2, 1)), "channels_first"), 2, 3, 4, 5)],
     layers.Dense: [
         layer_use(_same(layers.Dense, 4, activation="tanh"), 5, 7),
         layer_use(_same(layers.Dense, 4, use_bias=False, activation="mish"), 2, 3, 5),
     ],
+    layers.DepthwiseConv1D: [layer_use(_same(layers.DepthwiseConv1D, 3, depth_multiplier=2, padding="same"), 2, 5, 3)],
     layers.DepthwiseConv2D: [layer_use(_same(layers.DepthwiseConv2D, 3, depth_multiplier=2), 2, 5, 6, 3)],
+    layers.Dot: [
+        merge_use(_same(layers.Dot, (2, 1)), (2, 3, 4), (2, 4, 5)),
+        merge_use(_same(layers.Dot, 1, normalize=True), (3, 4), (3, 4)),
+    ],
     layers.Dropout: [
         layer_use(_same(layers.Dropout, 0.4, seed=3), 5, 13),
         layer_use(_same(layers.Dropout, 0.4, noise_shape=(None, 1), seed=3), 9, 4),
@@ -139,11 +178,14 @@ LAYERS: dict[type, list[Use]] = {
         sequence_use(_same(layers.GRU, 3, activation="relu", recurrent_activation="hard_sigmoid"), 2, 3, 4),
     ],
     layers.GRUCell: [cell_use(_same(layers.GRUCell, 3))],
+    layers.GlobalAveragePooling1D: [layer_use(_same(layers.GlobalAveragePooling1D, keepdims=True), 2, 5, 3)],
     layers.GlobalAveragePooling2D: [
         layer_use(_same(layers.GlobalAveragePooling2D), 2, 5, 4, 3),
         layer_use(_same(layers.GlobalAveragePooling2D, keepdims=True, data_format="channels_first"), 2, 3, 5, 4),
     ],
+    layers.GlobalMaxPooling1D: [layer_use(_same(layers.GlobalMaxPooling1D, "channels_first"), 2, 5, 3)],
     layers.GlobalMaxPooling2D: [layer_use(_same(layers.GlobalMaxPooling2D), 2, 5, 4, 3)],
+    layers.Identity: [layer_use(_same(layers.Identity), 2, 3)],
     layers.InputLayer: [layer_use(_same(layers.InputLayer, (3,)), 2, 3)],
     layers.LSTM: [
         sequence_use(_same(layers.LSTM, 3, return_sequences=True, return_state=True), 2, 3, 4, mask=HOLED),
@@ -156,6 +198,7 @@ LAYERS: dict[type, list[Use]] = {
         layer_use(_same(layers.LayerNormalization, axis=1, scale=False), 4, 3, 5),
     ],
     layers.LeakyReLU: [layer_use(_same(layers.LeakyReLU), 4, 6)],
+    layers.MaxPooling1D: [layer_use(_same(layers.MaxPooling1D, 3, 2, "same"), 2, 7, 3)],
     layers.MaxPooling2D: [layer_use(_same(layers.MaxPooling2D, (3, 2), (2, 2), "same"), 2, 7, 6, 3)],
     layers.RNN: [
         sequence_use(
@@ -173,10 +216,15 @@ LAYERS: dict[type, list[Use]] = {
             mask=HOLED,
         )
     ],
+    layers.Maximum: [merge_use(_same(layers.Maximum), (2, 3, 4), (2, 3, 4))],
+    layers.Minimum: [merge_use(_same(layers.Minimum), (2, 3, 4), (2, 3, 4))],
+    layers.Multiply: [merge_use(_same(layers.Multiply), (2, 3, 4), (2, 3, 4))],
+    layers.Permute: [layer_use(_same(layers.Permute, (3, 1, 2)), 2, 3, 4, 5)],
     layers.ReLU: [
         layer_use(_same(layers.ReLU), 4, 6),
         layer_use(_same(layers.ReLU, max_value=1.5, negative_slope=0.1, threshold=0.5), 4, 6),
     ],
+    layers.RepeatVector: [layer_use(_same(layers.RepeatVector, 3), 2, 5)],
     layers.Reshape: [layer_use(_same(layers.Reshape, (6, -1)), 2, 3, 4)],
     layers.SimpleRNN: [
         sequence_use(_same(layers.SimpleRNN, 3, stateful=True), 2, 3, 4),
@@ -191,6 +239,18 @@ LAYERS: dict[type, list[Use]] = {
         layer_use(lambda dtype: layers.TimeDistributed(layers.Dense(3, dtype=dtype), dtype=dtype), 2, 3, 4),
         layer_use(lambda dtype: layers.TimeDistributed(layers.BatchNormalization(dtype=dtype), dtype=dtype), 4, 2, 3),
     ],
+    layers.SeparableConv1D: [layer_use(_same(layers.SeparableConv1D, 4, 3, depth_multiplier=2), 2, 6, 3)],
+    layers.SeparableConv2D: [
+        layer_use(_same(layers.SeparableConv2D, 4, (3, 2), 2, "same", activation="relu"), 2, 5, 6, 3)
+    ],
+    layers.Subtract: [merge_use(_same(layers.Subtract), (2, 3, 4), (2, 3, 4))],
+    layers.UpSampling1D: [layer_use(_same(layers.UpSampling1D, 3), 2, 4, 3)],
+    layers.UpSampling2D: [
+        layer_use(_same(layers.UpSampling2D, (2, 3), "channels_first"), 2, 3, 4, 5),
+        layer_use(_same(layers.UpSampling2D, interpolation="bilinear"), 2, 4, 5, 3),
+    ],
+    layers.ZeroPadding1D: [layer_use(_same(layers.ZeroPadding1D, (1, 2), "channels_first"), 2, 4, 3)],
+    layers.ZeroPadding2D: [layer_use(_same(layers.ZeroPadding2D, ((1, 0), (2, 1))), 2, 4, 5, 3)],
 }
 
 
@@ -220,6 +280,30 @@ LOSSES: dict[type, list[Use]] = {
         loss_use(losses.CategoricalCrossentropy(from_logits=True), HOT, SCORES),
         loss_use(losses.CategoricalCrossentropy(axis=1), HOT.reshape(3, 2, 4).swapaxes(1, 2), SCORES.reshape(3, 4, 2)),
     ],
+    losses.BinaryFocalCrossentropy: [
+        loss_use(losses.BinaryFocalCrossentropy(apply_class_balancing=True, gamma=1.5), HOT, SCORES),
+        loss_use(losses.BinaryFocalCrossentropy(from_logits=True), HOT, SCORES),
+    ],
+    losses.CategoricalFocalCrossentropy: [
+        loss_use(losses.CategoricalFocalCrossentropy(label_smoothing=0.1), HOT, SCORES),
+        loss_use(losses.CategoricalFocalCrossentropy(from_logits=True), HOT, SCORES),
+    ],
+    losses.CategoricalGeneralizedCrossEntropy: [
+        loss_use(losses.CategoricalGeneralizedCrossEntropy(0.7), CLASSES, SCORES)
+    ],
+    losses.CategoricalHinge: [loss_use(losses.CategoricalHinge(), HOT, SCORES)],
+    losses.Circle: [loss_use(losses.Circle(gamma=3.0), CLASSES, SCORES)],
+    losses.CosineSimilarity: [loss_use(losses.CosineSimilarity(), SCORES[::-1], SCORES)],
+    losses.Dice: [loss_use(losses.Dice(axis=-1), HOT, SCORES), loss_use(losses.Dice(), HOT, SCORES)],
+    losses.Hinge: [loss_use(losses.Hinge(), HOT, SCORES)],
+    losses.KLDivergence: [loss_use(losses.KLDivergence(), SCORES[::-1], SCORES)],
+    losses.LogCosh: [loss_use(losses.LogCosh(), HOT, SCORES)],
+    losses.MeanAbsolutePercentageError: [loss_use(losses.MeanAbsolutePercentageError(), SCORES[::-1], SCORES)],
+    losses.MeanSquaredLogarithmicError: [loss_use(losses.MeanSquaredLogarithmicError(), HOT, SCORES)],
+    losses.Poisson: [loss_use(losses.Poisson(), HOT, SCORES)],
+    losses.SquaredHinge: [loss_use(losses.SquaredHinge(), 2 * HOT - 1, SCORES)],
+    losses.Tversky: [loss_use(losses.Tversky(0.3, 0.7, axis=-1), HOT, SCORES)],
+    losses.ZeroOne: [lambda dtype: [np.array(losses.ZeroOne()(CLASSES, SCORES.astype(dtype)).numpy())]],
     losses.Huber: [loss_use(losses.Huber(delta=0.5), HOT, SCORES)],
     losses.MeanAbsoluteError: [loss_use(losses.MeanAbsoluteError(reduction="sum"), HOT, SCORES)],
     losses.MeanSquaredError: [
@@ -229,6 +313,7 @@ LOSSES: dict[type, list[Use]] = {
     losses.SparseCategoricalCrossentropy: [
         loss_use(losses.SparseCategoricalCrossentropy(), CLASSES, SCORES),
         loss_use(losses.SparseCategoricalCrossentropy(from_logits=True), CLASSES.astype(np.uint8), SCORES),
+        loss_use(losses.SparseCategoricalCrossentropy(ignore_class=1), CLASSES, SCORES),
     ],
 }
 
@@ -248,6 +333,40 @@ def metric_use(make, *batch) -> Use:
 
 
 METRICS: dict[type, list[Use]] = {
+    metrics.AUC: [metric_use(lambda: metrics.AUC(num_thresholds=11), HOT, SCORES)],
+    metrics.BinaryIoU: [metric_use(lambda: metrics.BinaryIoU(dtype="float32"), HOT[:, 0], SCORES[:, 0])],
+    metrics.CategoricalHinge: [metric_use(metrics.CategoricalHinge, HOT, SCORES)],
+    metrics.ConcordanceCorrelation: [metric_use(metrics.ConcordanceCorrelation, HOT, SCORES)],
+    metrics.CosineSimilarity: [metric_use(metrics.CosineSimilarity, HOT, SCORES)],
+    metrics.F1Score: [metric_use(metrics.F1Score, HOT, SCORES)],
+    metrics.FBetaScore: [metric_use(lambda: metrics.FBetaScore("weighted", 2.0, 0.4), HOT, SCORES)],
+    metrics.FalseNegatives: [metric_use(lambda: metrics.FalseNegatives([0.2, 0.7]), HOT, SCORES)],
+    metrics.FalsePositives: [metric_use(metrics.FalsePositives, HOT, SCORES)],
+    metrics.Hinge: [metric_use(metrics.Hinge, HOT, SCORES)],
+    metrics.IoU: [metric_use(lambda: metrics.IoU(4, [0, 2], dtype="float32", sparse_y_pred=False), CLASSES, SCORES)],
+    metrics.KLDivergence: [metric_use(metrics.KLDivergence, HOT, SCORES)],
+    metrics.LogCoshError: [metric_use(metrics.LogCoshError, HOT, SCORES)],
+    metrics.MeanAbsolutePercentageError: [metric_use(metrics.MeanAbsolutePercentageError, SCORES[::-1], SCORES)],
+    metrics.MeanIoU: [metric_use(lambda: metrics.MeanIoU(4, dtype="float32"), CLASSES, CLASSES[::-1])],
+    metrics.MeanSquaredLogarithmicError: [metric_use(metrics.MeanSquaredLogarithmicError, HOT, SCORES)],
+    metrics.OneHotIoU: [metric_use(lambda: metrics.OneHotIoU(4, [1], dtype="float32"), HOT, SCORES)],
+    metrics.OneHotMeanIoU: [metric_use(lambda: metrics.OneHotMeanIoU(4, dtype="float32"), HOT, SCORES)],
+    metrics.PearsonCorrelation: [metric_use(metrics.PearsonCorrelation, HOT, SCORES)],
+    metrics.Poisson: [metric_use(metrics.Poisson, HOT, SCORES)],
+    metrics.Precision: [metric_use(lambda: metrics.Precision(top_k=2), HOT, SCORES)],
+    metrics.PrecisionAtRecall: [metric_use(lambda: metrics.PrecisionAtRecall(0.5, 11), HOT, SCORES)],
+    metrics.R2Score: [metric_use(metrics.R2Score, HOT, SCORES)],
+    metrics.Recall: [metric_use(lambda: metrics.Recall(class_id=1), HOT, SCORES)],
+    metrics.RecallAtPrecision: [metric_use(lambda: metrics.RecallAtPrecision(0.3, 11), HOT, SCORES)],
+    metrics.SensitivityAtSpecificity: [metric_use(lambda: metrics.SensitivityAtSpecificity(0.5, 11), HOT, SCORES)],
+    metrics.SparseTopKCategoricalAccuracy: [
+        metric_use(lambda: metrics.SparseTopKCategoricalAccuracy(2), CLASSES, SCORES)
+    ],
+    metrics.SpecificityAtSensitivity: [metric_use(lambda: metrics.SpecificityAtSensitivity(0.5, 11), HOT, SCORES)],
+    metrics.SquaredHinge: [metric_use(metrics.SquaredHinge, HOT, SCORES)],
+    metrics.TopKCategoricalAccuracy: [metric_use(lambda: metrics.TopKCategoricalAccuracy(2), HOT, SCORES)],
+    metrics.TrueNegatives: [metric_use(metrics.TrueNegatives, HOT, SCORES)],
+    metrics.TruePositives: [metric_use(metrics.TruePositives, HOT, SCORES)],
     metrics.Accuracy: [metric_use(metrics.Accuracy, CLASSES, np.array([0, 3, 1, 2, 2, 1]))],
     metrics.BinaryAccuracy: [metric_use(lambda: metrics.BinaryAccuracy(threshold=0.4), HOT, SCORES)],
     metrics.BinaryCrossentropy: [metric_use(metrics.BinaryCrossentropy, HOT, SCORES)],
@@ -299,6 +418,7 @@ def initializer_use(make) -> Use:
 
 INITIALIZERS: dict[type, list[Use]] = {
     initializers.Constant: [initializer_use(lambda: initializers.Constant([1.0, 2.0, 3.0, 4.0, 5.0]))],
+    initializers.Identity: [lambda dtype: [initializers.Identity(2.0)((3, 4), dtype).numpy().copy()]],
     initializers.Ones: [initializer_use(initializers.Ones)],
     initializers.Zeros: [initializer_use(initializers.Zeros)],
     **{
@@ -332,33 +452,60 @@ def function_use(function) -> Use:
 
 
 ACTIVATIONS: dict[str, list[Use]] = {
-    name: [function_use(getattr(activations, name))]
-    for name in (
-        "elu",
-        "exponential",
-        "hard_sigmoid",
-        "hard_silu",
-        "leaky_relu",
-        "linear",
-        "log_sigmoid",
-        "log_softmax",
-        "mish",
-        "relu",
-        "relu6",
-        "selu",
-        "sigmoid",
-        "silu",
-        "softmax",
-        "softplus",
-        "softsign",
-        "tanh",
-    )
+    "threshold": [function_use(lambda x: activations.threshold(x, 1.0, -2.0))],
+    **{
+        name: [function_use(getattr(activations, name))]
+        for name in (
+            "celu",
+            "elu",
+            "exponential",
+            "gelu",
+            "glu",
+            "hard_shrink",
+            "hard_sigmoid",
+            "hard_silu",
+            "hard_tanh",
+            "heaviside",
+            "leaky_relu",
+            "linear",
+            "log_sigmoid",
+            "log_softmax",
+            "mish",
+            "relu",
+            "relu6",
+            "selu",
+            "sigmoid",
+            "silu",
+            "soft_shrink",
+            "softmax",
+            "softplus",
+            "softsign",
+            "sparse_plus",
+            "sparse_sigmoid",
+            "sparsemax",
+            "squareplus",
+            "tanh",
+            "tanh_shrink",
+            "thresholded_linear",
+        )
+    },
+}
+
+CONSTRAINTS: dict[type, list[Use]] = {
+    constraints.MaxNorm: [function_use(constraints.MaxNorm(3.0))],
+    constraints.MinMaxNorm: [function_use(constraints.MinMaxNorm(5.0, 9.0, rate=0.7, axis=[0, 1]))],
+    constraints.NonNeg: [function_use(constraints.NonNeg())],
+    constraints.UnitNorm: [function_use(constraints.UnitNorm(axis=1))],
 }
 
 REGULARIZERS: dict[type, list[Use]] = {
     regularizers.L1: [function_use(regularizers.L1(0.1))],
     regularizers.L2: [function_use(regularizers.L2(0.1))],
     regularizers.L1L2: [function_use(regularizers.L1L2(0.1, 0.2))],
+    regularizers.OrthogonalRegularizer: [
+        function_use(regularizers.OrthogonalRegularizer(0.3)),
+        function_use(regularizers.OrthogonalRegularizer(0.3, mode="columns")),
+    ],
 }
 
 ROOMS = {
@@ -368,6 +515,7 @@ ROOMS = {
     "optimizers": OPTIMIZERS,
     "initializers": INITIALIZERS,
     "activations": ACTIVATIONS,
+    "constraints": CONSTRAINTS,
     "regularizers": REGULARIZERS,
 }
 USES: dict[str, Use] = {

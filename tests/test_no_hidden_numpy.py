@@ -92,6 +92,7 @@ PLAIN = {
     "getitem": (lambda x, y: ops.getitem(x, (x > 0,)), lambda x, y: x[x > 0]),
     "dot": (ops.dot, np.dot),
     "one_hot": (lambda x, y: ops.one_hot(ops.cast(x, "int32"), 3, axis=1), lambda x, y: one_hot(x)),
+    "multi_hot": (lambda x, y: ops.multi_hot(ops.cast(x, "int32"), 3), lambda x, y: one_hot(x).max(2)),
     "convert_to_tensor": (lambda x, y: ops.convert_to_tensor(x, "float64"), lambda x, y: x.astype(np.float64)),
 }
 
@@ -115,6 +116,7 @@ def test_no_operation_is_left_out():
         code = getattr(function, "__code__", None)
         tested |= {function.__name__, *(code.co_names if code else ())}
     missing = {name for name in ops.__all__ if callable(getattr(ops, name))} - tested - {"Tensor"}
+    missing |= set(ops.image.__all__) - tested
     assert not missing, f"without a case here or in tests/ops/test_gradients.py: {sorted(missing)}"
 
 

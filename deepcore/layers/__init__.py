@@ -5,13 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.layers.activation import Activation, LeakyReLU, ReLU, Softmax
-from deepcore.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D
+from deepcore.layers.conv import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
 from deepcore.layers.dense import Dense
+from deepcore.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from deepcore.layers.input import Input, InputLayer
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
+from deepcore.layers.merging import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
 from deepcore.layers.normalization import BatchNormalization, LayerNormalization
-from deepcore.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
+from deepcore.layers.pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+)
 from deepcore.layers.recurrent.bidirectional import Bidirectional
 from deepcore.layers.recurrent.gru import GRU, GRUCell
 from deepcore.layers.recurrent.lstm import LSTM, LSTMCell
@@ -20,42 +48,70 @@ from deepcore.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
 from deepcore.layers.recurrent.stacked import StackedRNNCells
 from deepcore.layers.recurrent.time_distributed import TimeDistributed
 from deepcore.layers.regularization import Dropout
-from deepcore.layers.reshaping import Flatten, Reshape
+from deepcore.layers.reshaping import Flatten, Identity, Permute, RepeatVector, Reshape
+from deepcore.layers.resizing import (
+    Cropping1D,
+    Cropping2D,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
 from deepcore.layers.wrapper import Wrapper
 from deepcore.registry import Registry
 from deepcore.symbolic import SymbolicTensor
 
-Convolution2D = Conv2D
-Convolution2DTranspose = Conv2DTranspose
-MaxPool2D = MaxPooling2D
-AvgPool2D = AveragePooling2D
-GlobalMaxPool2D = GlobalMaxPooling2D
-GlobalAvgPool2D = GlobalAveragePooling2D
+Convolution1D, Convolution2D = Conv1D, Conv2D
+Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
+MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
+AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
 
 registry = Registry("layer", "deepcore.layers", base=Layer)
 for _layer in (
     Activation,
+    Add,
+    Average,
+    AveragePooling1D,
     AveragePooling2D,
     BatchNormalization,
     Bidirectional,
+    Concatenate,
+    Conv1D,
+    Conv1DTranspose,
     Conv2D,
     Conv2DTranspose,
+    Cropping1D,
+    Cropping2D,
     Dense,
+    DepthwiseConv1D,
     DepthwiseConv2D,
+    Dot,
     Dropout,
     Flatten,
     GRU,
     GRUCell,
+    GlobalAveragePooling1D,
     GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
     GlobalMaxPooling2D,
+    Identity,
     InputLayer,
     LSTM,
     LSTMCell,
     LayerNormalization,
     LeakyReLU,
+    MaxPooling1D,
     MaxPooling2D,
     RNN,
+    Maximum,
+    Minimum,
+    Multiply,
+    Permute,
     ReLU,
+    RepeatVector,
     Reshape,
     SimpleRNN,
     SimpleRNNCell,
@@ -63,6 +119,13 @@ for _layer in (
     StackedRNNCells,
     TimeDistributed,
     Wrapper,
+    SeparableConv1D,
+    SeparableConv2D,
+    Subtract,
+    UpSampling1D,
+    UpSampling2D,
+    ZeroPadding1D,
+    ZeroPadding2D,
 ):
     registry.register()(_layer)
 
@@ -82,23 +145,41 @@ __all__ = [
     "LSTM",
     "RNN",
     "Activation",
+    "Add",
+    "Average",
+    "AveragePooling1D",
     "AveragePooling2D",
+    "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
+    "Concatenate",
+    "Conv1D",
+    "Conv1DTranspose",
     "Conv2D",
     "Conv2DTranspose",
+    "Convolution1D",
+    "Convolution1DTranspose",
     "Convolution2D",
     "Convolution2DTranspose",
+    "Cropping1D",
+    "Cropping2D",
     "Dense",
+    "DepthwiseConv1D",
     "DepthwiseConv2D",
+    "Dot",
     "Dropout",
     "Flatten",
     "GRUCell",
+    "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAvgPool1D",
     "GlobalAvgPool2D",
+    "GlobalMaxPool1D",
     "GlobalMaxPool2D",
+    "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
@@ -106,17 +187,41 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "MaxPool1D",
     "MaxPool2D",
+    "MaxPooling1D",
     "MaxPooling2D",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Permute",
     "ReLU",
+    "RepeatVector",
     "Reshape",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "SeparableConvolution1D",
+    "SeparableConvolution2D",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
     "StackedRNNCells",
+    "Subtract",
     "SymbolicTensor",
     "TimeDistributed",
+    "UpSampling1D",
+    "UpSampling2D",
     "Wrapper",
+    "ZeroPadding1D",
+    "ZeroPadding2D",
+    "add",
+    "average",
+    "concatenate",
     "deserialize",
+    "dot",
+    "maximum",
+    "minimum",
+    "multiply",
     "serialize",
+    "subtract",
 ]

@@ -1,13 +1,12 @@
-"""Convolutions of images."""
+"""Convolutions of images and sequences, and transposed ones."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
 
-from deepcore import activations, initializers, ops, regularizers
-from deepcore.backend.geometry import pair
-from deepcore.layers.image import ImageLayer, padding_of, window_output
+from deepcore import activations, constraints, initializers, ops, regularizers
+from deepcore.layers.image import PADDINGS, ImageLayer, padding_of, sizes_of, window_output
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import positive_int
 from deepcore.tensor import Tensor
@@ -16,8 +15,21 @@ from deepcore.variable import Variable
 Sizes = int | Sequence[int]
 
 
-class _Conv(ImageLayer):
-    """A kernel that slides over an image, a bias, and an activation that is fused behind them where it can be."""
+def _kind(argument: str) -> Any:
+    """The module of what an argument such as ``kernel_initializer`` takes."""
+    kinds = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
+    return kinds[argument.rsplit("_", 1)[1]]
+
+
+class BaseConv(ImageLayer):
+    """Kernels that slide over an image, a bias, and an activation that is fused behind them where it can be.
+
+    Args:
+        weights: what the arguments ``*_initializer``, ``*_regularizer`` and ``*_constraint`` were given; the layer has
+            an attribute for each.
+    """
+
+    paddings: tuple[str, ...] = PADDINGS
 
     def __init__(
         self,
@@ -28,26 +40,32 @@ class _Conv(ImageLayer):
         dilation_rate: Sizes,
         activation: Any,
         use_bias: bool,
-        bias_initializer: Any,
-        bias_regularizer: Any,
+        weights: dict[str, Any],
         **kwargs: Any,
     ) -> None:
         super().__init__(data_format, **kwargs)
-        self.kernel_size = pair(kernel_size, "kernel_size")
-        self.strides = pair(strides, "strides")
-        self.padding = padding_of(padding)
-        self.dilation_rate = pair(dilation_rate, "dilation_rate")
+        self.kernel_size = sizes_of(kernel_size, self.rank, "kernel_size")
+        self.strides = sizes_of(strides, self.rank, "strides")
+        self.padding = padding_of(padding, self.paddings)
+        self.dilation_rate = sizes_of(dilation_rate, self.rank, "dilation_rate")
         self.activation = activations.get(activation)
-        self.use_bias = use_bias
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.use_bias = bool(use_bias)
         self.bias: Variable | None = None
+        self._weight_arguments = tuple(weights)
+        for argument, value in weights.items():
+            setattr(self, argument, _kind(argument).get(value))
 
     @property
-    def window(self) -> tuple[int, int]:
-        """Height and width that the dilated kernel spans."""
-        (r, s), (p, q) = self.kernel_size, self.dilation_rate
-        return (r - 1) * p + 1, (s - 1) * q + 1
+    def window(self) -> tuple[int, ...]:
+        """The sizes that the dilated kernel spans."""
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel_size, self.dilation_rate, strict=True))
+
+    def _refuse_dilated_strides(self) -> None:
+        if max(self.strides) > 1 and max(self.dilation_rate) > 1:
+            raise ValueError(
+                f"strides and dilation_rate cannot both be above 1; got strides={self.strides}, "
+                f"dilation_rate={self.dilation_rate}."
+            )
 
     def _channels_of(self, input_shape: Any) -> int:
         """The number of input channels, which the layer expects from now on."""
@@ -56,14 +74,38 @@ class _Conv(ImageLayer):
             raise ValueError(f"expected images that are not empty, got shape {tuple(input_shape)}.")
         channels = positive_int("the number of input channels", shape[-1])
         self.compute_output_shape(input_shape)  # raises where no window fits
-        self.input_spec = InputSpec(ndim=4, axes={self.channel_axis: channels})
+        self.input_spec = InputSpec(ndim=self.rank + 2, axes={self.channel_axis: channels})
         return channels
+
+    def _weight(self, name: str, shape: Sequence[int], role: str | None = None) -> Variable:
+        """The weight ``name`` with the initializer, regularizer and constraint of its ``role``."""
+        role = role or name
+        return self.add_weight(
+            shape,
+            getattr(self, f"{role}_initializer"),
+            regularizer=getattr(self, f"{role}_regularizer"),
+            constraint=getattr(self, f"{role}_constraint"),
+            name=name,
+        )
 
     def _add_bias(self, channels: int) -> None:
         if self.use_bias:
-            self.bias = self.add_weight(
-                (channels,), self.bias_initializer, regularizer=self.bias_regularizer, name="bias"
-            )
+            self.bias = self._weight("bias", (channels,))
+
+    def of_image_kernel(self, kernel: Any) -> Any:
+        """A kernel [*kernel_size, ...] with the axes of an image's."""
+        return ops.expand_dims(kernel, 0) if self.rank == 1 else kernel
+
+    def sliding(self) -> dict[str, Any]:
+        """How the kernel slides over an image: the arguments of a convolution of ``ops``."""
+        padding: Any = self.padding
+        if padding == "causal":
+            padding = ((0, 0), (self.window[0] - 1, 0))
+        return {
+            "strides": self.of_image(self.strides, 1),
+            "padding": padding,
+            "dilation": self.of_image(self.dilation_rate, 1),
+        }
 
     def convolve(self, x: Tensor, activation: str) -> Tensor:
         """The convolution with bias and the fused ``activation``."""
@@ -75,7 +117,7 @@ class _Conv(ImageLayer):
         return y if fused else self.activation(y)
 
     def get_config(self) -> dict[str, Any]:
-        return {
+        config = {
             **super().get_config(),
             "kernel_size": self.kernel_size,
             "strides": self.strides,
@@ -83,38 +125,21 @@ class _Conv(ImageLayer):
             "dilation_rate": self.dilation_rate,
             "activation": activations.serialize(self.activation),
             "use_bias": self.use_bias,
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
         }
+        for argument in self._weight_arguments:
+            config[argument] = _kind(argument).serialize(getattr(self, argument))
+        return config
 
 
-class Conv2D(_Conv):
-    """2-D convolution: ``filters`` kernels slide over an image.
-
-    Args:
-        filters: number of output channels.
-        kernel_size, strides, dilation_rate: an int, or (height, width).
-        padding: ``"valid"`` for none, ``"same"`` for ceil(size / stride) outputs.
-        data_format: ``"channels_last"``, the default, or ``"channels_first"``.
-        groups: channels are convolved in that many separate groups.
-        activation: a name, a function, or None for none.
-        use_bias: whether there is a bias.
-        kernel_initializer, bias_initializer: of the starting values.
-        kernel_regularizer, bias_regularizer: penalties added to the loss.
-
-    Input [batch, height, width, channels], output [batch, out_height, out_width, filters]; kernel [height, width,
-    channels / groups, filters], bias [filters]. Raises ``ValueError`` for sizes that are not positive, channels that
-    do not fit the groups or the kernel, and a window larger than the image. LeCun et al. 1998.
-    """
-
+class _Conv(BaseConv):
     def __init__(
         self,
         filters: int,
         kernel_size: Sizes,
-        strides: Sizes = (1, 1),
+        strides: Sizes = 1,
         padding: str = "valid",
         data_format: str | None = None,
-        dilation_rate: Sizes = (1, 1),
+        dilation_rate: Sizes = 1,
         groups: int = 1,
         activation: Any = None,
         use_bias: bool = True,
@@ -122,138 +147,166 @@ class Conv2D(_Conv):
         bias_initializer: Any = "zeros",
         kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            **kwargs,
-        )
+        weights = {
+            "kernel_initializer": kernel_initializer,
+            "bias_initializer": bias_initializer,
+            "kernel_regularizer": kernel_regularizer,
+            "bias_regularizer": bias_regularizer,
+            "kernel_constraint": kernel_constraint,
+            "bias_constraint": bias_constraint,
+        }
+        sliding = (kernel_size, strides, padding, data_format, dilation_rate)
+        super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
         self.filters = positive_int("filters", filters)
         self.groups = positive_int("groups", groups)
         if self.filters % self.groups:
             raise ValueError(f"filters must be a multiple of groups; got filters={filters}, groups={groups}.")
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self._refuse_dilated_strides()
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels_of(input_shape)
         if channels % self.groups:
             raise ValueError(f"the {channels} input channels must be a multiple of groups={self.groups}.")
-        self.kernel = self.add_weight(
-            (*self.kernel_size, channels // self.groups, self.filters),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            name="kernel",
-        )
+        self.kernel = self._weight("kernel", (*self.kernel_size, channels // self.groups, self.filters))
         self._add_bias(self.filters)
 
     def convolve(self, x: Tensor, activation: str) -> Tensor:
-        return ops.conv2d(
-            x,
-            self.kernel,
-            self.bias,
-            strides=self.strides,
-            padding=self.padding,
-            dilation=self.dilation_rate,
-            groups=self.groups,
-            activation=activation,
-        )
+        kernel = self.of_image_kernel(self.kernel)
+        return ops.conv2d(x, kernel, self.bias, groups=self.groups, activation=activation, **self.sliding())
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return window_output(shape, self.window, self.strides, self.padding, self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "groups": self.groups,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-        }
+        return {**super().get_config(), "filters": self.filters, "groups": self.groups}
 
 
-class DepthwiseConv2D(_Conv):
-    """Convolves every channel by itself with ``depth_multiplier`` kernels. Howard et al. 2017.
+class Conv1D(_Conv):
+    """1-D convolution: ``filters`` kernels slide along a sequence.
 
-    Input [batch, height, width, channels], output [batch, out_height, out_width, channels * depth_multiplier]; kernel
-    [height, width, channels, depth_multiplier]. Arguments and errors otherwise as for ``Conv2D``.
+    Args:
+        filters: number of output channels.
+        kernel_size, strides, dilation_rate: an int each; strides and dilation_rate not both above 1.
+        padding: ``"valid"`` for none, ``"same"`` for ceil(steps / stride) outputs, ``"causal"`` for as many, of which
+            none sees a later step than its own (van den Oord et al. 2016).
+        Others as for ``Conv2D``.
+
+    Input [batch, steps, channels], output [batch, out_steps, filters]; kernel [kernel_size, channels / groups,
+    filters], bias [filters]. Raises as ``Conv2D``.
+
+    >>> Conv1D(4, 3, padding="causal")(ops.ones_like([[[1.0]] * 6])).shape
+    (1, 6, 4)
     """
 
+    rank = 1
+    paddings = (*PADDINGS, "causal")
+
+
+class Conv2D(_Conv):
+    """2-D convolution: ``filters`` kernels slide over an image.
+
+    Args:
+        filters: number of output channels.
+        kernel_size, strides, dilation_rate: an int, or (height, width); strides and dilation_rate not both above 1.
+        padding: ``"valid"`` for none, ``"same"`` for ceil(size / stride) outputs.
+        data_format: ``"channels_last"``, the default, or ``"channels_first"``.
+        groups: channels are convolved in that many separate groups.
+        activation: a name, a function, or None for none.
+        use_bias: whether there is a bias.
+        kernel_initializer, bias_initializer: of the starting values.
+        kernel_regularizer, bias_regularizer, activity_regularizer: penalties on weights and output, added to the loss.
+        kernel_constraint, bias_constraint: what an optimizer applies to a weight after every step.
+
+    Input [batch, height, width, channels], output [batch, out_height, out_width, filters]; kernel [height, width,
+    channels / groups, filters], bias [filters]. Raises ``ValueError`` for sizes that are not positive, channels that
+    do not fit the groups or the kernel, and a window larger than the image. LeCun et al. 1998.
+    """
+
+
+class _ConvTranspose(BaseConv):
     def __init__(
         self,
+        filters: int,
         kernel_size: Sizes,
-        strides: Sizes = (1, 1),
+        strides: Sizes = 1,
         padding: str = "valid",
-        depth_multiplier: int = 1,
+        output_padding: Sizes | None = None,
         data_format: str | None = None,
-        dilation_rate: Sizes = (1, 1),
+        dilation_rate: Sizes = 1,
         activation: Any = None,
         use_bias: bool = True,
-        depthwise_initializer: Any = "glorot_uniform",
+        kernel_initializer: Any = "glorot_uniform",
         bias_initializer: Any = "zeros",
-        depthwise_regularizer: Any = None,
+        kernel_regularizer: Any = None,
         bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            **kwargs,
-        )
-        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier)
-        self.depthwise_initializer = initializers.get(depthwise_initializer)
-        self.depthwise_regularizer = regularizers.get(depthwise_regularizer)
+        weights = {
+            "kernel_initializer": kernel_initializer,
+            "bias_initializer": bias_initializer,
+            "kernel_regularizer": kernel_regularizer,
+            "bias_regularizer": bias_regularizer,
+            "kernel_constraint": kernel_constraint,
+            "bias_constraint": bias_constraint,
+        }
+        sliding = (kernel_size, strides, padding, data_format, dilation_rate)
+        super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
+        self.filters = positive_int("filters", filters)
+        self.output_padding: tuple[int, ...] | None = None
+        if output_padding is not None:
+            self.output_padding = sizes_of(output_padding, self.rank, "output_padding", smallest=0)
+            if any(p >= s for p, s in zip(self.output_padding, self.strides, strict=True)):
+                raise ValueError(
+                    f"output_padding must be less than strides; got output_padding={output_padding!r}, "
+                    f"strides={strides!r}."
+                )
+        self._refuse_dilated_strides()
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels_of(input_shape)
-        self.kernel = self.add_weight(
-            (*self.kernel_size, channels, self.depth_multiplier),
-            self.depthwise_initializer,
-            regularizer=self.depthwise_regularizer,
-            name="kernel",
-        )
-        self._add_bias(channels * self.depth_multiplier)
+        self.kernel = self._weight("kernel", (*self.kernel_size, self.filters, channels))
+        self._add_bias(self.filters)
 
     def convolve(self, x: Tensor, activation: str) -> Tensor:
-        return ops.depthwise_conv2d(
-            x,
-            self.kernel,
-            self.bias,
-            strides=self.strides,
-            padding=self.padding,
-            dilation=self.dilation_rate,
-            activation=activation,
-        )
+        extra = None if self.output_padding is None else self.of_image(self.output_padding, 0)
+        kernel = self.of_image_kernel(self.kernel)
+        return ops.conv2d_transpose(x, kernel, self.bias, output_padding=extra, activation=activation, **self.sliding())
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        channels = None if shape[-1] is None else shape[-1] * self.depth_multiplier
-        return window_output(shape, self.window, self.strides, self.padding, channels)
+        sizes: list[int | None] = []
+        for i, size in enumerate(shape[1:-1]):
+            window, stride = self.window[i], self.strides[i]
+            if size is None:
+                sizes.append(None)
+            elif self.output_padding is not None:
+                smallest = window if self.padding == "valid" else window % 2
+                sizes.append((size - 1) * stride + smallest + self.output_padding[i])
+            else:
+                sizes.append(size * stride + (max(window - stride, 0) if self.padding == "valid" else 0))
+        return (shape[0], *sizes, self.filters)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "depth_multiplier": self.depth_multiplier,
-            "depthwise_initializer": initializers.serialize(self.depthwise_initializer),
-            "depthwise_regularizer": regularizers.serialize(self.depthwise_regularizer),
-        }
+        return {**super().get_config(), "filters": self.filters, "output_padding": self.output_padding}
 
 
-class Conv2DTranspose(_Conv):
+class Conv1DTranspose(_ConvTranspose):
+    """Transposed convolution: lengthens a sequence by its strides. Arguments and errors as for ``Conv2DTranspose``.
+
+    Input [batch, steps, channels], output [batch, out_steps, filters]; kernel [kernel_size, filters, channels].
+    """
+
+    rank = 1
+
+
+class Conv2DTranspose(_ConvTranspose):
     """Transposed convolution: enlarges an image by its strides. Zeiler et al. 2010.
 
     Args:
@@ -263,85 +316,3 @@ class Conv2DTranspose(_Conv):
     Input [batch, height, width, channels], output [batch, out_height, out_width, filters]; kernel [height, width,
     filters, channels]. Arguments and errors otherwise as for ``Conv2D``.
     """
-
-    def __init__(
-        self,
-        filters: int,
-        kernel_size: Sizes,
-        strides: Sizes = (1, 1),
-        padding: str = "valid",
-        output_padding: Sizes | None = None,
-        data_format: str | None = None,
-        dilation_rate: Sizes = (1, 1),
-        activation: Any = None,
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(
-            kernel_size,
-            strides,
-            padding,
-            data_format,
-            dilation_rate,
-            activation,
-            use_bias,
-            bias_initializer,
-            bias_regularizer,
-            **kwargs,
-        )
-        self.filters = positive_int("filters", filters)
-        self.output_padding = None if output_padding is None else pair(output_padding, "output_padding", smallest=0)
-        if self.output_padding and any(p >= s for p, s in zip(self.output_padding, self.strides, strict=True)):
-            raise ValueError(
-                f"output_padding must be less than strides; got output_padding={output_padding!r}, strides={strides!r}."
-            )
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-
-    def build(self, input_shape: Any) -> None:
-        channels = self._channels_of(input_shape)
-        self.kernel = self.add_weight(
-            (*self.kernel_size, self.filters, channels),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            name="kernel",
-        )
-        self._add_bias(self.filters)
-
-    def convolve(self, x: Tensor, activation: str) -> Tensor:
-        return ops.conv2d_transpose(
-            x,
-            self.kernel,
-            self.bias,
-            strides=self.strides,
-            padding=self.padding,
-            output_padding=self.output_padding,
-            dilation=self.dilation_rate,
-            activation=activation,
-        )
-
-    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        sizes: list[int | None] = []
-        for i, size in enumerate(shape[1:3]):
-            window, stride = self.window[i], self.strides[i]
-            if size is None:
-                sizes.append(None)
-            elif self.output_padding is not None:
-                padding = 0 if self.padding == "valid" else 2 * (window // 2)
-                sizes.append((size - 1) * stride + window - padding + self.output_padding[i])
-            else:
-                sizes.append(size * stride + (max(window - stride, 0) if self.padding == "valid" else 0))
-        return (shape[0], *sizes, self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "filters": self.filters,
-            "output_padding": self.output_padding,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-        }

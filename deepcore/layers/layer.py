@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import initializers, regularizers
+from deepcore import constraints, initializers, regularizers
 from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.errors import nearest
 from deepcore.layers.dtype_policy import DTypePolicy
@@ -191,7 +191,7 @@ class Layer:
         weight = Variable(initializers.get(initializer), tuple(shape), kind, trainable=trainable, name=name)
         weight.trainable = trainable and self._trainable
         weight.regularizer = regularizers.get(regularizer)
-        weight.constraint = constraint
+        weight.constraint = constraints.get(constraint)
         self._own_weights.append(weight)
         return weight
 

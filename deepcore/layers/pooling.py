@@ -1,4 +1,4 @@
-"""Pooling over windows, and over whole images."""
+"""Pooling over windows, and over whole images and sequences."""
 
 from __future__ import annotations
 
@@ -6,36 +6,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import ops
-from deepcore.backend.geometry import pair
-from deepcore.layers.image import ImageLayer, padding_of, window_output
+from deepcore.layers.image import ImageLayer, padding_of, sizes_of, window_output
 from deepcore.tensor import Tensor
 
+Sizes = int | Sequence[int]
 
-class _Pooling2D(ImageLayer):
-    """One value of each window.
 
-    Args:
-        pool_size: the window, an int or (height, width).
-        strides: distance between windows; the window's size by default.
-        padding: ``"valid"`` for none, ``"same"`` for ceil(size / stride) outputs; padding itself never counts.
-        data_format: ``"channels_last"``, the default, or ``"channels_first"``.
-
-    Input [batch, height, width, channels], output [batch, out_height, out_width, channels]. Raises ``ValueError`` for
-    sizes that are not positive and a window larger than the image.
-    """
-
+class _Pooling(ImageLayer):
     def __init__(
         self,
-        pool_size: int | Sequence[int] = (2, 2),
-        strides: int | Sequence[int] | None = None,
+        pool_size: Sizes,
+        strides: Sizes | None = None,
         padding: str = "valid",
         data_format: str | None = None,
+        name: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(data_format, **kwargs)
-        self.pool_size = pair(pool_size, "pool_size")
-        self.strides = self.pool_size if strides is None else pair(strides, "strides")
+        super().__init__(data_format, name=name, **kwargs)
+        self.pool_size = sizes_of(pool_size, self.rank, "pool_size")
+        self.strides = self.pool_size if strides is None else sizes_of(strides, self.rank, "strides")
         self.padding = padding_of(padding)
+
+    def build(self, input_shape: Any) -> None:
+        self.compute_output_shape(input_shape)  # raises where no window fits
+
+    def windows(self) -> tuple[tuple[int, int], tuple[int, int], str]:
+        """Window, strides and padding for an image."""
+        return self.of_image(self.pool_size, 1), self.of_image(self.strides, 1), self.padding
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return window_output(shape, self.pool_size, self.strides, self.padding, shape[-1])
@@ -49,24 +46,76 @@ class _Pooling2D(ImageLayer):
         }
 
 
-class MaxPooling2D(_Pooling2D):
-    __doc__ = str(_Pooling2D.__doc__).replace("One value", "The largest element", 1)
+class _MaxPooling(_Pooling):
+    def __init__(
+        self,
+        pool_size: Sizes = 2,
+        strides: Sizes | None = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(pool_size, strides, padding, data_format, name, **kwargs)
 
     def apply(self, x: Tensor) -> Tensor:
-        return ops.max_pool2d(x, self.pool_size, self.strides, self.padding)
+        return ops.max_pool2d(x, *self.windows())
 
 
-class AveragePooling2D(_Pooling2D):
-    __doc__ = str(_Pooling2D.__doc__).replace("One value", "The mean", 1)
-
+class _AveragePooling(_Pooling):
     def apply(self, x: Tensor) -> Tensor:
-        return ops.avg_pool2d(x, self.pool_size, self.strides, self.padding)
+        return ops.avg_pool2d(x, *self.windows())
 
 
-class _GlobalPooling2D(ImageLayer):
+class MaxPooling1D(_MaxPooling):
+    """The largest element of each window: [batch, steps, channels] -> [batch, out_steps, channels].
+
+    Arguments and errors as for ``MaxPooling2D``, with one size each.
+    """
+
+    rank = 1
+
+
+class MaxPooling2D(_MaxPooling):
+    """The largest element of each window.
+
+    Args:
+        pool_size: the window, an int or (height, width); 2 by default.
+        strides: distance between windows; the window's size by default.
+        padding: ``"valid"`` for none, ``"same"`` for ceil(size / stride) outputs; padding itself never counts.
+        data_format: ``"channels_last"``, the default, or ``"channels_first"``.
+
+    Input [batch, height, width, channels], output [batch, out_height, out_width, channels]. Raises ``ValueError`` for
+    sizes that are not positive and a window larger than the image.
+    """
+
+
+class AveragePooling1D(_AveragePooling):
+    """The mean of each window: [batch, steps, channels] -> [batch, out_steps, channels].
+
+    Arguments and errors as for ``AveragePooling2D``, with one size each.
+    """
+
+    rank = 1
+
+
+class AveragePooling2D(_AveragePooling):
+    """The mean of each window, over those of its elements that lie inside the image.
+
+    Args:
+        pool_size: the window, an int or (height, width).
+        Others as for ``MaxPooling2D``; with ``"same"`` a window at the edge is divided by the number of its elements
+            inside, as Keras does with TensorFlow and JAX.
+
+    Input [batch, height, width, channels], output [batch, out_height, out_width, channels]. Raises as
+    ``MaxPooling2D``.
+    """
+
+
+class _GlobalPooling(ImageLayer):
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.keepdims = keepdims
+        self.keepdims = bool(keepdims)
 
     def pool(self, x: Tensor) -> Tensor:
         """[batch, height, width, channels] -> [batch, channels]."""
@@ -77,13 +126,32 @@ class _GlobalPooling2D(ImageLayer):
         return ops.reshape(y, (y.shape[0], 1, 1, y.shape[1])) if self.keepdims else y
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return (shape[0], 1, 1, shape[3]) if self.keepdims else (shape[0], shape[3])
+        return (shape[0], *((1,) * self.rank if self.keepdims else ()), shape[-1])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "keepdims": self.keepdims}
 
 
-class GlobalMaxPooling2D(_GlobalPooling2D):
+class _GlobalMaxPooling(_GlobalPooling):
+    def pool(self, x: Tensor) -> Tensor:
+        return ops.global_max_pool2d(x)
+
+
+class _GlobalAveragePooling(_GlobalPooling):
+    def pool(self, x: Tensor) -> Tensor:
+        return ops.global_avg_pool2d(x)
+
+
+class GlobalMaxPooling1D(_GlobalMaxPooling):
+    """The largest element of each channel: [batch, steps, channels] -> [batch, channels].
+
+    Arguments as for ``GlobalMaxPooling2D``.
+    """
+
+    rank = 1
+
+
+class GlobalMaxPooling2D(_GlobalMaxPooling):
     """The largest element of each channel: [batch, height, width, channels] -> [batch, channels].
 
     Args:
@@ -91,17 +159,32 @@ class GlobalMaxPooling2D(_GlobalPooling2D):
         keepdims: whether height and width stay, as 1.
     """
 
-    def pool(self, x: Tensor) -> Tensor:
-        return ops.global_max_pool2d(x)
+
+class GlobalAveragePooling1D(_GlobalAveragePooling):
+    """The mean of each channel over the steps: [batch, steps, channels] -> [batch, channels].
+
+    Arguments as for ``GlobalAveragePooling2D``. A mask [batch, steps] says which steps count; where none does the
+    mean is NaN.
+    """
+
+    rank = 1
+
+    def call(self, x: Tensor, mask: Any = None) -> Tensor:
+        if mask is None:
+            return super().call(x)
+        steps, channels = (1, 2) if self.data_format == "channels_last" else (2, 1)
+        counts = ops.cast(ops.expand_dims(mask, channels), x.dtype)
+        kept = ops.where(counts, x, 0.0)  # not x * counts: what is masked may be NaN
+        return ops.sum(kept, steps, keepdims=self.keepdims) / ops.sum(counts, steps, keepdims=self.keepdims)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        return None
 
 
-class GlobalAveragePooling2D(_GlobalPooling2D):
+class GlobalAveragePooling2D(_GlobalAveragePooling):
     """The mean of each channel: [batch, height, width, channels] -> [batch, channels]. Lin et al. 2014.
 
     Args:
         data_format: ``"channels_last"``, the default, or ``"channels_first"``.
         keepdims: whether height and width stay, as 1.
     """
-
-    def pool(self, x: Tensor) -> Tensor:
-        return ops.global_avg_pool2d(x)

@@ -1,4 +1,4 @@
-"""The same elements in another shape."""
+"""The same elements in another shape, in another order, or more than once."""
 
 from __future__ import annotations
 
@@ -13,8 +13,22 @@ from deepcore.layers.layer import Layer
 from deepcore.tensor import Tensor
 
 
+class Identity(Layer):
+    """What it is given, of any shape or structure, with its masks."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
 class Flatten(Layer):
-    """All axes but the batch in one: [batch, ...] -> [batch, features].
+    """All axes but the batch in one: [batch, ...] -> [batch, features]; [batch] -> [batch, 1].
 
     Args:
         data_format: with ``"channels_first"`` the channels are moved to the end first, so that weights that come after
@@ -43,32 +57,99 @@ class Reshape(Layer):
     """Another shape of the same size: [batch, ...] -> [batch, *target_shape].
 
     Args:
-        target_shape: sizes without the batch axis; one may be -1.
+        target_shape: sizes without the batch axis; one may be -1, or None, for what is left.
 
-    Raises ``ValueError`` if the sizes do not hold the same number of elements, or two are -1.
+    Raises ``TypeError`` for a single int, ``ValueError`` for other negative sizes, for more than one -1, and if the
+    sizes do not hold the same number of elements.
     """
 
-    def __init__(self, target_shape: Sequence[int], **kwargs: Any) -> None:
+    def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.target_shape = (
-            (target_shape,) if isinstance(target_shape, int) else tuple(int(size) for size in target_shape)
-        )
-        if self.target_shape.count(-1) > 1:
+        if not isinstance(target_shape, list | tuple):
+            raise TypeError(f"target_shape must be a list or tuple of sizes, as (3, -1); got {target_shape!r}.")
+        self.target_shape = tuple(None if size is None else int(size) for size in target_shape)
+        wanted = self._wanted()
+        if any(size < -1 for size in wanted):
+            raise ValueError(f"target_shape takes sizes that are not negative, or -1; got {self.target_shape}.")
+        if wanted.count(-1) > 1:
             raise ValueError(f"target_shape may have one -1; got {self.target_shape}.")
+
+    def _wanted(self) -> tuple[int, ...]:
+        return tuple(-1 if size is None else size for size in self.target_shape)
 
     def call(self, x: Tensor) -> Tensor:
         return ops.reshape(x, (x.shape[0], *self._resolve(x.shape[1:])))
 
     def _resolve(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        total, known = math.prod(sizes), math.prod(size for size in self.target_shape if size != -1)
-        if total != known if -1 not in self.target_shape else known == 0 or total % known:
+        wanted = self._wanted()
+        total, known = math.prod(sizes), math.prod(size for size in wanted if size != -1)
+        if total != known if -1 not in wanted else known == 0 or total % known:
             raise ValueError(f"{tuple(sizes)} has {total} elements, which do not fill {self.target_shape}.")
-        return tuple(total // known if size == -1 else size for size in self.target_shape)
+        return tuple(total // known if size == -1 else size for size in wanted)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        if None in input_shape[1:]:
-            return input_shape[0], *(None if size == -1 else size for size in self.target_shape)
+        if None in input_shape[1:] or None in self.target_shape:
+            return input_shape[0], *(None if size == -1 else size for size in self._wanted())
         return input_shape[0], *self._resolve(input_shape[1:])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "target_shape": self.target_shape}
+
+
+class Permute(Layer):
+    """The axes after the batch in another order.
+
+    Args:
+        dims: for each axis of the output the input's axis, counted from 1: ``(2, 1)`` swaps two axes.
+
+    Raises ``ValueError`` unless ``dims`` holds each number from 1 on once, and for an input of another rank.
+    """
+
+    def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(dims, list | tuple):
+            raise TypeError(f"dims must be a list or tuple of axes, as (2, 1); got {dims!r}.")
+        self.dims = tuple(dims)
+        if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
+            raise ValueError(f"dims must hold each axis from 1 to {len(self.dims)} once; got dims={dims!r}.")
+        self.input_spec = InputSpec(ndim=len(self.dims) + 1)
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.transpose(x, (0, *self.dims))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0], *(input_shape[axis] for axis in self.dims)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "dims": self.dims}
+
+
+class RepeatVector(Layer):
+    """A vector ``n`` times over: [batch, features] -> [batch, n, features].
+
+    Args:
+        n: how often. Raises ``TypeError`` unless it is an int, ``ValueError`` unless it is positive.
+    """
+
+    def __init__(self, n: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.n = repeats_of("n", n)
+        self.input_spec = InputSpec(ndim=2)
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.broadcast_to(ops.expand_dims(x, 1), (x.shape[0], self.n, x.shape[1]))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape[0], self.n, input_shape[1]
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "n": self.n}
+
+
+def repeats_of(name: str, value: Any) -> int:
+    """``value``, a number of times. Raises ``TypeError`` unless it is an int, ``ValueError`` unless it is positive."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} must be an int; got {name}={value!r} ({type(value).__name__}).")
+    if value <= 0:
+        raise ValueError(f"{name} must be positive; got {name}={value}.")
+    return value

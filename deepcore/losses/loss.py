@@ -11,8 +11,10 @@ from deepcore import ops
 from deepcore.errors import unknown_name
 from deepcore.naming import snake_case, unique_name
 from deepcore.registry import Configurable
-from deepcore.tensor import Tensor
+from deepcore.structure import leaves, map_leaves
+from deepcore.tensor import FLOATX, Tensor
 
+EPSILON = 1e-7  # what keeps logarithms and quotients finite, as in Keras
 REDUCTIONS = ("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight", "none")
 
 
@@ -43,23 +45,38 @@ def paired(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     return target, prediction
 
 
+def masked_weight(sample_weight: Any, mask: Tensor, reduction: str | None) -> Tensor:
+    """Weights that are zero where ``mask`` is, and for a mean are scaled so that it is one of the rest."""
+    if reduction in ("mean", "sum_over_batch_size"):
+        mask = mask * ops.divide_no_nan(float(mask.size), ops.sum(mask))
+    if sample_weight is None:
+        return mask
+    weight = ops.cast(ops.convert_to_tensor(sample_weight, like=mask), mask.dtype)
+    mask, weight = align(mask, weight)
+    return mask * beside_examples(weight, mask)
+
+
+def beside_examples(weight: Tensor, values: Tensor) -> Tensor:
+    """Weights [examples] with further axes of one, so that each weighs all ``values`` [examples, ...] of its own."""
+    if 0 < weight.ndim < values.ndim and weight.shape == values.shape[: weight.ndim]:
+        return ops.reshape(weight, (*weight.shape, *[1] * (values.ndim - weight.ndim)))
+    return weight
+
+
 def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | None = "sum_over_batch_size") -> Tensor:
     """Weighted values as ``reduction`` says: their sum, their mean, or each of them."""
     weight = None
     if sample_weight is not None:
         weight = ops.cast(ops.convert_to_tensor(sample_weight, like=values), values.dtype)
         values, weight = align(values, weight)
-        while weight.ndim < values.ndim:
-            weight = ops.expand_dims(weight, -1)
-        values = values * weight
-    if reduction in (None, "none"):
+        values = values * beside_examples(weight, values)
+    if reduction in (None, "none") or values.shape in ((), (0,)):
         return values
     total = ops.sum(values)
     if reduction == "sum":
         return total
     if weight is not None and reduction == "mean_with_sample_weight":
-        count = ops.sum(ops.broadcast_to(weight, values.shape))
-        return total / ops.where(ops.equal(count, 0), 1.0, count)
+        return ops.divide_no_nan(total, ops.sum(weight))
     return total * (1.0 / max(values.size, 1))
 
 
@@ -69,8 +86,8 @@ class Loss(Configurable):
     Args:
         name: of the loss; the class's name in snake case by default.
         reduction: ``"sum_over_batch_size"`` (or ``"mean"``), ``"sum"``, ``"mean_with_sample_weight"``, or ``"none"``
-            for one value an example.
-        dtype: accepted as Keras has it; a loss is computed in the dtype of the predictions.
+            or None for one value an example.
+        dtype: in which it is computed; by default that of the predictions, float32 for integers.
 
     Raises ``ValueError`` for another reduction.
     """
@@ -81,15 +98,42 @@ class Loss(Configurable):
         if reduction is not None and reduction not in REDUCTIONS:
             raise unknown_name("reduction", reduction, REDUCTIONS)
         self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
-        self.reduction = "none" if reduction is None else reduction
+        self.reduction = reduction
+        self._dtype = None if dtype is None else np.dtype(getattr(dtype, "compute_dtype", dtype))
+
+    @property
+    def dtype(self) -> str:
+        """The dtype that was asked for, or float32."""
+        return np.dtype(self._dtype or FLOATX).name
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         """One value an example."""
         raise NotImplementedError(f"{type(self).__name__} must implement call(y_true, y_pred).")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """The reduced loss; ``sample_weight`` weighs each example."""
-        return reduce_values(self.call(y_true, y_pred), sample_weight, self.reduction)
+        """The reduced loss.
+
+        Args:
+            y_true: targets.
+            y_pred: predictions. What their mask leaves out does not count: a mean is one of the rest.
+            sample_weight: a number, or one for each example, or of a shape that broadcasts with the values of ``call``.
+        """
+        mask = getattr(y_pred, "mask", None)
+        y_pred = self._convert(y_pred)
+        values = self.call(self._convert(y_true, y_pred), y_pred)
+        if values.mask is not None:
+            mask = values.mask if mask is None else ops.logical_and(mask, values.mask)
+        if mask is not None:
+            mask = ops.convert_to_tensor(mask, values.dtype, like=values)
+            sample_weight = masked_weight(sample_weight, mask, self.reduction)
+        return reduce_values(values, sample_weight, self.reduction)
+
+    def _convert(self, x: Any, like: Any = None) -> Any:
+        """Tensors of what is given, in its nesting if it holds tensors or arrays, on the device of ``like``."""
+        if isinstance(x, dict) or any(isinstance(leaf, Tensor | np.ndarray) for leaf in leaves(x) if leaf is not x):
+            return map_leaves(self._convert, x)
+        tensor = ops.convert_to_tensor(x, like=like if isinstance(like, Tensor) else None)
+        return tensor if self._dtype is None else ops.cast(tensor, self._dtype)
 
     def check_targets(self, y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
         """Raises ``ValueError`` if the targets ``y`` cannot be compared with outputs of ``output_shape``."""
@@ -114,6 +158,8 @@ class LossFunction(Loss):
         self.kwargs = kwargs
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
+        if isinstance(y_true, Tensor) and isinstance(y_pred, Tensor):
+            y_true, y_pred = align(y_true, y_pred)
         return self.fn(y_true, y_pred, **self.kwargs)
 
     def check_targets(self, y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
@@ -122,7 +168,8 @@ class LossFunction(Loss):
             check(y, output_shape)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.kwargs}
+        own = {"fn": self.fn} if type(self) is LossFunction else {}
+        return {**super().get_config(), **own, **self.kwargs}
 
 
 def checked_by(check: Callable[[np.ndarray[Any, Any], tuple[Any, ...]], None]) -> Callable[[Any], Any]:

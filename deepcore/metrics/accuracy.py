@@ -46,6 +46,27 @@ def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     return _equal(target, ops.cast(ops.argmax(prediction, -1), target.dtype))
 
 
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
+    """1 where the class of the one-hot target is among the ``k`` largest predictions: [..., classes] -> [...]."""
+    target, prediction = _tensors(y_true, y_pred)
+    return sparse_top_k_categorical_accuracy(ops.argmax(target, -1), prediction, k)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Tensor:
+    """1 where the class number is among the ``k`` largest predictions: [..., classes] -> [...].
+
+    With ``from_sorted_ids`` the predictions are class numbers, best first, of which the first ``k`` count.
+    """
+    target, prediction = _tensors(y_true, y_pred)
+    rows = ops.reshape(prediction, (-1, prediction.shape[-1]))
+    numbers = ops.reshape(target, (-1,))
+    if from_sorted_ids:
+        found = ops.any(ops.equal(ops.cast(ops.expand_dims(numbers, 1), rows.dtype), rows[:, :k]), 1)
+    else:
+        found = ops.in_top_k(ops.cast(numbers, "int32"), rows, k)
+    return ops.reshape(ops.cast(found, FLOATX), target.shape)
+
+
 class Accuracy(MeanMetricWrapper):
     """How often predictions equal targets."""
 
@@ -57,8 +78,6 @@ class BinaryAccuracy(MeanMetricWrapper):
     """How often predictions lie on the target's side of ``threshold``."""
 
     def __init__(self, name: str | None = "binary_accuracy", dtype: Any = None, threshold: float = 0.5) -> None:
-        if not 0 <= threshold <= 1:
-            raise ValueError(f"BinaryAccuracy: threshold must be from 0 to 1; got {threshold!r}.")
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
 
 
@@ -74,3 +93,23 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
     def __init__(self, name: str | None = "sparse_categorical_accuracy", dtype: Any = None) -> None:
         super().__init__(sparse_categorical_accuracy, name, dtype)
+
+
+class TopKCategoricalAccuracy(MeanMetricWrapper):
+    """How often the class of the one-hot target is among the ``k`` largest predictions."""
+
+    def __init__(self, k: int = 5, name: str | None = "top_k_categorical_accuracy", dtype: Any = None) -> None:
+        super().__init__(top_k_categorical_accuracy, name, dtype, k=k)
+
+
+class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
+    """How often the class number is among the ``k`` largest predictions; see ``sparse_top_k_categorical_accuracy``."""
+
+    def __init__(
+        self,
+        k: int = 5,
+        name: str | None = "sparse_top_k_categorical_accuracy",
+        dtype: Any = None,
+        from_sorted_ids: bool = False,
+    ) -> None:
+        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
+
 from deepcore import ops
 from deepcore.autograd import no_grad
-from deepcore.losses.loss import align
+from deepcore.losses.loss import align, masked_weight
 from deepcore.naming import snake_case, unique_name
 from deepcore.registry import Configurable
+from deepcore.structure import leaves
 from deepcore.tensor import FLOATX, Tensor
 from deepcore.variable import Variable
 
@@ -25,18 +28,47 @@ class Metric(Configurable):
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
         self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
-        self.dtype = FLOATX if dtype is None else dtype
-        self.variables: list[Variable] = []
+        self._dtype = np.dtype(FLOATX if dtype is None else getattr(dtype, "compute_dtype", dtype))
+        self._variables: list[Variable] = []
+
+    @property
+    def dtype(self) -> str:
+        """The name of the dtype of the sums."""
+        return self._dtype.name
+
+    @property
+    def variables(self) -> list[Variable]:
+        """The sums of this metric, and those of the metrics that it keeps as attributes."""
+        inner = [part for value in vars(self).values() for part in leaves(value) if isinstance(part, Metric)]
+        return [*self._sums(), *(variable for metric in inner for variable in metric.variables)]
+
+    def _sums(self) -> list[Variable]:
+        try:
+            return self._variables
+        except AttributeError:
+            raise RuntimeError(
+                f"{type(self).__name__}.__init__ must call super().__init__() before anything else."
+            ) from None
 
     def add_variable(
-        self, shape: Sequence[int] = (), initializer: Any = "zeros", dtype: Any = None, name: str | None = None
+        self,
+        shape: Sequence[int] = (),
+        initializer: Any = "zeros",
+        dtype: Any = None,
+        aggregation: str | None = "sum",
+        name: str | None = None,
     ) -> Variable:
-        """Makes a sum of this metric."""
-        variable = Variable(initializer, tuple(shape), dtype or self.dtype, trainable=False, name=name)
-        self.variables.append(variable)
+        """Makes a sum of this metric; ``aggregation`` is accepted as Keras has it."""
+        start = "zeros" if initializer is None else initializer
+        variable = Variable(start, tuple(shape), dtype or self.dtype, trainable=False, name=name)
+        self._sums().append(variable)
         return variable
 
-    add_weight = add_variable
+    def add_weight(
+        self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+    ) -> Variable:
+        """``add_variable`` by its other name."""
+        return self.add_variable(shape, initializer, dtype, name=name)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
         """Adds a batch."""
@@ -57,26 +89,32 @@ class Metric(Configurable):
         return self.result()
 
     def get_config(self) -> dict[str, Any]:
-        return {"name": self.name}
+        return {"name": self.name, "dtype": self.dtype}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}>"
 
 
-def samplewise(values: Any, sample_weight: Any, dtype: Any) -> tuple[Tensor, Tensor | None]:
-    """Values averaged to one an example and weighted, and the weights; as Keras's metrics see them."""
+def samplewise(
+    values: Any, sample_weight: Any, dtype: Any, reduce: Callable[..., Tensor] = ops.mean
+) -> tuple[Tensor, Tensor | None]:
+    """Values reduced to one an example and weighted, and the weights; as Keras's metrics see them."""
+    mask = getattr(values, "mask", None)
     values = ops.cast(ops.convert_to_tensor(values), dtype)
     weight = None
     if sample_weight is not None:
         weight = ops.cast(ops.convert_to_tensor(sample_weight, like=values), dtype)
+        if mask is not None:
+            weight = masked_weight(weight, ops.cast(mask, dtype), "sum")
         values, weight = align(values, weight)
         if values.ndim > weight.ndim:
-            values = ops.mean(values, tuple(range(weight.ndim, values.ndim)))
+            values = reduce(values, tuple(range(weight.ndim, values.ndim)))
+        weight = ops.broadcast_to(weight, values.shape)
         values = values * weight
-        if values.ndim > 1:
-            weight = ops.mean(ops.broadcast_to(weight, values.shape), tuple(range(1, values.ndim)))
+        if weight.ndim > 1:
+            weight = reduce(weight, tuple(range(1, weight.ndim)))
     if values.ndim > 1:
-        values = ops.mean(values, tuple(range(1, values.ndim)))
+        values = reduce(values, tuple(range(1, values.ndim)))
     return values, weight
 
 
@@ -106,7 +144,7 @@ class Mean(Metric):
 
     def result(self) -> Tensor:
         with no_grad():
-            return self.total / ops.where(ops.equal(self.count, 0), 1.0, self.count)
+            return ops.divide_no_nan(self.total, self.count)
 
 
 class Sum(Metric):
@@ -118,7 +156,7 @@ class Sum(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         with no_grad():
-            self.total.assign_add(ops.sum(samplewise(values, sample_weight, self.dtype)[0]))
+            self.total.assign_add(ops.sum(samplewise(values, sample_weight, self.dtype, ops.sum)[0]))
 
     def result(self) -> Tensor:
         return self.total.detach()
@@ -133,8 +171,12 @@ class MeanMetricWrapper(Mean):
         self.kwargs = kwargs
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        mask = getattr(y_pred, "mask", None)
         with no_grad():
+            if mask is not None:
+                sample_weight = masked_weight(sample_weight, ops.cast(mask, self.dtype), "sum")
             super().update_state(self.fn(y_true, y_pred, **self.kwargs), sample_weight)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self.kwargs}
+        own = {"fn": self.fn} if type(self) is MeanMetricWrapper else {}
+        return {**super().get_config(), **own, **self.kwargs}

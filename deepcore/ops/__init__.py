@@ -74,11 +74,7 @@ from deepcore.ops.control import (
     vectorized_map,
     while_loop,
 )
-from deepcore.ops.conv import (
-    conv2d,
-    conv2d_transpose,
-    depthwise_conv2d,
-)
+from deepcore.ops.conv import conv2d, conv2d_transpose, depthwise_conv2d
 from deepcore.ops.creation import (
     arange,
     array,
@@ -99,17 +95,9 @@ from deepcore.ops.creation import (
     zeros,
     zeros_like,
 )
-from deepcore.ops.cumulative import (
-    cumprod,
-    cumsum,
-    diff,
-    nancumprod,
-    nancumsum,
-    trapezoid,
-)
-from deepcore.ops.dropout import (
-    dropout,
-)
+from deepcore.ops.crossentropy import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
+from deepcore.ops.cumulative import cumprod, cumsum, diff, nancumprod, nancumsum, trapezoid
+from deepcore.ops.dropout import dropout
 from deepcore.ops.elementwise import (
     abs,
     absolute,
@@ -143,30 +131,9 @@ from deepcore.ops.elementwise import (
     true_divide,
     where,
 )
-from deepcore.ops.fourier import (
-    extract_sequences,
-    fft,
-    fft2,
-    ifft2,
-    irfft,
-    istft,
-    rfft,
-    stft,
-)
-from deepcore.ops.indexing import (
-    embedding,
-    one_hot,
-    take,
-)
-from deepcore.ops.inspection import (
-    convert_to_numpy,
-    dtype,
-    is_tensor,
-    ndim,
-    saturate_cast,
-    shape,
-    size,
-)
+from deepcore.ops.fourier import extract_sequences, fft, fft2, ifft2, irfft, istft, rfft, stft
+from deepcore.ops.indexing import embedding, multi_hot, one_hot, take
+from deepcore.ops.inspection import convert_to_numpy, dtype, is_tensor, ndim, saturate_cast, shape, size
 from deepcore.ops.logic import (
     allclose,
     bitwise_and,
@@ -198,9 +165,7 @@ from deepcore.ops.logic import (
     right_shift,
     signbit,
 )
-from deepcore.ops.matmul import (
-    matmul,
-)
+from deepcore.ops.matmul import matmul
 from deepcore.ops.matrices import (
     cholesky,
     cholesky_inverse,
@@ -219,62 +184,32 @@ from deepcore.ops.matrices import (
     solve_triangular,
     svd,
 )
-from deepcore.ops.norm import (
-    batch_norm,
-    batch_norm_inference,
-    layer_norm,
-    local_response_norm,
+from deepcore.ops.nonlinear import (
+    celu,
+    gelu,
+    glu,
+    hard_shrink,
+    hard_silu,
+    hard_tanh,
+    log_sigmoid,
+    soft_shrink,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    step,
+    tanh_shrink,
+    threshold,
 )
+from deepcore.ops.norm import batch_norm, batch_norm_inference, layer_norm, local_response_norm
+from deepcore.ops.normalization import batch_normalization, layer_normalization, normalize, rms_normalization
 from deepcore.ops.norms import cdist, norm
-from deepcore.ops.operand import (
-    cast,
-    convert_to_tensor,
-)
-from deepcore.ops.pool import (
-    avg_pool2d,
-    global_avg_pool2d,
-    global_max_pool2d,
-    max_pool2d,
-)
-from deepcore.ops.products import (
-    cross,
-    dot,
-    einsum,
-    inner,
-    kron,
-    outer,
-    tensordot,
-    vdot,
-)
-from deepcore.ops.rearrange import (
-    rearrange,
-)
-from deepcore.ops.reduction import (
-    all,
-    amax,
-    amin,
-    any,
-    argmax,
-    argmin,
-    logsumexp,
-    max,
-    mean,
-    min,
-    std,
-    sum,
-    var,
-)
-from deepcore.ops.rounding import (
-    ceil,
-    floor,
-    gcd,
-    heaviside,
-    lcm,
-    nextafter,
-    round,
-    sign,
-    trunc,
-)
+from deepcore.ops.operand import cast, convert_to_tensor
+from deepcore.ops.pool import avg_pool2d, global_avg_pool2d, global_max_pool2d, max_pool2d
+from deepcore.ops.products import cross, dot, einsum, inner, kron, outer, tensordot, vdot
+from deepcore.ops.rearrange import rearrange
+from deepcore.ops.reduction import all, amax, amin, any, argmax, argmin, logsumexp, max, mean, min, std, sum, var
+from deepcore.ops.rounding import ceil, floor, gcd, heaviside, lcm, nextafter, round, sign, trunc
 from deepcore.ops.shape import (
     concatenate,
     expand_dims,
@@ -291,11 +226,7 @@ from deepcore.ops.shape import (
     take_along_axis,
     transpose,
 )
-from deepcore.ops.softmax import (
-    log_softmax,
-    softmax,
-    softmax_cross_entropy,
-)
+from deepcore.ops.softmax import log_softmax, softmax, softmax_cross_entropy
 from deepcore.ops.sorting import (
     argpartition,
     argsort,
@@ -309,12 +240,18 @@ from deepcore.ops.sorting import (
     unique,
     unravel_index,
 )
-from deepcore.ops.spacing import (
-    geomspace,
-    linspace,
-    logspace,
-    meshgrid,
+from deepcore.ops.spacing import geomspace, linspace, logspace, meshgrid
+from deepcore.ops.spatial import (
+    average_pool,
+    conv,
+    conv_transpose,
+    depth_to_space,
+    depthwise_conv,
+    max_pool,
+    separable_conv,
+    space_to_depth,
 )
+from deepcore.ops.special import erf, erfc, erfinv
 from deepcore.ops.statistics import (
     average,
     corrcoef,
@@ -372,6 +309,7 @@ from deepcore.ops.updates import (
     slice,
     slice_update,
 )
+from deepcore.ops.windows import fold, unfold
 from deepcore.tensor import Tensor
 
 __all__ = [
@@ -405,11 +343,14 @@ __all__ = [
     "array_split",
     "associative_scan",
     "average",
+    "average_pool",
     "avg_pool2d",
     "bartlett",
     "batch_norm",
     "batch_norm_inference",
+    "batch_normalization",
     "bias_activation",
+    "binary_crossentropy",
     "bincount",
     "bitwise_and",
     "bitwise_invert",
@@ -421,9 +362,11 @@ __all__ = [
     "blackman",
     "broadcast_to",
     "cast",
+    "categorical_crossentropy",
     "cbrt",
     "cdist",
     "ceil",
+    "celu",
     "cholesky",
     "cholesky_inverse",
     "clip",
@@ -431,8 +374,10 @@ __all__ = [
     "cond",
     "conj",
     "conjugate",
+    "conv",
     "conv2d",
     "conv2d_transpose",
+    "conv_transpose",
     "convert_to_numpy",
     "convert_to_tensor",
     "copy",
@@ -446,6 +391,8 @@ __all__ = [
     "cumsum",
     "custom_gradient",
     "deg2rad",
+    "depth_to_space",
+    "depthwise_conv",
     "depthwise_conv2d",
     "det",
     "diag",
@@ -467,6 +414,9 @@ __all__ = [
     "empty",
     "empty_like",
     "equal",
+    "erf",
+    "erfc",
+    "erfinv",
     "exp",
     "exp2",
     "expand_dims",
@@ -484,20 +434,27 @@ __all__ = [
     "fmax",
     "fmin",
     "fmod",
+    "fold",
     "fori_loop",
     "full",
     "full_like",
     "gcd",
+    "gelu",
     "geomspace",
     "get_item",
     "getitem",
     "global_avg_pool2d",
     "global_max_pool2d",
+    "glu",
     "greater",
     "greater_equal",
     "hamming",
     "hanning",
+    "hard_shrink",
     "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
     "heaviside",
     "histogram",
     "hsplit",
@@ -525,6 +482,7 @@ __all__ = [
     "kaiser",
     "kron",
     "layer_norm",
+    "layer_normalization",
     "lcm",
     "ldexp",
     "leaky_relu",
@@ -537,6 +495,7 @@ __all__ = [
     "log1p",
     "log2",
     "log10",
+    "log_sigmoid",
     "log_softmax",
     "logaddexp",
     "logaddexp2",
@@ -553,6 +512,7 @@ __all__ = [
     "matmul",
     "matrix_rank",
     "max",
+    "max_pool",
     "max_pool2d",
     "maximum",
     "mean",
@@ -562,6 +522,7 @@ __all__ = [
     "minimum",
     "mod",
     "moveaxis",
+    "multi_hot",
     "multiply",
     "nan_to_num",
     "nanargmax",
@@ -583,6 +544,7 @@ __all__ = [
     "nextafter",
     "nonzero",
     "norm",
+    "normalize",
     "not_equal",
     "one_hot",
     "ones",
@@ -607,6 +569,7 @@ __all__ = [
     "reshape",
     "rfft",
     "right_shift",
+    "rms_normalization",
     "roll",
     "rot90",
     "round",
@@ -622,6 +585,7 @@ __all__ = [
     "segment_sum",
     "select",
     "selu",
+    "separable_conv",
     "shape",
     "sigmoid",
     "sign",
@@ -634,6 +598,7 @@ __all__ = [
     "slice",
     "slice_update",
     "slogdet",
+    "soft_shrink",
     "softmax",
     "softmax_cross_entropy",
     "softplus",
@@ -641,24 +606,34 @@ __all__ = [
     "solve",
     "solve_triangular",
     "sort",
+    "space_to_depth",
+    "sparse_categorical_crossentropy",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
     "split",
     "sqrt",
     "square",
+    "squareplus",
     "squeeze",
     "stack",
     "std",
+    "step",
     "stft",
     "stop_gradient",
     "subtract",
     "sum",
     "svd",
     "swapaxes",
+    "swish",
     "switch",
     "take",
     "take_along_axis",
     "tan",
     "tanh",
+    "tanh_shrink",
     "tensordot",
+    "threshold",
     "tile",
     "top_k",
     "trace",
@@ -669,6 +644,7 @@ __all__ = [
     "triu",
     "true_divide",
     "trunc",
+    "unfold",
     "unique",
     "unravel_index",
     "unstack",
@@ -685,6 +661,8 @@ __all__ = [
     "zeros",
     "zeros_like",
 ]
+
+swish, hard_swish = silu, hard_silu  # as Keras names them, too
 
 # A functional model is drawn with the same functions; see ``deepcore.symbolic``. Those that ask what a tensor is, or
 # that make functions, answer at once.
@@ -707,4 +685,4 @@ for _name in __all__:
 operators.install()
 
 # By Keras's file names, from which scripts import, too; they offer the functions above as they are now.
-from deepcore.ops import core, linalg, numpy  # noqa: E402, F401
+from deepcore.ops import core, image, linalg, nn, numpy  # noqa: E402, F401

@@ -193,22 +193,30 @@ def _transposed_sizes(
     padding: Padding,
     output_padding: int | Sequence[int] | None,
 ) -> tuple[tuple[int, int], tuple[tuple[int, int], tuple[int, int]]]:
-    """Size of the output, and the padding of the convolution that maps it back to ``size``."""
+    """Size of the output, and the padding of the convolution that maps it back to ``size``.
+
+    ``"same"`` cuts the longest output, (size - 1) * stride + window, at both ends: of an odd number the larger part at
+    the end. Where the output is longer than that, nothing is cut.
+    """
     extra = None if output_padding is None else pair(output_padding, "output_padding", smallest=0)
-    lengths = []
-    if isinstance(padding, str):
-        for i in range(2):
-            if padding == "same" and extra is None:
-                lengths.append(size[i] * strides[i])
-            elif extra is None:
-                lengths.append(size[i] * strides[i] + max(window[i] - strides[i], 0))
-            else:
-                total = 0 if padding == "valid" else 2 * (window[i] // 2)
-                lengths.append((size[i] - 1) * strides[i] + window[i] - total + extra[i])
-        out = (lengths[0], lengths[1])
-        return out, resolve_padding(padding, out, (window[0], window[1]), strides)
-    ends = resolve_padding(padding, (0, 0), (window[0], window[1]), strides)
-    height, width = (
-        (size[i] - 1) * strides[i] + window[i] - sum(ends[i]) + (extra[i] if extra else 0) for i in range(2)
-    )
-    return (height, width), ends
+    if not isinstance(padding, str):
+        ends = resolve_padding(padding, (0, 0), (window[0], window[1]), strides)
+        height, width = (
+            (size[i] - 1) * strides[i] + window[i] - sum(ends[i]) + (extra[i] if extra else 0) for i in range(2)
+        )
+        return (height, width), ends
+    if padding not in ("valid", "same"):
+        raise ValueError(f"padding must be 'valid', 'same' or explicit sizes; got {padding!r}.")
+    lengths, cuts = [], []
+    for i in range(2):
+        longest = (size[i] - 1) * strides[i] + window[i]
+        if padding == "valid":
+            lengths.append(longest + (max(strides[i] - window[i], 0) if extra is None else extra[i]))
+            cuts.append((0, 0))
+            continue
+        smallest = strides[i] if extra is None else window[i] % 2 + extra[i]
+        lengths.append((size[i] - 1) * strides[i] + smallest)
+        total = window[i] - smallest
+        before = max(total // 2, 0)
+        cuts.append((before, max(total - before, 0)))
+    return (lengths[0], lengths[1]), (cuts[0], cuts[1])

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.autograd.primitive import primitive
+from deepcore.generator import Generator, as_generator
 from deepcore.ops.operand import floating
-from deepcore.random import Generator, as_generator
 from deepcore.tensor import Tensor
 
 

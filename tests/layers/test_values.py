@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from layer_checks import TOLERANCE, check, filled
 
 from deepcore import activations, layers
 from deepcore.autograd import gradcheck
@@ -13,16 +14,6 @@ from deepcore.models import Sequential
 
 # Every test runs on the CPU, on the emulator, and on a GPU where there is one.
 pytestmark = pytest.mark.usefixtures("device")
-
-TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
-
-
-def filled(layer, shape, rng):
-    """The layer built for ``shape`` with random weights, and these in float64."""
-    layer.build(shape)
-    weights = [rng.uniform(0.3, 1.2, v.shape) for v in layer.weights]
-    layer.set_weights([w.astype(np.float32) for w in weights])
-    return [np.float64(np.float32(w)) for w in weights]
 
 
 def naive_conv(x, kernel, strides=(1, 1), pads=((0, 0), (0, 0)), dilation=(1, 1), groups=1):
@@ -52,13 +43,6 @@ def naive_transpose(x, kernel, strides, pads, size):
                 for j in range(s):
                     y[:, p * strides[0] + i, q * strides[1] + j] += x[:, p, q].astype(np.float64) @ kernel[i, j].T
     return y[:, pads[0] : pads[0] + size[0], pads[1] : pads[1] + size[1]]
-
-
-def check(layer, x, expected, **call):
-    y = layer(x, **call)
-    assert y.dtype == np.float32
-    np.testing.assert_allclose(y.numpy(), expected, **TOLERANCE)
-    assert tuple(layer.compute_output_shape((None, *x.shape[1:]))) == (None, *expected.shape[1:])
 
 
 def softmax(x):

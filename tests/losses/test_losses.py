@@ -168,7 +168,7 @@ def test_shapes_and_labels_that_do_not_fit(function, y, p, message):
 
 
 def test_names_configurations_and_functions():
-    assert losses.get("mse") is losses.mean_squared_error
+    assert losses.get("mse") is losses.get("MSE") is losses.mean_squared_error
     assert losses.get("sparse_categorical_crossentropy") is losses.sparse_categorical_crossentropy
     assert isinstance(losses.get("BinaryCrossentropy"), losses.BinaryCrossentropy)
     loss = losses.CategoricalCrossentropy(from_logits=True, label_smoothing=0.2, reduction="sum")
@@ -186,3 +186,226 @@ def test_what_is_no_loss():
         losses.MeanSquaredError(reduction="avg")
     with pytest.raises(ValueError, match=r"label_smoothing must be from 0 to 1"):
         losses.BinaryCrossentropy(label_smoothing=2)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-np.float64(x)))
+
+
+def softmax(x):
+    return np.exp(log_softmax(x))
+
+
+def focal_binary(t, p, gamma, alpha):
+    of_target = np.where(t == 1, p, 1 - p)
+    return (np.where(t == 1, alpha, 1 - alpha) * (1 - of_target) ** gamma * -np.log(of_target)).mean(-1)
+
+
+def focal_categorical(t, p, gamma, alpha):
+    return (-alpha * (1 - p) ** gamma * t * np.log(p)).sum(-1)
+
+
+def circle(labels, z, gamma, margin):
+    """The formula of the paper with similarities: log(1 + sum(exp(pull)) sum(exp(push))) of each example."""
+    found = []
+    for i, mine in enumerate(labels):
+        pull, push = 0.0, 0.0
+        for j, other in enumerate(labels):
+            similarity = z[i] @ z[j]
+            if mine == other and i != j:
+                pull += np.exp(gamma * max(1 + margin - similarity, 0) * (1 - margin - similarity))
+            elif mine != other:
+                push += np.exp(gamma * max(similarity + margin, 0) * (similarity - margin))
+        found.append(np.log1p(pull * push))
+    return np.array(found)
+
+
+LABELS = np.array([0, 3, 1, 1, 2, 0])
+HOT = np.eye(4)[LABELS]
+BITS = np.array([[0, 1, 1, 0], [1, 1, 0, 0], [0, 0, 0, 1], [1, 0, 1, 1], [0, 1, 0, 0], [1, 1, 1, 1]], np.float64)
+NUMBERS = np.array([[0.5, -1.5, 2.5, 0.1]] * 6) * np.arange(1, 7)[:, None]
+Z = 0.011 + 1.03 * np.array(
+    [[0.3, -2.0, 1.5, 0.2], [4, -3, 0.5, 2], [0, 0, 1, -1], [-6, 2, 3, 1], [1, 2, 3, 4], [2.5, -1, 0.6, -0.7]]
+)
+P = softmax(Z / 4)
+UNIT = Z / np.linalg.norm(Z, axis=1, keepdims=True)
+
+# A loss, targets, predictions, and the value of each example by an independent formula.
+FORMULAS = {
+    "binary focal": (
+        losses.BinaryFocalCrossentropy(True, alpha=0.3, gamma=1.5),
+        BITS,
+        P,
+        focal_binary(BITS, P, 1.5, 0.3),
+    ),
+    "binary focal, logits": (
+        losses.BinaryFocalCrossentropy(True, alpha=0.3, gamma=1.5, from_logits=True),
+        BITS,
+        Z,
+        focal_binary(BITS, sigmoid(Z), 1.5, 0.3),
+    ),
+    "categorical focal": (
+        losses.CategoricalFocalCrossentropy(alpha=0.4, gamma=3),
+        HOT,
+        P,
+        focal_categorical(HOT, P, 3, 0.4),
+    ),
+    "categorical focal, a weight each": (
+        losses.CategoricalFocalCrossentropy(alpha=[0.1, 0.2, 0.3, 0.4]),
+        HOT,
+        P,
+        focal_categorical(HOT, P, 2, np.array([0.1, 0.2, 0.3, 0.4])),
+    ),
+    "categorical focal, logits, smoothed": (
+        losses.CategoricalFocalCrossentropy(from_logits=True, label_smoothing=0.2),
+        HOT,
+        Z,
+        focal_categorical(HOT * 0.8 + 0.05, softmax(Z), 2, 0.25),
+    ),
+    "generalized": (
+        losses.CategoricalGeneralizedCrossEntropy(0.7),
+        LABELS,
+        P,
+        (1 - P[np.arange(6), LABELS] ** 0.7) / 0.7,
+    ),
+    "categorical hinge": (
+        losses.CategoricalHinge(),
+        HOT,
+        Z,
+        np.maximum(0, np.where(HOT == 1, 0, Z).max(1) - Z[np.arange(6), LABELS] + 1),
+    ),
+    "circle": (losses.Circle(gamma=4, margin=0.25), LABELS, UNIT, circle(LABELS, UNIT, 4, 0.25)),
+    "cosine": (
+        losses.CosineSimilarity(),
+        NUMBERS,
+        Z,
+        -(NUMBERS * Z).sum(1) / np.sqrt((NUMBERS**2).sum(1) * (Z**2).sum(1)),
+    ),
+    "cosine, axis 0": (
+        losses.CosineSimilarity(axis=0),
+        NUMBERS,
+        Z,
+        -(NUMBERS * Z).sum(0) / np.sqrt((NUMBERS**2).sum(0) * (Z**2).sum(0)),
+    ),
+    "dice": (losses.Dice(axis=-1), BITS, P, 1 - 2 * (BITS * P).sum(1) / (BITS.sum(1) + P.sum(1))),
+    "dice of all": (losses.Dice(), BITS, P, 1 - 2 * (BITS * P).sum() / (BITS.sum() + P.sum())),
+    "tversky": (
+        losses.Tversky(0.3, 0.9, axis=1),
+        BITS,
+        P,
+        1 - (BITS * P).sum(1) / ((BITS * P).sum(1) + 0.3 * (BITS - BITS * P).sum(1) + 0.9 * (P - BITS * P).sum(1)),
+    ),
+    "hinge": (losses.Hinge(), 2 * BITS - 1, Z, np.maximum(0, 1 - (2 * BITS - 1) * Z).mean(1)),
+    "hinge of 0 and 1": (losses.Hinge(), BITS, Z, np.maximum(0, 1 - (2 * BITS - 1) * Z).mean(1)),
+    "hinge of other numbers": (losses.Hinge(), NUMBERS, Z, np.maximum(0, 1 - NUMBERS * Z).mean(1)),
+    "squared hinge": (losses.SquaredHinge(), BITS, Z, (np.maximum(0, 1 - (2 * BITS - 1) * Z) ** 2).mean(1)),
+    "divergence": (losses.KLDivergence(), P[::-1], P, (P[::-1] * np.log(P[::-1] / P)).sum(1)),
+    "log cosh": (losses.LogCosh(), NUMBERS, Z, np.log(np.cosh(Z - NUMBERS)).mean(1)),
+    "percentage": (
+        losses.MeanAbsolutePercentageError(),
+        NUMBERS,
+        Z,
+        100 * np.abs((NUMBERS - Z) / NUMBERS).mean(1),
+    ),
+    "logarithmic": (
+        losses.MeanSquaredLogarithmicError(),
+        np.abs(NUMBERS),
+        P,
+        ((np.log1p(np.abs(NUMBERS)) - np.log1p(P)) ** 2).mean(1),
+    ),
+    "poisson": (losses.Poisson(), 3 * BITS, P, (P - 3 * BITS * np.log(P)).mean(1)),
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_values_of_each_example_follow_the_formula(name, dtype):
+    loss, y, p, expected = FORMULAS[name]
+    found = loss.call(Tensor(y.astype(dtype)), Tensor(p.astype(dtype)))
+    assert found.dtype == dtype
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_gradients_of_every_loss(name):
+    loss, y, p, _ = FORMULAS[name]
+    assert gradcheck(lambda x: loss(Tensor(y), x, sample_weight=Tensor(2.0)), [np.array(p)])
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_configurations_make_the_same_loss_again(name):
+    loss = FORMULAS[name][0]
+    config = losses.serialize(loss)
+    again = losses.deserialize(config)
+    assert type(again) is type(loss)
+    assert again.get_config() == loss.get_config()
+    assert again.kwargs == loss.kwargs
+
+
+def test_alone_and_ignored_examples_leave_finite_gradients():
+    alone = Tensor(np.array([[1.0, 0.0], [0.0, 1.0]]), requires_grad=True)  # neither has another of its class
+    loss = losses.Circle()(np.array([0, 1]), alone)
+    loss.backward()
+    assert float(loss) == 0.0
+    assert alone.grad.numpy().tolist() == [[0, 0], [0, 0]]
+    broken = Tensor(np.array([[np.nan, 0.5], [0.25, 0.75]]), requires_grad=True)
+    loss = losses.SparseCategoricalCrossentropy(ignore_class=-1)(np.array([-1, 0]), broken)
+    loss.backward()
+    assert float(loss) == pytest.approx(np.log(4))
+    assert broken.grad.numpy() == pytest.approx(np.array([[0, 0], [-3.0, 1.0]]))
+
+
+WEIGHTS = [(), (1,), (4, 1), (4, 3), (4, 3, 1), (1, 3), (3,), (4,)]
+
+
+@pytest.mark.parametrize("shape", WEIGHTS)
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("reduction", ["sum", "mean", "mean_with_sample_weight", None])
+def test_weights_of_every_shape_and_masks(shape, masked, reduction, rng):
+    """Values [4, 3]: weights broadcast, [4] weighs the examples, and masked values do not count."""
+    y, p, w = rng.normal(size=(4, 3, 2)), rng.normal(size=(4, 3, 2)), rng.uniform(0.5, 2, shape)
+    mask = np.array([[1, 1, 0], [1, 0, 0], [1, 1, 1], [0, 0, 0]], bool) if masked else np.ones((4, 3), bool)
+    wide = w[..., 0] if shape == (4, 3, 1) else w[:, None] if shape == (4,) else w
+    values = ((y - p) ** 2).mean(-1) * wide * mask
+    weights_sum = (wide * mask if masked else wide).sum()
+    expected = {
+        "sum": values.sum(),
+        "mean": values.sum() / mask.sum(),
+        "mean_with_sample_weight": values.sum() / weights_sum,
+        None: values,
+    }[reduction]
+    prediction = Tensor(p)
+    prediction.mask = Tensor(mask) if masked else None
+    found = losses.MeanSquaredError(reduction=reduction)(Tensor(y), prediction, sample_weight=Tensor(w))
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-10)
+
+
+def test_a_mask_that_leaves_nothing_gives_zero():
+    prediction = Tensor([[1.0, 2.0]])
+    prediction.mask = Tensor([False])
+    assert float(losses.MeanSquaredError()([[0.0, 0.0]], prediction)) == 0.0
+
+
+def test_zero_one_counts_wrong_answers():
+    assert losses.zero_one([[1, 0], [0, 1]], [[0.9, 0.1], [0.8, 0.2]]).tolist() == [0, 1]
+    assert losses.zero_one([1, 0, 1], [[0.9], [0.8], [0.1]]).tolist() == [0, 1, 1]
+    assert float(losses.ZeroOne()([0, 1, 1, 0], [[2, 1], [2, 1], [1, 2], [1, 2]])) == 0.5
+    with pytest.raises(ValueError, match=r"zero_one: targets for predictions of shape \(2, 3\)"):
+        losses.zero_one([0, 1, 2], np.ones((2, 3)))
+
+
+def test_the_dtype_that_is_asked_for():
+    loss = losses.MeanSquaredError(dtype="float64")
+    assert loss.dtype == "float64"
+    assert losses.MeanSquaredError().dtype == "float32"
+    assert loss([1.0], np.float32([2.0])).dtype == np.float64
+
+
+def test_arguments_that_are_refused():
+    with pytest.raises(ValueError, match="q must be between 0 and 1; got 1"):
+        losses.CategoricalGeneralizedCrossEntropy(1)
+    for function in (losses.categorical_crossentropy, losses.categorical_focal_crossentropy):
+        with pytest.raises(ValueError, match="axis is the number of an axis; got True"):
+            function([[1.0, 0.0]], [[0.5, 0.5]], axis=True)
+        with pytest.warns(SyntaxWarning, match="more than one class"):
+            function([[1.0]], [[0.5]])

@@ -132,8 +132,8 @@ def test_names_and_configurations():
     assert metrics.metric_of(lambda a, b: b, (8,), (8,)).name == "<lambda>"
     metric = metrics.BinaryAccuracy(threshold=0.7, name="above")
     again = metrics.deserialize(metrics.serialize(metric))
-    assert again.get_config() == {"name": "above", "threshold": 0.7}
+    assert again.get_config() == {"name": "above", "dtype": "float32", "threshold": 0.7}
     with pytest.raises(ValueError, match=r"Unknown metric 'acuracy'. Did you mean 'accuracy'"):
         metrics.get("acuracy")
-    with pytest.raises(ValueError, match="threshold must be from 0 to 1"):
-        metrics.BinaryAccuracy(threshold=2)
+    with pytest.raises(ValueError, match="thresholds must be from 0 to 1"):
+        metrics.Precision(thresholds=2)

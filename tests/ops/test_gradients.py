@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from array_cases import CASES as ARRAY_CASES
 from draws import RNG, distinct, normal, off_kinks, positive
+from network_cases import CASES as NETWORK_CASES
 
 from deepcore import ops
 from deepcore.autograd import gradcheck
@@ -138,6 +139,7 @@ CASES = {
     "gru_step": (gru_step, normal(2, 9), normal(2, 9), normal(2, 3)),
     "steps_of": (lambda x: steps_of(x * x, 1)[0] * steps_of(x, 1)[2], normal(2, 3, 2)),
     "joined_steps": (lambda a, b: joined_steps([a * b, b], 1), normal(2, 3), normal(2, 3)),
+    **NETWORK_CASES,
 }
 CASES |= ARRAY_CASES
 
