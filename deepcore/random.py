@@ -44,14 +44,16 @@ class SeedGenerator(Generator):
         seed: a whole number from 0 to 2**64 - 1; drawn from the system's entropy by default.
         name: for messages.
 
-    Raises ``ValueError`` for another seed.
+    Raises ``ValueError`` for another seed, and for other arguments.
 
     >>> seeds = SeedGenerator(7)
     >>> bool(ops.all(uniform((4,), seed=seeds) == uniform((4,), seed=seeds)))
     False
     """
 
-    def __init__(self, seed: int | None = None, name: str | None = None) -> None:
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
+        if kwargs:
+            raise ValueError(f"SeedGenerator takes seed and name; got {', '.join(kwargs)}, too.")
         super().__init__(seed)
         self.name = "seed_generator" if name is None else name
         self._given_seed = seed

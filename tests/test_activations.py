@@ -63,7 +63,7 @@ FORMULAS = {
     "mish": (lambda x: x * np.tanh(np.log1p(np.exp(x))), {}),
     "relu": (lambda x: np.maximum(x, 0), {}),
     "relu, everything": (
-        lambda x: np.where(x >= 1, np.minimum(x, 3), 0.1 * (x - 1)),
+        lambda x: np.where(x > 1, np.minimum(x, 3), 0.1 * (x - 1)),
         {"max_value": 3.0, "negative_slope": 0.1, "threshold": 1.0},
     ),
     "relu6": (lambda x: np.clip(x, 0, 6), {}),
@@ -124,6 +124,12 @@ def test_the_ends_are_finite():
     for name in ("celu", "elu", "gelu", "log_sigmoid", "mish", "selu", "sigmoid", "silu", "softplus", "squareplus"):
         assert np.isfinite(activations.get(name)(x).numpy()).all(), name
     np.testing.assert_allclose(activations.gelu(x).numpy(), [0, 0, 0, 100, 1e4])
+
+
+def test_what_is_at_the_threshold_is_not_above_it():
+    assert activations.relu([-1.0, 5.0, 10.0], threshold=5.0).tolist() == [0, 0, 10]
+    assert activations.relu([1.0, 5.0, 10.0], 0.5, 7.0, 5.0).tolist() == [-2, 0, 7]
+    assert activations.threshold([1.0, 2.0], 1.0, -3.0).tolist() == [-3, 2]
 
 
 def test_halves_must_be_even():
