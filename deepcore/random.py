@@ -153,10 +153,12 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Seed 
 def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Seed = None) -> Tensor:
     """``inputs`` with elements set to zero with probability ``rate``, the others scaled by 1 / (1 - rate).
 
-    ``noise_shape`` is the shape of the mask, which broadcasts; None in it is the input's size. Raises ``ValueError``
-    for a rate that is not from 0 to 1, 1 excluded. Srivastava et al. 2014.
+    ``noise_shape`` is the shape of the mask, which broadcasts; None in it is the input's size. A rate of 1 gives zeros.
+    Raises ``ValueError`` for a rate that is not from 0 to 1. Srivastava et al. 2014.
     """
     x = ops.convert_to_tensor(inputs)
+    if rate == 1:
+        return x * 0
     stream = _stream(seed)
     if noise_shape is None:
         return ops.dropout(x, rate, stream)

@@ -156,6 +156,10 @@ def test_a_mask_of_fewer_axes():
     assert set(dropped.ravel().tolist()) == {0.0, 2.0}
 
 
+def test_everything_may_be_dropped():
+    assert random.dropout([3.0, 4.0], 1.0).tolist() == [0, 0]
+
+
 def test_a_seed_generator_goes_on():
     seeds, twin = random.SeedGenerator(9), random.SeedGenerator.from_config({"seed": 9, "name": "twin"})
     first, second = random.normal((4,), seed=seeds), random.normal((4,), seed=seeds)

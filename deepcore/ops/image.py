@@ -228,7 +228,7 @@ def extract_patches(
 
 def gaussian_blur(
     images: Any,
-    kernel_size: Sequence[int] = (3, 3),
+    kernel_size: Any = (3, 3),
     sigma: Any = (1.0, 1.0),
     data_format: str | None = None,
 ) -> Tensor:
@@ -247,7 +247,8 @@ def gaussian_blur(
     x = floating(tensor)
     x = x if x.ndim == 4 else expand_dims(x, 0)
     x = moveaxis(x, 1, -1) if first else x
-    sizes = pair(kernel_size, "kernel_size")
+    given = kernel_size.tolist() if hasattr(kernel_size, "tolist") else kernel_size
+    sizes = pair(given, "kernel_size")
     spreads = cast(floating_beside(sigma, x), x.dtype)
     across, down = (_bell(n, spreads[i], x) for i, n in enumerate(sizes))
     kernel = reshape(down, (-1, 1, 1, 1)) * reshape(across, (1, -1, 1, 1))

@@ -265,6 +265,7 @@ def test_blur(rng):
     for i, j in itertools.product(range(5), range(3)):
         expected += kernel[i, j] * padded[:, i : i + 5, j : j + 6]
     close(image.gaussian_blur(x, (3, 5), (0.8, 1.5)), expected)
+    close(image.gaussian_blur(x, np.array([3, 5]), Tensor([0.8, 1.5], "float64")), expected)
     first = image.gaussian_blur(np.moveaxis(x, -1, 1), (3, 5), (0.8, 1.5), "channels_first")
     close(ops.moveaxis(first, 1, -1), expected)
 

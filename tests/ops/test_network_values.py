@@ -277,6 +277,11 @@ def test_softmax_over_several_axes(rng):
     close(ops.log_softmax(x, (1, 2)), np.log(e / e.sum((1, 2), keepdims=True)))
 
 
+def test_softmax_of_one_element_says_that_it_is_one():
+    with pytest.warns(UserWarning, match=r"axis -1 of shape \(3, 1\).*use sigmoid"):
+        assert ops.softmax(np.zeros((3, 1), np.float32)).tolist() == [[1], [1], [1]]
+
+
 def test_keras_names():
     import deepcore.ops.nn as nn
 
