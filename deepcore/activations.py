@@ -32,7 +32,7 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     x = ops.convert_to_tensor(x)
     below = negative_slope * (x - threshold) if negative_slope else ops.zeros_like(x)
     above = x if max_value is None else ops.minimum(x, max_value)
-    return ops.where(x >= threshold, above, below)
+    return ops.where(x > threshold, above, below)
 
 
 @_register()

@@ -17,10 +17,10 @@ Axis = int | Sequence[int]
 
 
 class Constraint(Configurable):
-    """A function of a weight that gives the nearest allowed one."""
+    """A function of a weight that gives an allowed one; this one allows them all."""
 
     def __call__(self, w: Any) -> Tensor:
-        raise NotImplementedError(f"{type(self).__name__} must implement __call__(w).")
+        return ops.convert_to_tensor(w)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in self.get_config().items())})"

@@ -44,14 +44,16 @@ class SeedGenerator(Generator):
         seed: a whole number from 0 to 2**64 - 1; drawn from the system's entropy by default.
         name: for messages.
 
-    Raises ``ValueError`` for another seed.
+    Raises ``ValueError`` for another seed, and for other arguments.
 
     >>> seeds = SeedGenerator(7)
     >>> bool(ops.all(uniform((4,), seed=seeds) == uniform((4,), seed=seeds)))
     False
     """
 
-    def __init__(self, seed: int | None = None, name: str | None = None) -> None:
+    def __init__(self, seed: int | None = None, name: str | None = None, **kwargs: Any) -> None:
+        if kwargs:
+            raise ValueError(f"SeedGenerator takes seed and name; got {', '.join(kwargs)}, too.")
         super().__init__(seed)
         self.name = "seed_generator" if name is None else name
         self._given_seed = seed
@@ -151,10 +153,12 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Seed 
 def dropout(inputs: Any, rate: float, noise_shape: Sequence[int | None] | None = None, seed: Seed = None) -> Tensor:
     """``inputs`` with elements set to zero with probability ``rate``, the others scaled by 1 / (1 - rate).
 
-    ``noise_shape`` is the shape of the mask, which broadcasts; None in it is the input's size. Raises ``ValueError``
-    for a rate that is not from 0 to 1, 1 excluded. Srivastava et al. 2014.
+    ``noise_shape`` is the shape of the mask, which broadcasts; None in it is the input's size. A rate of 1 gives zeros.
+    Raises ``ValueError`` for a rate that is not from 0 to 1. Srivastava et al. 2014.
     """
     x = ops.convert_to_tensor(inputs)
+    if rate == 1:
+        return x * 0
     stream = _stream(seed)
     if noise_shape is None:
         return ops.dropout(x, rate, stream)

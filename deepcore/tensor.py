@@ -301,7 +301,7 @@ def as_array(data: Any, dtype: Any, device: Device) -> Any:
     elif hasattr(data, "__dlpack__") and not isinstance(data, np.generic):
         array = np.from_dlpack(data)
     else:
-        array = _from_python(data)
+        array = _from_python(data, dtype)
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"A tensor holds numbers; got {_describe(data)}, which NumPy reads as dtype {array.dtype}. "
@@ -324,13 +324,16 @@ def _adopted(array: Any, dtype: Any, index: int) -> Any:
     return here if dtype is None else here.astype(dtype, copy=False)
 
 
-def _from_python(data: Any) -> np.ndarray[Any, Any]:
-    """An array of Python numbers and nested sequences; float32 and int32 where Python says float and int."""
+def _from_python(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
+    """An array of Python numbers and nested sequences; float32 and int32 where Python says float and int.
+
+    Where a ``dtype`` is asked for, they are left to it as they are: float64 must not be rounded on the way.
+    """
     try:
         array = np.asarray(data)
     except ValueError as error:
         raise TypeError(f"A tensor needs rows of equal length; got {_describe(data)} ({error}).") from None
-    if not hasattr(data, "dtype") and not _holds_arrays(data):
+    if dtype is None and not hasattr(data, "dtype") and not _holds_arrays(data):
         if array.dtype == np.float64:
             array = array.astype(FLOATX)
         elif array.dtype == np.int64 and (array.size == 0 or abs(array).max() < 2**31):

@@ -144,3 +144,9 @@ def test_zero_dimensional_results_are_arrays():
     total = Tensor([1.0, 2.0]).sum()
     assert isinstance(total.data, np.ndarray)
     assert total.shape == ()
+
+
+def test_python_numbers_are_not_rounded_on_their_way_to_float64():
+    assert Tensor(0.1, "float64").item() == 0.1
+    assert Tensor([0.1, 1 / 3], "float64").tolist() == [0.1, 1 / 3]
+    assert Tensor([0.1]).dtype == np.float32

@@ -7,7 +7,7 @@ from typing import Any
 from deepcore.ops.activation import softplus
 from deepcore.ops.elementwise import clip, log
 from deepcore.ops.indexing import one_hot
-from deepcore.ops.operand import cast, floating, tensor_of
+from deepcore.ops.operand import cast, floating, floating_beside, tensor_of
 from deepcore.ops.reduction import sum
 from deepcore.ops.shape import moveaxis, squeeze
 from deepcore.ops.softmax import check_labels, softmax_cross_entropy
@@ -85,7 +85,7 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
 
 def _paired(op: str, target: Any, output: Any) -> tuple[Tensor, Tensor]:
     y = floating(output)
-    t = cast(tensor_of(target, like=y), y.dtype)
+    t = cast(floating_beside(target, y), y.dtype)
     if t.shape != y.shape:
         raise ValueError(f"{op}: target and output must have the same shape; got {t.shape} and {y.shape}.")
     return t, y

@@ -16,7 +16,7 @@ import numpy as np
 from deepcore.backend.geometry import pair, resolve_padding
 from deepcore.ops.conv import depthwise_conv2d
 from deepcore.ops.elementwise import abs, broadcast_to, clip, exp, maximum, minimum, mod, square, where
-from deepcore.ops.operand import cast, floating, tensor_of
+from deepcore.ops.operand import cast, floating, floating_beside, tensor_of
 from deepcore.ops.reduction import sum
 from deepcore.ops.resampling import check_images, resize, spatial_axes
 from deepcore.ops.sampling import affine_transform, map_coordinates, perspective_transform
@@ -228,7 +228,7 @@ def extract_patches(
 
 def gaussian_blur(
     images: Any,
-    kernel_size: Sequence[int] = (3, 3),
+    kernel_size: Any = (3, 3),
     sigma: Any = (1.0, 1.0),
     data_format: str | None = None,
 ) -> Tensor:
@@ -247,8 +247,9 @@ def gaussian_blur(
     x = floating(tensor)
     x = x if x.ndim == 4 else expand_dims(x, 0)
     x = moveaxis(x, 1, -1) if first else x
-    sizes = pair(kernel_size, "kernel_size")
-    spreads = cast(tensor_of(sigma, like=x), x.dtype)
+    given = kernel_size.tolist() if hasattr(kernel_size, "tolist") else kernel_size
+    sizes = pair(given, "kernel_size")
+    spreads = cast(floating_beside(sigma, x), x.dtype)
     across, down = (_bell(n, spreads[i], x) for i, n in enumerate(sizes))
     kernel = reshape(down, (-1, 1, 1, 1)) * reshape(across, (1, -1, 1, 1))
     kernel = broadcast_to(kernel, (sizes[1], sizes[0], x.shape[-1], 1))

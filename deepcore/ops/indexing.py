@@ -65,13 +65,18 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     return getitem(tensor, (slice(None),) * whole_axis(axis, tensor.ndim, "take") + (numbers,))
 
 
-def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = FLOATX) -> Tensor:
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
     """1 at each class number, 0 elsewhere, along a new ``axis``; a number out of range gives zeros, as in Keras.
+
+    float32 by default. Raises ``ValueError`` for numbers that are not integers, and for ``sparse``: there are no sparse
+    tensors.
 
     >>> one_hot([0, 2], 3)
     Tensor([[1., 0., 0.],
             [0., 0., 1.]], dtype=float32)
     """
+    if sparse:
+        raise ValueError("one_hot: there are no sparse tensors; use sparse=False.")
     numbers = tensor_of(x)
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"one_hot expects integer class numbers; got {numbers.dtype}.")
@@ -85,7 +90,9 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = FLOATX) -> Te
     return tensor if axis in (-1, numbers.ndim) else Tensor.wrap(xp.moveaxis(hot, -1, axis), numbers.device)
 
 
-def multi_hot(inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None) -> Tensor:
+def multi_hot(
+    inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None, sparse: bool = False
+) -> Tensor:
     """1 at each class number that is present, 0 elsewhere.
 
     Args:
@@ -95,7 +102,7 @@ def multi_hot(inputs: Any, num_classes: int | None = None, axis: int = -1, dtype
             reduced.
         dtype: of the result, float32 by default.
 
-    Raises ``ValueError`` without ``num_classes``, and for numbers that are not integers.
+    Raises ``ValueError`` without ``num_classes``, and as ``one_hot``.
 
     >>> multi_hot([0, 2, 2], 4)
     Tensor([1., 0., 1., 0.], dtype=float32)
@@ -103,4 +110,4 @@ def multi_hot(inputs: Any, num_classes: int | None = None, axis: int = -1, dtype
     if num_classes is None:
         raise ValueError("multi_hot needs num_classes, the number of classes; got None.")
     numbers = tensor_of(inputs)
-    return max(one_hot(numbers, num_classes, axis, dtype), axis=1 if numbers.ndim > 1 else 0)
+    return max(one_hot(numbers, num_classes, axis, dtype, sparse), axis=1 if numbers.ndim > 1 else 0)

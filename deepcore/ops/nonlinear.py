@@ -9,7 +9,7 @@ from deepcore.autograd.primitive import primitive
 from deepcore.ops.activation import hard_sigmoid, sigmoid, softplus, tanh
 from deepcore.ops.elementwise import abs, cast, clip, expm1, maximum, minimum, sqrt, square, where, zeros_like
 from deepcore.ops.operand import floating
-from deepcore.ops.reduction import sum
+from deepcore.ops.reduction import axes_of, sum
 from deepcore.ops.shape import moveaxis, split
 from deepcore.ops.special import erfc
 from deepcore.tensor import Tensor
@@ -41,15 +41,16 @@ def gelu(x: Any, approximate: bool = True) -> Tensor:
 def glu(x: Any, axis: int = -1) -> Tensor:
     """The first half of ``axis`` times the sigmoid of the second. Dauphin et al. 2017.
 
-    Raises ``ValueError`` if the axis has an odd size.
+    Raises ``ValueError`` if there is no such axis, or it has an odd size.
     """
     tensor = floating(x)
-    if tensor.shape[axis] % 2:
+    (at,) = axes_of(axis, tensor.ndim, "glu")
+    if tensor.shape[at] % 2:
         raise ValueError(
-            f"glu: axis {axis} must have an even size, for two halves; got size {tensor.shape[axis]} in shape "
+            f"glu: axis {axis} must have an even size, for two halves; got size {tensor.shape[at]} in shape "
             f"{tensor.shape}."
         )
-    values, gates = split(tensor, 2, axis)
+    values, gates = split(tensor, 2, at)
     return values * sigmoid(gates)
 
 
@@ -156,6 +157,7 @@ def sparsemax(x: Any, axis: int = -1) -> Tensor:
     Tensor([0.75, 0.25, 0.  ], dtype=float32)
     """
     tensor = floating(x)
-    if axis % tensor.ndim == tensor.ndim - 1:
+    (at,) = axes_of(axis, tensor.ndim, "sparsemax")
+    if at == tensor.ndim - 1:
         return _sparsemax(tensor)
-    return moveaxis(_sparsemax(moveaxis(tensor, axis, -1)), -1, axis)
+    return moveaxis(_sparsemax(moveaxis(tensor, at, -1)), -1, at)

@@ -7,7 +7,7 @@ from typing import Any
 from deepcore.ops.elementwise import abs, maximum, ones_like, power, rsqrt, square, where, zeros_like
 from deepcore.ops.logic import equal
 from deepcore.ops.norm import batch_norm_inference, layer_norm
-from deepcore.ops.operand import cast, floating, tensor_of
+from deepcore.ops.operand import cast, floating, floating_beside
 from deepcore.ops.reduction import Axis, axes_of, mean, sum
 from deepcore.ops.shape import expand_dims, reshape
 from deepcore.tensor import Tensor
@@ -101,7 +101,7 @@ def normalize(x: Any, axis: Axis = -1, order: int = 2, epsilon: float | None = N
 
 
 def _of(tensor: Tensor, value: Any) -> Tensor:
-    return cast(tensor_of(value, like=tensor), tensor.dtype)
+    return cast(floating_beside(value, tensor), tensor.dtype)
 
 
 def _not_scalar(x: Any) -> Tensor:

@@ -41,6 +41,13 @@ def floating(x: Any) -> Tensor:
     return tensor if tensor.dtype.kind == "f" else cast(tensor, FLOATX)
 
 
+def floating_beside(x: Any, like: Tensor) -> Tensor:
+    """``x`` as a floating tensor on the device of ``like``; Python numbers, also in lists, take its dtype."""
+    if isinstance(x, Tensor | np.ndarray):
+        return floating(tensor_of(x, like))
+    return Tensor(x, like.dtype if like.dtype.kind == "f" else FLOATX, like.device)
+
+
 def result_dtype(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
     """The dtype that two tensors become when they meet.
 

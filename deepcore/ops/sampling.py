@@ -12,7 +12,7 @@ import numpy as np
 
 from deepcore.errors import unknown_name
 from deepcore.ops.elementwise import broadcast_to, where, zeros_like
-from deepcore.ops.operand import cast, floating, operands, tensor_of
+from deepcore.ops.operand import cast, floating, floating_beside, operands, tensor_of
 from deepcore.ops.resampling import check_images
 from deepcore.ops.rounding import floor, round
 from deepcore.ops.shape import expand_dims, getitem, moveaxis, reshape, squeeze
@@ -100,7 +100,7 @@ def map_coordinates(
     Tensor([ 5. , 17.5], dtype=float32)
     """
     tensor = tensor_of(inputs)
-    where_to = floating(tensor_of(coordinates, like=tensor))
+    where_to = floating_beside(coordinates, tensor)
     if where_to.ndim < 2 or where_to.shape[0] != tensor.ndim:
         raise ValueError(
             f"map_coordinates: inputs of shape {tensor.shape} need coordinates [{tensor.ndim}, ...] of rank 2 or more; "
@@ -170,7 +170,7 @@ def affine_transform(
     Raises ``ValueError`` for other ranks and names.
     """
     tensor = tensor_of(images)
-    maps = floating(tensor_of(transform, like=tensor))
+    maps = floating_beside(transform, tensor)
     if maps.ndim not in (1, 2) or maps.shape[-1] != 8:
         raise ValueError(f"affine_transform expects a transform [8] or [batch, 8]; got shape {maps.shape}.")
     maps = reshape(maps, (-1, 8))
@@ -199,7 +199,7 @@ def perspective_transform(
     Raises ``ValueError`` for other shapes and names. Heckbert 1989, Fundamentals of texture mapping and image warping.
     """
     tensor = tensor_of(images)
-    start, end = operands(floating(tensor_of(start_points, like=tensor)), floating(tensor_of(end_points, like=tensor)))
+    start, end = operands(floating_beside(start_points, tensor), floating_beside(end_points, tensor))
     for name, points in (("start_points", start), ("end_points", end)):
         if points.ndim not in (2, 3) or points.shape[-2:] != (4, 2):
             raise ValueError(f"perspective_transform expects {name} [4, 2] or [batch, 4, 2]; got shape {points.shape}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -114,7 +115,14 @@ def softmax(x: Any, axis: int | Sequence[int] = -1) -> Tensor:
     >>> softmax([0.0, 0.0])
     Tensor([0.5, 0.5], dtype=float32)
     """
-    return _along(_softmax, floating(x), axis, "softmax")
+    tensor = floating(x)
+    if isinstance(axis, int) and -tensor.ndim <= axis < tensor.ndim and tensor.shape[axis] == 1:
+        warnings.warn(
+            f"softmax over axis {axis} of shape {tensor.shape}, which has one element only, gives 1 whatever x is. For "
+            "a probability from one output use sigmoid.",
+            stacklevel=2,
+        )
+    return _along(_softmax, tensor, axis, "softmax")
 
 
 def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Tensor:
