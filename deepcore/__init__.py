@@ -26,6 +26,7 @@ _MODULES = (
     "optimizers",
     "random",
     "regularizers",
+    "saving",
     "utils",
 )
 _NAMES = {

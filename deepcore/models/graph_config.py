@@ -6,6 +6,8 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from deepcore import layers as layers_module
 from deepcore import ops, serialization
 from deepcore.layers.input import InputLayer
@@ -110,6 +112,8 @@ def _operation_config(operation: ops.Operation, node: CallNode) -> tuple[dict[st
             in_order = False
             continue
         part = given[parameter.name]
+        if name == "getitem" and isinstance(part, list):  # in a file, a list stands for a tuple
+            part = np.asarray(part)
         if parameter.kind is parameter.VAR_POSITIONAL:
             args.extend(part)
         elif parameter.kind is parameter.VAR_KEYWORD:
@@ -119,7 +123,7 @@ def _operation_config(operation: ops.Operation, node: CallNode) -> tuple[dict[st
                 args.append(part)
             else:
                 kwargs[parameter.name] = part
-        elif part is not parameter.default:
+        else:
             config[parameter.name] = serialization.serialize(part)
     class_name = _SPELLED.get(name) or "".join(word.capitalize() for word in name.split("_"))
     entry = {
@@ -157,6 +161,8 @@ class _Step:
             if not rest or parameter.kind is parameter.VAR_POSITIONAL:
                 break
             placed.append(config.pop(parameter.name) if parameter.name in config else rest.pop(0))
+        if self.operation.function == "getitem":
+            placed = [tuple(part) if isinstance(part, list) else part for part in placed]
         return self.operation(*placed, *rest, **config, **kwargs)
 
 
