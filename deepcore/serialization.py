@@ -55,16 +55,17 @@ _shared: ContextVar[_Shared | None] = ContextVar("deepcore_shared_objects", defa
 # What can be named
 
 
-def export(module: str, thing: C, registered_name: str | None = None) -> C:
+def export(module: str, thing: C, registered_name: str | None = None, alias: str | None = None) -> C:
     """Lets configurations name ``thing``, a class or a function, as ``module.Name``.
 
     Args:
         module: as Keras writes it, ``"keras.layers"``.
         thing: the class or function.
         registered_name: what Keras writes beside it; None for what is public there.
+        alias: another name, which is read and not written.
     """
-    _public.setdefault(_kind_of(module), {})[thing.__name__] = thing  # type: ignore[attr-defined]
-    if inspect.isclass(thing):
+    _public.setdefault(_kind_of(module), {})[alias or thing.__name__] = thing  # type: ignore[attr-defined]
+    if inspect.isclass(thing) and alias is None:
         _homes[thing] = module, registered_name
     return thing
 
@@ -349,11 +350,11 @@ def _made(config: Any, safe_mode: bool, kinds: Mapping[str, Any] | None = None) 
     if config is None or isinstance(config, _PLAIN):
         return config
     if isinstance(config, list | tuple):
-        return [_made(part, safe_mode) for part in config]
+        return [_made(part, safe_mode, kinds) for part in config]
     if not isinstance(config, dict):
         raise TypeError(f"A configuration holds numbers, text, lists and dictionaries; got {config!r}.")
     if "class_name" not in config or "config" not in config:
-        return {key: _made(value, safe_mode) for key, value in config.items()}
+        return {key: _made(value, safe_mode, kinds) for key, value in config.items()}
     name, inner = config["class_name"], config["config"]
     if not isinstance(name, str):
         raise TypeError(f"'class_name' is the name of a class; got {name!r}.")
@@ -374,7 +375,7 @@ def _made(config: Any, safe_mode: bool, kinds: Mapping[str, Any] | None = None) 
     shared, number = _shared.get(), config.get("shared_object_id")
     if shared is not None and number is not None and number in shared.objects:
         return shared.objects[number]
-    made = _instance(_find(name, config.get("registered_name") or name, config.get("module"), kinds), inner, config)
+    made = _instance(_find(name, config.get("registered_name", name), config.get("module"), kinds), inner, config)
     if shared is not None and number is not None:
         shared.objects[number] = made
     return made
@@ -427,11 +428,12 @@ def arguments_of(cls: type) -> frozenset[str]:
 
 def _find(name: str, registered_name: Any, module: Any, kinds: Mapping[str, Any] | None) -> Any:
     """The class or function that a configuration may mean. Raises ``TypeError`` if there is none."""
-    for spelling in (registered_name, name):
+    public = isinstance(module, str) and module.split(".")[0] in ("keras", "deepcore")
+    for spelling in (registered_name, None if public else name):
         custom = get_registered_object(spelling)
         if custom is not None:
             return custom
-    if isinstance(module, str) and module.split(".")[0] in ("keras", "deepcore"):
+    if public:
         found = _public.get(_kind_of(module), {}).get(name)
     elif module in (None, "builtins"):
         found = (kinds or {}).get(name) or next((known[name] for known in _public.values() if name in known), None)

@@ -43,5 +43,7 @@ class Functional(Model):
 
 
 layers_module.registry.register("Model")(Functional)
-for _home in ("keras", "keras.models", "keras.src.models.functional"):
-    serialization.export(_home, Functional, registered_name="Functional")
+for _home in ("keras", "keras.models"):
+    serialization.export(_home, Functional, alias="Model")
+    serialization.export(_home, Functional)
+serialization.export("keras.src.models.functional", Functional, registered_name="Functional")

@@ -223,7 +223,7 @@ def graph_from_config(cls: Any, config: Mapping[str, Any]) -> Any:
             except (KeyError, IndexError):
                 later.append((name, i, call))
                 continue
-            results[name, i] = leaves(made[name](*args, **kwargs))
+            results[name, i] = leaves(made[name](*args, **_taken(made[name], kwargs)))
         if len(later) == len(waiting):
             names = ", ".join(sorted({name for name, _, _ in later}))
             raise ValueError(f"The configuration of {config.get('name')!r} is not whole: {names} lack their inputs.")
@@ -248,6 +248,12 @@ def graph_from_config(cls: Any, config: Mapping[str, Any]) -> Any:
 
 def _call(call: Mapping[str, Any], value: Any) -> tuple[list[Any], dict[str, Any]]:
     return value(call["args"]), value(call["kwargs"])
+
+
+def _taken(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """Arguments of a call without a mask that the layer does not take: masks travel with the tensors here."""
+    takes = not isinstance(operation, Layer) or "mask" in inspect.signature(operation.call).parameters
+    return kwargs if takes and kwargs.get("mask") is not None else {k: v for k, v in kwargs.items() if k != "mask"}
 
 
 def _old_call(

@@ -284,9 +284,10 @@ class Model(Trainer, Layer):
         """The operations and calls of a drawn model; otherwise the constructor's arguments, as of any layer."""
         from deepcore.models.graph_config import graph_config
 
-        if self.graph is None or not _made_like_functional(type(self)):
-            return super().get_config()
-        return graph_config(self)
+        if self.graph is not None and _made_like_functional(type(self)):
+            return graph_config(self)
+        automatic = self._own_arguments() if type(self).get_config is Model.get_config else {}
+        return {**super().get_config(), **automatic}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import optimizers, serialization
+from deepcore import losses, metrics, optimizers, serialization
 from deepcore.errors import CorruptedFileError
 from deepcore.saving.hdf5 import child, dataset, read
 from deepcore.variable import Variable
@@ -103,7 +103,12 @@ def _compile(model: Any, h5: Any) -> None:
         return
     training = _modern(_json(h5.attrs["training_config"]))
     arguments = {key: training[key] for key in _TRAINING if training.get(key) is not None}
-    described = {key: serialization.deserialize(value) for key, value in arguments.items()}
+    kinds = {
+        "loss": losses.registry.entries,
+        "metrics": metrics.registry.entries,
+        "weighted_metrics": metrics.registry.entries,
+    }
+    described = {key: serialization.deserialize(value, kinds=kinds.get(key)) for key, value in arguments.items()}
     model.compile(optimizers.deserialize(training["optimizer_config"]), **described)
     if model.trainable_weights:
         model.optimizer.build(model.trainable_weights)
