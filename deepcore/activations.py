@@ -129,7 +129,7 @@ def get(identifier: Any) -> Activation:
 
 def serialize(activation: Activation) -> Any:
     """The name of an activation function; the configuration of a function of one's own, or of a layer."""
-    name = getattr(activation, "__name__", None)
+    name = getattr(activation, "__name__", "")
     return name if registry.entries.get(name) is activation else registry.serialize(activation)
 
 

@@ -22,7 +22,7 @@ class Registry:
 
     Args:
         kind: what they are, for messages: ``"initializer"``.
-        module: where they live: ``"deepcore.initializers"``; configurations say ``"keras.initializers"``, as Keras's do.
+        module: where they live, ``"deepcore.initializers"``; configurations say ``"keras.initializers"``.
         base: the class that ready-made objects are instances of; anything callable counts, too, where ``callables``.
     """
 
@@ -72,7 +72,7 @@ class Registry:
         )
 
     def find(self, name: str) -> Any:
-        """The class or function called ``name``, a custom object first. Raises ``ValueError`` with the nearest names."""
+        """The class or function called ``name``, a custom one first. Raises ``ValueError`` with the nearest names."""
         custom = serialization.get_registered_object(name)
         if custom is not None:
             return custom

@@ -384,10 +384,11 @@ def _made(config: Any, safe_mode: bool, kinds: Mapping[str, Any] | None = None) 
 def _instance(cls: Any, inner: dict[str, Any], config: dict[str, Any]) -> Any:
     if not inspect.isclass(cls):
         return cls
-    if not hasattr(cls, "from_config"):
+    make: Any = getattr(cls, "from_config", None)
+    if make is None:
         raise TypeError(f"{cls.__name__} cannot be made from a configuration: it has no from_config().")
     try:
-        made = cls.from_config(_fitting(cls, inner))
+        made = make(_fitting(cls, inner))
     except TypeError as error:
         raise TypeError(
             f"{cls.__name__} could not be made from its configuration: {error} Objects that its get_config() gives "

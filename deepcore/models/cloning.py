@@ -85,15 +85,18 @@ def _clone_sequential(model: Sequential, input_tensors: Any, clone_of: Callable[
         given = leaves(input_tensors)
         if len(given) != 1 or not isinstance(given[0], SymbolicTensor):
             raise ValueError(f"A Sequential is cloned onto one symbolic tensor; got input_tensors={input_tensors!r}.")
-        layers.insert(0, InputLayer(batch_shape=given[0].shape, dtype=given[0].dtype, name=known and known.name))
+        layers.insert(
+            0,
+            InputLayer(
+                batch_shape=given[0].shape, dtype=given[0].dtype, name=known.name if known is not None else None
+            ),
+        )
     elif known is not None:
         layers.insert(0, InputLayer.from_config(known.get_config()))
     return type(model)(layers, name=model.name, trainable=model.trainable)
 
 
-def _clone_drawn(
-    model: Model, input_tensors: Any, clone_of: Callable[[Layer], Any], call: Callable[..., Any]
-) -> Model:
+def _clone_drawn(model: Model, input_tensors: Any, clone_of: Callable[[Layer], Any], call: Callable[..., Any]) -> Model:
     graph = model.graph
     assert graph is not None
     old = leaves(graph.inputs)

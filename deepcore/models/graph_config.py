@@ -32,9 +32,9 @@ _HOMES = {
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 _SPELLED = {"getitem": "GetItem", "layer_normalization": "LayerNorm", "rms_normalization": "RMSNorm", "svd": "SVD"}
 # Parameters that Keras gives an operation in each call; what else a function takes belongs to the operation itself.
-_CALLED_WITH = frozenset(
-    "x y x1 x2 xs inputs kernel depthwise_kernel pointwise_kernel condition index key indices values updates "
-    "start_indices target output weights fill_value constant_values bins q data segment_ids a b".split()
+_CALLED_WITH = (
+    " x y x1 x2 xs inputs kernel depthwise_kernel pointwise_kernel condition index key indices values updates "
+    "start_indices target output weights fill_value constant_values bins q data segment_ids a b "
 )
 _FUNCTION_OF: dict[str, str] = {}
 
@@ -83,7 +83,7 @@ def graph_config(model: Any) -> dict[str, Any]:
         nodes = calls.get(id(operation), [])
         if isinstance(operation, Layer):
             entry = serialization.serialize(operation)
-            made = [(node.args, node.kwargs) for node in nodes]
+            made: list[Any] = [(node.args, node.kwargs) for node in nodes]
         else:
             entry, args, kwargs = _operation_config(operation, nodes[0])
             made = [(args, kwargs)]
@@ -118,7 +118,7 @@ def _operation_config(operation: ops.Operation, node: CallNode) -> tuple[dict[st
             args.extend(part)
         elif parameter.kind is parameter.VAR_KEYWORD:
             config.update(part)
-        elif parameter.name in _CALLED_WITH or symbolic_leaves(part):
+        elif f" {parameter.name} " in _CALLED_WITH or symbolic_leaves(part):
             if in_order and parameter.kind is not parameter.KEYWORD_ONLY:
                 args.append(part)
             else:
@@ -193,8 +193,8 @@ def graph_from_config(cls: Any, config: Mapping[str, Any]) -> Any:
     results: dict[tuple[str, int], list[Any]] = {}
     waiting: list[tuple[str, int, Any]] = []
     for entry in config["layers"]:
-        operation = _Step(entry) if _is_function(entry) else layers_module.deserialize(entry)
-        name = entry["name"] if "name" in entry else operation.name
+        operation: Any = _Step(entry) if _is_function(entry) else layers_module.deserialize(entry)
+        name = entry["name"] if "name" in entry else operation.name  # noqa: SIM401  # a step has none of its own
         made[name] = operation
         if isinstance(operation, InputLayer):
             results[name, 0] = [operation.output]

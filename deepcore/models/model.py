@@ -335,7 +335,7 @@ class Model(Trainer, Layer):
             self.optimizer.build(self.trainable_weights)
 
 
-def _made_like_functional(cls: type) -> bool:
+def _made_like_functional(cls: Any) -> bool:
     """Whether the class is made with ``cls(inputs, outputs, name=..., trainable=...)``."""
     parameters = inspect.signature(cls.__init__).parameters.values()
     kinds = {parameter.kind for parameter in parameters}

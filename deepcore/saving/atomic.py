@@ -41,7 +41,9 @@ def replacing_folder(path: str | os.PathLike[str], holding: frozenset[str]) -> I
     """
     target = Path(os.path.realpath(path))
     if target.exists():
-        others = sorted(entry.name for entry in target.iterdir() if entry.name not in holding) if target.is_dir() else []
+        others = (
+            sorted(entry.name for entry in target.iterdir() if entry.name not in holding) if target.is_dir() else []
+        )
         if not target.is_dir() or others:
             found = f"holds {', '.join(others[:5])}" if others else "is a file"
             raise ValueError(f"A model's folder would replace {str(path)!r}, which {found}. Give another path.")

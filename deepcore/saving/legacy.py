@@ -180,9 +180,7 @@ def _load(model: Any, group: Any, by_name: bool, skip_mismatch: bool) -> None:
         ]
         problems += misfits
         fitting += [
-            (variable, arrays, str(i))
-            for i, variable in enumerate(variables)
-            if arrays.shape(str(i)) == variable.shape
+            (variable, arrays, str(i)) for i, variable in enumerate(variables) if arrays.shape(str(i)) == variable.shape
         ]
     if problems and not skip_mismatch:
         raise ValueError(

@@ -51,7 +51,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}.")
     if not model.built:
-        warnings.warn(f"{model.name} is saved without weights: it is not built yet. Call it on some data.", stacklevel=3)
+        warnings.warn(
+            f"{model.name} is saved without weights: it is not built yet. Call it on some data.", stacklevel=3
+        )
     if isinstance(filepath, io.IOBase):
         _write_archive(model, filepath)  # type: ignore[arg-type]
         return
@@ -246,7 +248,7 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Iterator[Bin
         with archive.open(member) as source:
             shutil.copyfileobj(source, copy, 1 << 20)
         copy.seek(0)
-        yield copy  # type: ignore[misc]
+        yield copy
 
 
 @contextlib.contextmanager

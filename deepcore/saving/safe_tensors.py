@@ -8,6 +8,8 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from deepcore.errors import CorruptedFileError
+
 
 class Writer:
     """Gathers arrays, and writes them when it is closed."""
@@ -41,10 +43,16 @@ class Reader:
     """Reads what ``Writer`` wrote, each array when it is asked for."""
 
     def __init__(self, path: str | Path) -> None:
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        self._open = safe_open(str(path), framework="numpy")
-        self._file = self._open.__enter__()
+        opened: Any = safe_open
+        try:
+            self._open = opened(str(path), framework="numpy")
+        except SafetensorError as error:
+            raise CorruptedFileError(
+                f"{path} cannot be read: it is cut off, damaged, or not a file of this kind ({error})."
+            ) from error
+        self._file: Any = self._open.__enter__()
         self._names = set(self._file.keys())
 
     def close(self) -> None:

@@ -14,12 +14,15 @@ from typing import Any
 
 from deepcore.layers.layer import Layer
 from deepcore.models.model import Model
+from deepcore.models.sequential import Sequential
 from deepcore.naming import snake_case
 from deepcore.optimizers import Optimizer
 from deepcore.random import Generator
 from deepcore.variable import misfit
 
-_NEVER = {"_compile_arguments", "_drawn", "_input", "_loss", "_metrics", "_stack", "_wanted_metrics", "graph", "history"}
+_OF_EVERY_MODEL = frozenset(
+    "_compile_arguments _drawn _input _loss _metrics _stack _wanted_metrics graph history".split()  # noqa: SIM905
+)
 
 
 def holders(model: Any) -> dict[str, Any]:
@@ -68,12 +71,14 @@ def _has_state(value: Any) -> bool:
 def _attributes(thing: Any) -> Iterator[tuple[str, Any]]:
     """Attributes in Keras's order: a drawn model's layers first, then by name, private ones last."""
     names = set(vars(thing)) if hasattr(thing, "__dict__") else set()
+    if isinstance(thing, Layer):
+        names -= _of_every_layer()
     if isinstance(thing, Model):
-        names |= {"layers", "optimizer"}
-        if "_stack" in names or thing.graph is not None:
-            yield "layers", thing.layers if "_stack" in names else thing.graph.layers
+        names = names - _OF_EVERY_MODEL | {"layers", "optimizer"}
+        drawn = thing.layers if isinstance(thing, Sequential) else thing.graph and thing.graph.layers
+        if drawn is not None:
+            yield "layers", drawn
             names.discard("layers")
-    names -= _NEVER | (_of_every_layer() if isinstance(thing, Layer) else set())
     for name in sorted(names, key=lambda name: f"~{name}" if name.startswith("_") else name):
         yield name, getattr(thing, name)
 

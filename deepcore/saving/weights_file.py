@@ -84,10 +84,10 @@ def _reader(filepath: str | os.PathLike[str]) -> Iterator[Any]:
     if name.endswith(".keras"):
         from deepcore.saving.model_file import open_weights
 
-        with open_weights(filepath) as reader:
-            yield reader
+        with open_weights(filepath) as weights:
+            yield weights
         return
-    reader = safe_tensors.Reader(name) if name.endswith(".safetensors") else hdf5.Reader(name)
+    reader: Any = safe_tensors.Reader(name) if name.endswith(".safetensors") else hdf5.Reader(name)
     try:
         yield reader
     finally:

@@ -29,7 +29,10 @@ CASES = {
     "Conv2DTranspose": ({"filters": 2, "kernel_size": 3, "strides": 2, "padding": "same"}, IMAGE),
     "Cropping1D": ({"cropping": (1, 2)}, SEQUENCE),
     "Cropping2D": ({"cropping": ((1, 2), (0, 1))}, IMAGE),
-    "Dense": ({"units": 3, "activation": "relu", "kernel_regularizer": "l2", "kernel_initializer": "he_normal"}, VECTOR),
+    "Dense": (
+        {"units": 3, "activation": "relu", "kernel_regularizer": "l2", "kernel_initializer": "he_normal"},
+        VECTOR,
+    ),
     "DepthwiseConv1D": ({"kernel_size": 3, "depth_multiplier": 2}, SEQUENCE),
     "DepthwiseConv2D": ({"kernel_size": 3, "depth_multiplier": 2, "padding": "same"}, IMAGE),
     "Dot": ({"axes": 1}, PAIR),

@@ -92,9 +92,7 @@ def test_a_drawn_model_of_keras_with_a_model_within_and_operations(tmp_path, rng
             keras.called(
                 keras.operation("GetItem", name="get_item"), "get_item", [keras.tensor([4], "add", 0, 0), cut]
             ),
-            keras.called(
-                keras.operation("Relu", "nn", name="relu"), "relu", [keras.tensor([3], "get_item", 0, 0)]
-            ),
+            keras.called(keras.operation("Relu", "nn", name="relu"), "relu", [keras.tensor([3], "get_item", 0, 0)]),
             keras.called(
                 keras.operation("NotEqual", name="not_equal"), "not_equal", [keras.tensor([3], "relu", 0, 0), 0]
             ),
@@ -279,7 +277,9 @@ def test_old_files_that_do_not_fit_say_so_and_change_nothing(pretrained):
     model = small_vgg()
     model.pop()
     before = model.get_weights()
-    with pytest.raises(ValueError, match=r"Layer count mismatch.*expected 2 layers \(block1_conv1, bn_conv1\).*found 3"):
+    with pytest.raises(
+        ValueError, match=r"Layer count mismatch.*expected 2 layers \(block1_conv1, bn_conv1\).*found 3"
+    ):
         model.load_weights(path)
     model.add(layers.Dense(6, name="predictions"))
     before = model.get_weights()
