@@ -12,6 +12,8 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from deepcore.layers.layer import Layer
 from deepcore.models.model import Model
 from deepcore.models.sequential import Sequential
@@ -92,7 +94,11 @@ def save_state(model: Any, writer: Any, assets: str | None = None) -> None:
     """Writes the state of everything in ``model``; ``assets`` is a folder for what is no array."""
     for path, thing in holders(model).items():
         name = getattr(thing, "name", None)
-        thing.save_own_variables(writer.entry(path, name if isinstance(name, str) else None))
+        entry = writer.entry(path, name if isinstance(name, str) else None)
+        if isinstance(thing, Generator):
+            entry["0"] = np.array([thing.seed, thing.offset], np.uint64)
+        else:
+            thing.save_own_variables(entry)
         if assets is not None and hasattr(thing, "save_assets"):
             folder = os.path.join(assets, *path.split("/"))
             os.makedirs(folder, exist_ok=True)
@@ -130,7 +136,9 @@ def load_state(model: Any, reader: Any, assets: str | None = None, skip_mismatch
         if path in problems:
             continue
         try:
-            if path in stored or not isinstance(thing, Optimizer):
+            if isinstance(thing, Generator):
+                _load_stream(thing, reader.entry(path))
+            elif path in stored or not isinstance(thing, Optimizer):
                 thing.load_own_variables(reader.entry(path))
             folder = None if assets is None else os.path.join(assets, *path.split("/"))
             if folder is not None and hasattr(thing, "load_assets") and os.path.isdir(folder):
@@ -141,6 +149,12 @@ def load_state(model: Any, reader: Any, assets: str | None = None, skip_mismatch
                 raise ValueError(_summary(failed, foreign)) from error
     if failed or foreign:
         warnings.warn(_summary(failed, foreign), stacklevel=4)
+
+
+def _load_stream(stream: Generator, entry: Any) -> None:
+    """Goes on from where the stream was; files of Keras do not say, and change nothing."""
+    if "0" in entry and entry.shape("0") == (2,):
+        stream.seed, stream.offset = map(int, entry["0"])
 
 
 def _prepare_optimizer(model: Any, stored: dict[str, int]) -> None:
