@@ -87,7 +87,9 @@ def graph_config(model: Any) -> dict[str, Any]:
         else:
             entry, args, kwargs = _operation_config(operation, nodes[0])
             made = [(args, kwargs)]
-        calls_made = [{"args": map_leaves(value, list(a)), "kwargs": map_leaves(value, k)} for a, k in made]
+        calls_made = [
+            {"args": map_leaves(value, list(a)), "kwargs": map_leaves(value, k), **_fixed(k)} for a, k in made
+        ]
         listed.append({**entry, "name": operation.name, "inbound_nodes": calls_made})
     return {
         "name": model.name,
@@ -96,6 +98,11 @@ def graph_config(model: Any) -> dict[str, Any]:
         "input_layers": map_leaves(end, graph.inputs),
         "output_layers": map_leaves(end, graph.outputs),
     }
+
+
+def _fixed(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Says that ``training`` was given with a call: Keras writes every layer's default there, too."""
+    return {"fixed": ["training"]} if kwargs.get("training") is not None else {}
 
 
 def _operation_config(operation: ops.Operation, node: CallNode) -> tuple[dict[str, Any], list[Any], dict[str, Any]]:
@@ -223,7 +230,7 @@ def graph_from_config(cls: Any, config: Mapping[str, Any]) -> Any:
             except (KeyError, IndexError):
                 later.append((name, i, call))
                 continue
-            results[name, i] = leaves(made[name](*args, **_taken(made[name], kwargs)))
+            results[name, i] = leaves(made[name](*args, **_taken(made[name], call, kwargs)))
         if len(later) == len(waiting):
             names = ", ".join(sorted({name for name, _, _ in later}))
             raise ValueError(f"The configuration of {config.get('name')!r} is not whole: {names} lack their inputs.")
@@ -250,10 +257,22 @@ def _call(call: Mapping[str, Any], value: Any) -> tuple[list[Any], dict[str, Any
     return value(call["args"]), value(call["kwargs"])
 
 
-def _taken(operation: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """Arguments of a call without a mask that the layer does not take: masks travel with the tensors here."""
-    takes = not isinstance(operation, Layer) or "mask" in inspect.signature(operation.call).parameters
-    return kwargs if takes and kwargs.get("mask") is not None else {k: v for k, v in kwargs.items() if k != "mask"}
+def _taken(operation: Any, call: Any, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of a call without those that a file of Keras repeats.
+
+    These are masks where there is none or where the layer takes none (they travel with the tensors), and a ``training``
+    that is the layer's default, which must not stand against the model's.
+    """
+    if not isinstance(operation, Layer):
+        return kwargs
+    parameters = inspect.signature(operation.call).parameters
+    idle = set()
+    if kwargs.get("mask") is None or "mask" not in parameters:
+        idle.add("mask")
+    fixed = isinstance(call, Mapping) and "training" in call.get("fixed", ())
+    if "training" not in parameters or (not fixed and parameters["training"].default == kwargs.get("training")):
+        idle.add("training")
+    return {name: value for name, value in kwargs.items() if name not in idle}
 
 
 def _old_call(

@@ -115,6 +115,30 @@ def test_a_drawn_model_of_keras_with_a_model_within_and_operations(tmp_path, rng
     np.testing.assert_array_equal(unequal, relu != 0)
 
 
+def test_a_default_that_keras_notes_with_a_call_does_not_stand_against_training(tmp_path):
+    dropout = {
+        "module": "keras.layers",
+        "class_name": "Dropout",
+        "config": {
+            "name": "drop",
+            "trainable": True,
+            "dtype": keras.POLICY,
+            "rate": 0.5,
+            "seed": 1,
+            "noise_shape": None,
+        },
+        "registered_name": None,
+    }
+    entry = keras.called(dropout, "drop", [keras.tensor([50], "x", 0, 0)])
+    entry["inbound_nodes"][0]["kwargs"] = {"training": False, "mask": None}
+    first = {**keras.input_layer("x", 50), "name": "x", "inbound_nodes": []}
+    config = keras.functional([first, entry], ["x", 0, 0], ["drop", 0, 0])
+    model = load_model(keras.archive(tmp_path / "m.keras", config, {}))
+    ones = np.ones((2, 50), np.float32)
+    np.testing.assert_array_equal(model.predict(ones, verbose=0), ones)
+    assert (model(ones, training=True).numpy() == 0).any()
+
+
 def contents(path):
     """The configuration, and the arrays by path, of a ``.keras`` file."""
     with zipfile.ZipFile(path) as archive:

@@ -80,15 +80,17 @@ def test_a_drawn_model_comes_back_with_shared_layers_models_within_and_functions
     assert json.loads(model_from_json(model.to_json()).to_json()) == json.loads(model.to_json())
 
 
-def test_a_call_keeps_the_training_flag_it_was_drawn_with(tmp_path, rng):
+@pytest.mark.parametrize("drawn_with", [True, False, None])
+def test_a_call_keeps_the_training_flag_it_was_drawn_with(tmp_path, drawn_with):
     x = layers.Input((50,))
-    model = Model(x, layers.Dropout(0.5, seed=3)(x, training=True))
+    model = Model(x, layers.Dropout(0.5, seed=3)(x, training=drawn_with))
     model.save(tmp_path / "m.keras")
     again = load_model(tmp_path / "m.keras")
     ones = np.ones((2, 50), np.float32)
-    dropped = model(ones).numpy()
-    assert (dropped == 0).any()
-    np.testing.assert_array_equal(again(ones).numpy(), dropped)
+    for training in (False, True):
+        dropped = model(ones, training=training).numpy()
+        assert (dropped == 0).any() == (training if drawn_with is None else drawn_with)
+        np.testing.assert_array_equal(again(ones, training=training).numpy(), dropped)
 
 
 @saving.register_keras_serializable("tests")
