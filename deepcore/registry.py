@@ -15,6 +15,7 @@ from deepcore.errors import unknown_name
 from deepcore.naming import snake_case
 
 C = TypeVar("C")
+_NOT_IN_KERAS = {"LocalResponseNormalization"}
 
 
 class Registry:
@@ -28,7 +29,8 @@ class Registry:
 
     def __init__(self, kind: str, module: str, base: type | None = None, callables: bool = False) -> None:
         self.kind = kind
-        self.module = module.replace("deepcore", "keras", 1)
+        self.place = module.partition(".")[2]
+        self.module = f"keras.{self.place}"
         self.base = base
         self.callables = callables
         self.entries: dict[str, Any] = {}
@@ -41,7 +43,7 @@ class Registry:
             name = entry.__name__  # type: ignore[attr-defined]
             for spelling in (name, snake_case(name), *aliases):
                 self.entries[spelling] = entry
-            serialization.export(self.module, entry)
+            serialization.export(self.module if name not in _NOT_IN_KERAS else f"deepcore.{self.place}", entry)
             self._spelled.append(snake_case(name))
             return entry
 

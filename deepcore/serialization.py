@@ -256,7 +256,8 @@ def serialize(obj: Any) -> Any:
         if isinstance(obj, kind):
             return describe(obj)
     if isinstance(obj, types.FunctionType) and obj.__name__ == _LAMBDA:
-        return {"class_name": "__lambda__", "config": {"value": _code_of(obj)}}
+        code, defaults, closure = value = _code_of(obj)  # Keras's Lambda looks for the parts, all else for the whole
+        return _mark("lambda", value=value, code=code, defaults=defaults, closure=closure)
     return _describe(obj)
 
 
@@ -363,7 +364,8 @@ def _made(config: Any, safe_mode: bool, kinds: Mapping[str, Any] | None = None) 
     if name == "__slice__":
         return slice(*(_made(inner.get(key), safe_mode) for key in ("start", "stop", "step")))
     if name == "__lambda__":
-        return _function_of(inner["value"], safe_mode)
+        parts = inner.get("value") or [inner.get(part) for part in ("code", "defaults", "closure")]
+        return _function_of(parts, safe_mode)
     if name == "function":
         if not isinstance(inner, str):
             raise TypeError(f"A function is named by 'config'; got {inner!r}.")

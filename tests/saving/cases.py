@@ -52,6 +52,7 @@ CASES = {
     "Identity": ({}, VECTOR),
     "LSTM": ({"units": 3, "recurrent_dropout": 0.1, "unit_forget_bias": True}, SEQUENCE),
     "LayerNormalization": ({"axis": (1, 2), "scale": False}, SEQUENCE),
+    "LocalResponseNormalization": ({"depth_radius": 2}, IMAGE),
     "LeakyReLU": ({"negative_slope": 0.2}, VECTOR),
     "Masking": ({"mask_value": 0.5}, SEQUENCE),
     "MaxPooling1D": ({"pool_size": 2}, SEQUENCE),
