@@ -27,6 +27,7 @@ _MODULES = (
     "optimizers",
     "random",
     "regularizers",
+    "saving",
     "utils",
 )
 _NAMES = {
