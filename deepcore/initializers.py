@@ -268,6 +268,30 @@ class LecunNormal(_Scaled):
     numbers = (1.0, "fan_in", "truncated_normal")
 
 
+@_register()
+class Orthogonal(RandomInitializer):
+    """A matrix whose rows or columns, whichever are fewer, are orthonormal, times ``gain``.
+
+    All axes but the last count as rows. Raises ``ValueError`` for shapes of rank below 2. Saxe et al. 2014.
+    """
+
+    def __init__(self, gain: float = 1.0, seed: int | Generator | None = None) -> None:
+        super().__init__(seed)
+        self.gain = gain
+
+    def sample(self, stream: Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+        if len(shape) < 2:
+            raise ValueError(f"Orthogonal: the weight must have at least 2 axes; got shape {shape}.")
+        rows, columns = math.prod(shape[:-1]), shape[-1]
+        tall = stream.normal((max(rows, columns), min(rows, columns)), dtype=dtype, device=CPU).numpy()
+        q, r = np.linalg.qr(tall)
+        q = q * np.sign(np.diag(r))  # without which the distribution would not be uniform
+        return np.ascontiguousarray(q.T if rows < columns else q).reshape(shape) * dtype.type(self.gain)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"gain": self.gain, **super().get_config()}
+
+
 def get(identifier: Any) -> Any:
     """The initializer of a name, a configuration or a class; a callable ``f(shape, dtype)`` is one itself.
 

@@ -32,7 +32,7 @@ class _Sums:
         node, index = edge
         slots = self.cotangents.get(node.number)
         if slots is None:
-            slots = self.cotangents[node.number] = [None] * len(node.primitive.outputs)
+            slots = self.cotangents[node.number] = [None] * len(node.output_like)
             heapq.heappush(self.heap, (-node.number, node))
         slots[index] = gradient if slots[index] is None else slots[index] + gradient
 

@@ -24,7 +24,8 @@ depending on which are needed and on the attributes; it says so by ``keeps``, an
 a convolution with a frozen kernel does not keep its input, and one without an activation does not keep its result.
 
 A primitive of any number of tensors takes ``*xs``; its gradient function reads ``xs`` and ``xs_shape`` as tuples and
-returns one gradient for each.
+returns one gradient for each. One of any number of results says ``outputs=("*ys",)``; its gradient function reads
+``dys`` as a tuple.
 """
 
 from __future__ import annotations
@@ -71,12 +72,15 @@ class Primitive:
         forward: ``forward(backend, *arrays, **attributes)`` -> an array, or a tuple of arrays.
         inputs: names of the array arguments.
         outputs: names of the results.
+        single: whether there is one result, and not a tuple of them.
     """
 
     def __init__(self, forward: Forward, outputs: Sequence[str]) -> None:
         self.name = forward.__name__
         self.forward = forward
-        self.outputs = tuple(outputs)
+        self.many = outputs[0].removeprefix("*") if outputs[0].startswith("*") else None
+        self.outputs = () if self.many else tuple(outputs)
+        self.single = len(self.outputs) == 1
         parameters = list(inspect.signature(forward).parameters.values())[1:]
         self.inputs = tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD)
         self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
@@ -94,6 +98,8 @@ class Primitive:
             return "output", self.outputs.index(parameter)
         if parameter in self.attributes:
             return "attribute", 0
+        if self.many and parameter == f"d{self.many}":
+            return "cotangents", 0
         if parameter.startswith("d") and parameter[1:] in self.outputs:
             return "cotangent", self.outputs.index(parameter[1:])
         if parameter.endswith("_shape") and parameter.removesuffix("_shape") in self.inputs:
@@ -135,7 +141,7 @@ class Primitive:
         arrays = [None if tensor is None else tensor.data for tensor in inputs]
         result = self.forward(device.backend, *arrays, **attributes)
         if not (requires_grad and is_recording()):
-            if len(self.outputs) == 1:
+            if self.single:
                 return Tensor.wrap(result, device)
             return tuple(Tensor.wrap(array, device) for array in result)
         return self._record(inputs, attributes, result, device)
@@ -151,7 +157,7 @@ class Primitive:
         kept: set[str] = set()
         for name in needed:
             kept |= self.gradients[name].kept(needed, attributes)
-        arrays = (result,) if len(self.outputs) == 1 else tuple(result)
+        arrays = (result,) if self.single else tuple(result)
         differentiable = bool(needed)
         if differentiable:
             node.inputs = tuple(
@@ -160,14 +166,14 @@ class Primitive:
             )
             node.input_shapes = tuple(None if tensor is None else tensor.shape for tensor in inputs)
             node.outputs = tuple(
-                array if name in kept else None for name, array in zip(self.outputs, arrays, strict=True)
+                array if name in kept else None for name, array in zip(self.outputs, arrays, strict=not self.many)
             )
             node.output_like = tuple((array.shape, array.dtype, device) for array in arrays)
         tensors = tuple(
             Tensor.wrap(array, device, node=node if differentiable and array.dtype.kind == "f" else None, index=i)
             for i, array in enumerate(arrays)
         )
-        return tensors[0] if len(self.outputs) == 1 else tensors
+        return tensors[0] if self.single else tensors
 
     def backward(self, node: Node, cotangents: list[Tensor | None], wanted: set[int]) -> dict[int, Tensor]:
         """The gradients of the inputs ``wanted`` (by index), given those of the outputs."""
@@ -196,6 +202,8 @@ class Primitive:
     def _argument(
         self, node: Node, kind: str, i: int, name: str, cotangents: list[Tensor | None], needed: frozenset[str]
     ) -> Any:
+        if kind == "cotangents":
+            return tuple(self._argument(node, "cotangent", j, name, cotangents, needed) for j in range(len(cotangents)))
         if kind.startswith("cotangent"):
             cotangent = cotangents[i]
             if cotangent is None and kind == "cotangent":

@@ -12,8 +12,16 @@ from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
 from deepcore.layers.normalization import BatchNormalization, LayerNormalization
 from deepcore.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
+from deepcore.layers.recurrent.bidirectional import Bidirectional
+from deepcore.layers.recurrent.gru import GRU, GRUCell
+from deepcore.layers.recurrent.lstm import LSTM, LSTMCell
+from deepcore.layers.recurrent.rnn import RNN
+from deepcore.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
+from deepcore.layers.recurrent.stacked import StackedRNNCells
+from deepcore.layers.recurrent.time_distributed import TimeDistributed
 from deepcore.layers.regularization import Dropout
 from deepcore.layers.reshaping import Flatten, Reshape
+from deepcore.layers.wrapper import Wrapper
 from deepcore.registry import Registry
 from deepcore.symbolic import SymbolicTensor
 
@@ -29,21 +37,32 @@ for _layer in (
     Activation,
     AveragePooling2D,
     BatchNormalization,
+    Bidirectional,
     Conv2D,
     Conv2DTranspose,
     Dense,
     DepthwiseConv2D,
     Dropout,
     Flatten,
+    GRU,
+    GRUCell,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
     InputLayer,
+    LSTM,
+    LSTMCell,
     LayerNormalization,
     LeakyReLU,
     MaxPooling2D,
+    RNN,
     ReLU,
     Reshape,
+    SimpleRNN,
+    SimpleRNNCell,
     Softmax,
+    StackedRNNCells,
+    TimeDistributed,
+    Wrapper,
 ):
     registry.register()(_layer)
 
@@ -59,10 +78,14 @@ def deserialize(config: Any) -> Layer:
 
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "Activation",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
+    "Bidirectional",
     "Conv2D",
     "Conv2DTranspose",
     "Convolution2D",
@@ -71,6 +94,7 @@ __all__ = [
     "DepthwiseConv2D",
     "Dropout",
     "Flatten",
+    "GRUCell",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
@@ -78,6 +102,7 @@ __all__ = [
     "Input",
     "InputLayer",
     "InputSpec",
+    "LSTMCell",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
@@ -85,8 +110,13 @@ __all__ = [
     "MaxPooling2D",
     "ReLU",
     "Reshape",
+    "SimpleRNN",
+    "SimpleRNNCell",
     "Softmax",
+    "StackedRNNCells",
     "SymbolicTensor",
+    "TimeDistributed",
+    "Wrapper",
     "deserialize",
     "serialize",
 ]

@@ -30,7 +30,7 @@ _training: ContextVar[bool | None] = ContextVar("deepcore_training", default=Non
 _depth: ContextVar[int] = ContextVar("deepcore_call_depth", default=0)
 
 # Attributes that hold no sublayers, or hold them a second time.
-_NOT_MEMBERS = {"_own_weights", "_given", "_inbound_nodes", "_build_shapes"}
+_NOT_MEMBERS = {"_own_weights", "_given", "_inbound_nodes", "_build_shapes", "_states"}
 _EVERY_LAYERS_ARGUMENTS = {"self", "name", "trainable", "dtype", "activity_regularizer", "autocast"}
 _PLAIN = (bool, int, float, str, type(None))
 

@@ -1,0 +1,1 @@
+"""Layers over sequences: cells, and what runs them step by step."""
