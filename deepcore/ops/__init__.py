@@ -23,6 +23,7 @@ from deepcore.ops.activation import (
     tanh,
 )
 from deepcore.ops.conv import conv2d, conv2d_transpose, depthwise_conv2d
+from deepcore.ops.crossentropy import binary_crossentropy, categorical_crossentropy, sparse_categorical_crossentropy
 from deepcore.ops.dropout import dropout
 from deepcore.ops.elementwise import (
     abs,
@@ -67,9 +68,26 @@ from deepcore.ops.elementwise import (
     where,
     zeros_like,
 )
-from deepcore.ops.indexing import embedding, one_hot, take
+from deepcore.ops.indexing import embedding, multi_hot, one_hot, take
 from deepcore.ops.matmul import dot, matmul
+from deepcore.ops.nonlinear import (
+    celu,
+    gelu,
+    glu,
+    hard_shrink,
+    hard_silu,
+    hard_tanh,
+    log_sigmoid,
+    soft_shrink,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    tanh_shrink,
+    threshold,
+)
 from deepcore.ops.norm import batch_norm, batch_norm_inference, layer_norm, local_response_norm
+from deepcore.ops.normalization import batch_normalization, layer_normalization, normalize, rms_normalization
 from deepcore.ops.operand import cast, convert_to_tensor
 from deepcore.ops.pool import avg_pool2d, global_avg_pool2d, global_max_pool2d, max_pool2d
 from deepcore.ops.reduction import all, any, argmax, argmin, logsumexp, max, mean, min, std, sum, var
@@ -88,7 +106,19 @@ from deepcore.ops.shape import (
     transpose,
 )
 from deepcore.ops.softmax import log_softmax, softmax, softmax_cross_entropy
+from deepcore.ops.spatial import (
+    average_pool,
+    conv,
+    conv_transpose,
+    depth_to_space,
+    depthwise_conv,
+    max_pool,
+    separable_conv,
+    space_to_depth,
+)
+from deepcore.ops.special import erf, erfc, erfinv
 from deepcore.ops.symbolic import Operation, recordable
+from deepcore.ops.windows import fold, unfold
 from deepcore.tensor import Tensor
 
 __all__ = [
@@ -101,19 +131,28 @@ __all__ = [
     "any",
     "argmax",
     "argmin",
+    "average_pool",
     "avg_pool2d",
     "batch_norm",
     "batch_norm_inference",
+    "batch_normalization",
     "bias_activation",
+    "binary_crossentropy",
     "broadcast_to",
     "cast",
+    "categorical_crossentropy",
     "ceil",
+    "celu",
     "clip",
     "concatenate",
+    "conv",
     "conv2d",
     "conv2d_transpose",
+    "conv_transpose",
     "convert_to_tensor",
     "cos",
+    "depth_to_space",
+    "depthwise_conv",
     "depthwise_conv2d",
     "divide",
     "dot",
@@ -121,28 +160,40 @@ __all__ = [
     "elu",
     "embedding",
     "equal",
+    "erf",
+    "erfc",
+    "erfinv",
     "exp",
     "expand_dims",
     "expm1",
     "flip",
     "floor",
     "floor_divide",
+    "fold",
+    "gelu",
     "getitem",
     "global_avg_pool2d",
     "global_max_pool2d",
+    "glu",
     "greater",
     "greater_equal",
+    "hard_shrink",
     "hard_sigmoid",
+    "hard_silu",
+    "hard_swish",
+    "hard_tanh",
     "identity",
     "isfinite",
     "isnan",
     "layer_norm",
+    "layer_normalization",
     "leaky_relu",
     "less",
     "less_equal",
     "local_response_norm",
     "log",
     "log1p",
+    "log_sigmoid",
     "log_softmax",
     "logical_and",
     "logical_not",
@@ -150,6 +201,7 @@ __all__ = [
     "logsumexp",
     "matmul",
     "max",
+    "max_pool",
     "max_pool2d",
     "maximum",
     "mean",
@@ -157,8 +209,10 @@ __all__ = [
     "minimum",
     "mod",
     "moveaxis",
+    "multi_hot",
     "multiply",
     "negative",
+    "normalize",
     "not_equal",
     "one_hot",
     "ones_like",
@@ -167,33 +221,48 @@ __all__ = [
     "relu",
     "relu6",
     "reshape",
+    "rms_normalization",
     "round",
     "rsqrt",
     "selu",
+    "separable_conv",
     "sigmoid",
     "sign",
     "silu",
     "sin",
+    "soft_shrink",
     "softmax",
     "softmax_cross_entropy",
     "softplus",
     "softsign",
+    "space_to_depth",
+    "sparse_categorical_crossentropy",
+    "sparse_plus",
+    "sparse_sigmoid",
+    "sparsemax",
     "split",
     "sqrt",
     "square",
+    "squareplus",
     "squeeze",
     "stack",
     "std",
     "subtract",
     "sum",
     "swapaxes",
+    "swish",
     "take",
     "tanh",
+    "tanh_shrink",
+    "threshold",
     "transpose",
+    "unfold",
     "var",
     "where",
     "zeros_like",
 ]
+
+swish, hard_swish = silu, hard_silu  # as Keras names them, too
 
 # A functional model is drawn with the same functions; see ``deepcore.symbolic``.
 for _name in __all__:
@@ -201,3 +270,7 @@ for _name in __all__:
         globals()[_name] = recordable(globals()[_name])
 
 operators.install()
+
+# Modules that offer these functions under Keras's other names.
+from deepcore.ops import image as image  # noqa: E402
+from deepcore.ops import nn as nn  # noqa: E402

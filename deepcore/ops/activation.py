@@ -13,7 +13,7 @@ from deepcore.autograd.primitive import Keeps, primitive
 from deepcore.backend.contract import ACTIVATIONS as EPILOGUES
 from deepcore.errors import unknown_name
 from deepcore.ops.elementwise import abs as _abs
-from deepcore.ops.elementwise import cast, exp, less, sum_to
+from deepcore.ops.elementwise import cast, exp, less, minimum, sum_to, where
 from deepcore.ops.operand import floating, operands
 from deepcore.tensor import Tensor
 
@@ -134,13 +134,27 @@ def _activation(name: str, doc: str) -> Any:
 
 relu = _activation("relu", "max(x, 0). Nair and Hinton 2010.")
 relu6 = _activation("relu6", "min(max(x, 0), 6). Howard et al. 2017.")
-leaky_relu = _activation("leaky_relu", "x where positive, else 0.2 x. Maas et al. 2013; the slope is Keras's.")
-elu = _activation("elu", "x where positive, else exp(x) - 1. Clevert et al. 2016.")
 selu = _activation("selu", "The self-normalising elu. Klambauer et al. 2017.")
 sigmoid = _activation("sigmoid", "1 / (1 + exp(-x)), stable at both ends.")
 hard_sigmoid = _activation("hard_sigmoid", "relu6(x + 3) / 6.")
 tanh = _activation("tanh", "The hyperbolic tangent of x.")
 softplus = _activation("softplus", "log(1 + exp(x)), stable at both ends.")
+
+
+def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
+    """x where positive, else ``negative_slope`` * x. Maas et al. 2013; the default is Keras's."""
+    tensor = floating(x)
+    if negative_slope == 0.2:
+        return _bias_activation(tensor, None, activation="leaky_relu")
+    return where(tensor > 0, tensor, tensor * negative_slope)
+
+
+def elu(x: Any, alpha: float = 1.0) -> Tensor:
+    """x where positive, else ``alpha`` * (exp(x) - 1). Clevert et al. 2016."""
+    tensor = floating(x)
+    if alpha == 1.0:
+        return _bias_activation(tensor, None, activation="elu")
+    return relu(tensor) + alpha * _bias_activation(minimum(tensor, 0.0), None, activation="elu")
 
 
 def silu(x: Any) -> Tensor:

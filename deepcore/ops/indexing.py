@@ -6,6 +6,7 @@ from typing import Any
 
 from deepcore.autograd.primitive import primitive
 from deepcore.ops.operand import floating, tensor_of
+from deepcore.ops.reduction import max
 from deepcore.ops.shape import getitem
 from deepcore.tensor import FLOATX, Tensor
 
@@ -74,6 +75,27 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = FLOATX) -> Te
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"one_hot expects integer class numbers; got {numbers.dtype}.")
     xp = numbers.device.backend.xp
-    hot = (numbers.data[..., None] == xp.arange(num_classes, dtype=numbers.dtype)).astype(dtype)
+    hot = (numbers.data[..., None] == xp.arange(num_classes, dtype=numbers.dtype)).astype(dtype or FLOATX)
     tensor = Tensor.wrap(hot, numbers.device)
     return tensor if axis in (-1, numbers.ndim) else Tensor.wrap(xp.moveaxis(hot, -1, axis), numbers.device)
+
+
+def multi_hot(inputs: Any, num_classes: int | None = None, axis: int = -1, dtype: Any = None) -> Tensor:
+    """1 at each class number that is present, 0 elsewhere.
+
+    Args:
+        inputs: class numbers [classes present], or [batch, classes present, ...].
+        num_classes: how many classes there are.
+        axis: where the classes go in the one-hot tensor of ``inputs``, of which axis 1 (0 for one example) is then
+            reduced.
+        dtype: of the result, float32 by default.
+
+    Raises ``ValueError`` without ``num_classes``, and for numbers that are not integers.
+
+    >>> multi_hot([0, 2, 2], 4)
+    Tensor([1., 0., 1., 0.], dtype=float32)
+    """
+    if num_classes is None:
+        raise ValueError("multi_hot needs num_classes, the number of classes; got None.")
+    numbers = tensor_of(inputs)
+    return max(one_hot(numbers, num_classes, axis, dtype), axis=1 if numbers.ndim > 1 else 0)

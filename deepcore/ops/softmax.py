@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from deepcore.autograd.primitive import Primitive, primitive
 from deepcore.ops.elementwise import exp
 from deepcore.ops.indexing import one_hot
 from deepcore.ops.operand import cast, floating, tensor_of
-from deepcore.ops.reduction import sum
-from deepcore.ops.shape import expand_dims, moveaxis, reshape
+from deepcore.ops.reduction import axes_of, sum
+from deepcore.ops.shape import expand_dims, reshape, transpose
 from deepcore.tensor import Tensor
 
 
@@ -107,8 +108,8 @@ def _distribution(targets: Tensor, like: Tensor) -> Tensor:
     return targets if targets.dtype.kind == "f" else one_hot(targets, like.shape[-1], dtype=like.dtype)
 
 
-def softmax(x: Any, axis: int = -1) -> Tensor:
-    """exp(x) / sum(exp(x)) over ``axis``, computed around the maximum so that nothing overflows.
+def softmax(x: Any, axis: int | Sequence[int] = -1) -> Tensor:
+    """exp(x) / sum(exp(x)) over ``axis``, an axis or several, computed around the maximum so that nothing overflows.
 
     >>> softmax([0.0, 0.0])
     Tensor([0.5, 0.5], dtype=float32)
@@ -116,19 +117,21 @@ def softmax(x: Any, axis: int = -1) -> Tensor:
     return _along(_softmax, floating(x), axis, "softmax")
 
 
-def log_softmax(x: Any, axis: int = -1) -> Tensor:
+def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Tensor:
     """The logarithm of ``softmax``, accurate where the probability itself would vanish."""
     return _along(_log_softmax, floating(x), axis, "log_softmax")
 
 
-def _along(function: Primitive, x: Tensor, axis: int, op: str) -> Tensor:
-    if not -x.ndim <= axis < x.ndim:
-        raise ValueError(f"{op}: axis {axis} is not one of a tensor of rank {x.ndim}.")
-    if x.shape[axis] == 0:
+def _along(function: Primitive, x: Tensor, axis: int | Sequence[int], op: str) -> Tensor:
+    axes = axes_of(axis, x.ndim, op)
+    if any(x.shape[a] == 0 for a in axes):
         raise ValueError(f"{op}: axis {axis} of shape {x.shape} is empty.")
-    if axis % x.ndim == x.ndim - 1:
+    if axes == (x.ndim - 1,):
         return function(x)
-    return moveaxis(function(moveaxis(x, axis, -1)), -1, axis)
+    order = [a for a in range(x.ndim) if a not in axes] + list(axes)
+    turned = transpose(x, order)
+    rows = reshape(turned, (*turned.shape[: x.ndim - len(axes)], -1))
+    return transpose(reshape(function(rows), turned.shape), [order.index(a) for a in range(x.ndim)])
 
 
 def softmax_cross_entropy(logits: Any, targets: Any) -> Tensor:
