@@ -13,6 +13,7 @@ import numpy as np
 
 from deepcore import activations, initializers, layers, losses, metrics, ops, optimizers, random, regularizers
 from deepcore.autograd import gradients
+from deepcore.structure import leaves
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
@@ -44,9 +45,35 @@ def layer_use(make, *shape, integers=False) -> Use:
     return use
 
 
+def sequence_use(make, *shape, mask=None) -> Use:
+    """As ``layer_use``, of the outputs and the last states together, with a mask."""
+
+    class Joined(layers.Layer):
+        def __init__(self, inner):
+            super().__init__(dtype=inner.dtype.name)
+            self.inner = inner
+
+        def build(self, input_shape):
+            self.inner.build(input_shape)
+
+        def call(self, x):
+            keep = None if mask is None else ops.not_equal(Tensor(np.array(mask)), 0)
+            y = self.inner(x) if keep is None else self.inner(x, mask=keep)
+            return ops.concatenate([ops.reshape(part, (len(x), -1)) for part in leaves(y)], -1)
+
+    return layer_use(lambda dtype: Joined(make(dtype)), *shape)
+
+
+def cell_use(make) -> Use:
+    """A cell over a sequence, by ``RNN``."""
+    return sequence_use(lambda dtype: layers.RNN(make(dtype), return_state=True, dtype=dtype), 2, 3, 4)
+
+
 def _same(cls, *arguments, **options):
     return lambda dtype: cls(*arguments, dtype=dtype, **options)
 
+
+HOLED = [[1, 1, 0], [0, 1, 1]]
 
 LAYERS: dict[type, list[Use]] = {
     layers.Activation: [layer_use(_same(layers.Activation, "tanh"), 3, 5)],
@@ -57,6 +84,17 @@ LAYERS: dict[type, list[Use]] = {
     layers.BatchNormalization: [
         layer_use(_same(layers.BatchNormalization), 6, 5),
         layer_use(_same(layers.BatchNormalization, axis=1, scale=False, center=False), 2, 3, 4, 5),
+    ],
+    layers.Bidirectional: [
+        sequence_use(
+            lambda dtype: layers.Bidirectional(
+                layers.LSTM(3, return_sequences=True, return_state=True, dtype=dtype), dtype=dtype
+            ),
+            2,
+            3,
+            4,
+            mask=HOLED,
+        )
     ],
     layers.Conv2D: [
         layer_use(_same(layers.Conv2D, 4, (3, 2), 2, "same", activation="relu"), 2, 7, 6, 3),
@@ -95,24 +133,64 @@ LAYERS: dict[type, list[Use]] = {
         layer_use(_same(layers.Flatten), 2, 3, 4),
         layer_use(_same(layers.Flatten, data_format="channels_first"), 2, 3, 4, 5),
     ],
+    layers.GRU: [
+        sequence_use(_same(layers.GRU, 3, return_sequences=True), 2, 3, 4, mask=HOLED),
+        sequence_use(_same(layers.GRU, 3, reset_after=False, dropout=0.3, recurrent_dropout=0.3, seed=1), 2, 3, 4),
+        sequence_use(_same(layers.GRU, 3, activation="relu", recurrent_activation="hard_sigmoid"), 2, 3, 4),
+    ],
+    layers.GRUCell: [cell_use(_same(layers.GRUCell, 3))],
     layers.GlobalAveragePooling2D: [
         layer_use(_same(layers.GlobalAveragePooling2D), 2, 5, 4, 3),
         layer_use(_same(layers.GlobalAveragePooling2D, keepdims=True, data_format="channels_first"), 2, 3, 5, 4),
     ],
     layers.GlobalMaxPooling2D: [layer_use(_same(layers.GlobalMaxPooling2D), 2, 5, 4, 3)],
     layers.InputLayer: [layer_use(_same(layers.InputLayer, (3,)), 2, 3)],
+    layers.LSTM: [
+        sequence_use(_same(layers.LSTM, 3, return_sequences=True, return_state=True), 2, 3, 4, mask=HOLED),
+        sequence_use(_same(layers.LSTM, 3, dropout=0.3, recurrent_dropout=0.3, seed=1), 2, 3, 4),
+        sequence_use(_same(layers.LSTM, 3, recurrent_activation="hard_sigmoid"), 2, 3, 4),
+    ],
+    layers.LSTMCell: [cell_use(_same(layers.LSTMCell, 3))],
     layers.LayerNormalization: [
         layer_use(_same(layers.LayerNormalization), 4, 6),
         layer_use(_same(layers.LayerNormalization, axis=1, scale=False), 4, 3, 5),
     ],
     layers.LeakyReLU: [layer_use(_same(layers.LeakyReLU), 4, 6)],
     layers.MaxPooling2D: [layer_use(_same(layers.MaxPooling2D, (3, 2), (2, 2), "same"), 2, 7, 6, 3)],
+    layers.RNN: [
+        sequence_use(
+            lambda dtype: layers.RNN(
+                [layers.SimpleRNNCell(3, dtype=dtype), layers.LSTMCell(2, dtype=dtype)],
+                go_backwards=True,
+                zero_output_for_mask=True,
+                return_sequences=True,
+                return_state=True,
+                dtype=dtype,
+            ),
+            2,
+            3,
+            4,
+            mask=HOLED,
+        )
+    ],
     layers.ReLU: [
         layer_use(_same(layers.ReLU), 4, 6),
         layer_use(_same(layers.ReLU, max_value=1.5, negative_slope=0.1, threshold=0.5), 4, 6),
     ],
     layers.Reshape: [layer_use(_same(layers.Reshape, (6, -1)), 2, 3, 4)],
+    layers.SimpleRNN: [
+        sequence_use(_same(layers.SimpleRNN, 3, stateful=True), 2, 3, 4),
+        sequence_use(_same(layers.SimpleRNN, 3, dropout=0.3, recurrent_dropout=0.3, seed=1), 2, 3, 4, mask=HOLED),
+    ],
+    layers.SimpleRNNCell: [cell_use(_same(layers.SimpleRNNCell, 3))],
     layers.Softmax: [layer_use(_same(layers.Softmax), 4, 6), layer_use(_same(layers.Softmax, axis=1), 2, 4, 3)],
+    layers.StackedRNNCells: [
+        cell_use(lambda dtype: layers.StackedRNNCells([layers.GRUCell(3, dtype=dtype)], dtype=dtype))
+    ],
+    layers.TimeDistributed: [
+        layer_use(lambda dtype: layers.TimeDistributed(layers.Dense(3, dtype=dtype), dtype=dtype), 2, 3, 4),
+        layer_use(lambda dtype: layers.TimeDistributed(layers.BatchNormalization(dtype=dtype), dtype=dtype), 4, 2, 3),
+    ],
 }
 
 
@@ -232,6 +310,7 @@ INITIALIZERS: dict[type, list[Use]] = {
             initializers.HeUniform,
             initializers.LecunNormal,
             initializers.LecunUniform,
+            initializers.Orthogonal,
             initializers.RandomNormal,
             initializers.RandomUniform,
             initializers.TruncatedNormal,

@@ -12,7 +12,17 @@ from devices import ACCELERATORS, skip_unless_there
 from deepcore.device import use_device
 
 # What others are made from, and cannot be used by itself.
-ABSTRACT = {"Layer", "InputSpec", "SymbolicTensor", "Loss", "LossFunction", "Metric", "MeanMetricWrapper", "Optimizer"}
+ABSTRACT = {
+    "Layer",
+    "Wrapper",
+    "InputSpec",
+    "SymbolicTensor",
+    "Loss",
+    "LossFunction",
+    "Metric",
+    "MeanMetricWrapper",
+    "Optimizer",
+}
 
 
 @pytest.mark.parametrize("accelerator", ACCELERATORS)

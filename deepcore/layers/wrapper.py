@@ -28,10 +28,8 @@ class Wrapper(Layer):
         return {**super().get_config(), "layer": serialize(self.layer)}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        from deepcore.layers import deserialize
-
-        return cls(**{**config, "layer": deserialize(config["layer"])})
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        return cls(**{**config, "layer": made_of(config["layer"], custom_objects)})
 
 
 def check_layer(layer: Any, what: str) -> None:
@@ -39,3 +37,11 @@ def check_layer(layer: Any, what: str) -> None:
     if not isinstance(layer, Layer):
         hint = f" Make one of it: {layer.__name__}(...)." if isinstance(layer, type) else ""
         raise ValueError(f"{what} must be a layer; got {layer!r}.{hint}")
+
+
+def made_of(config: dict[str, Any], custom_objects: Any = None) -> Any:
+    """The layer within a layer, of its configuration; ``custom_objects`` are classes by name that it may be of."""
+    from deepcore.layers import deserialize
+
+    custom = (custom_objects or {}).get(config["class_name"])
+    return deserialize(config) if custom is None else custom.from_config(config["config"])

@@ -10,7 +10,6 @@ import pytest
 import deepcore
 from deepcore import Input, Model, Sequential, Tensor, initializers, layers, ops
 from deepcore.autograd import gradcheck
-from deepcore.device import describe_devices, use_device
 from deepcore.ops.recurrent import gru_step, joined_steps, lstm_step, steps_of
 
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
@@ -105,7 +104,7 @@ def some_states(kind, rng, units=5, batch=4):
 @pytest.mark.parametrize("backwards", [False, True])
 @pytest.mark.parametrize("masked", [False, True, "zero"])
 @pytest.mark.parametrize("kind", KINDS)
-def test_outputs_and_states(kind, masked, backwards, x, rng):
+def test_outputs_and_states(kind, masked, backwards, x, rng, device):
     for sequences, given in itertools.product([False, True], repeat=2):
         layer = KINDS[kind](
             5,
@@ -332,7 +331,7 @@ def test_a_stateful_layer_must_know_its_batch(x):
 @pytest.mark.parametrize("implementation", [1, 2])
 @pytest.mark.parametrize("rates", [(0.5, 0.0), (0.0, 0.5), (0.5, 0.3)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_dropout_masks_are_the_same_in_all_steps(kind, rates, implementation, x, rng):
+def test_dropout_masks_are_the_same_in_all_steps(kind, rates, implementation, x, rng, device):
     arguments = {} if kind == "simple" else {"implementation": implementation}
     layer = KINDS[kind](5, dropout=rates[0], recurrent_dropout=rates[1], seed=11, return_sequences=True, **arguments)
     weights = filled(layer, x, rng)
@@ -623,24 +622,6 @@ def test_a_bidirectional_network_learns(rng):
     assert history["loss"][-1] < history["loss"][0] / 2
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_emulator_computes_the_same(kind, x):
-    available = {name: (ok, reason) for name, ok, reason in describe_devices()}["emulator"]
-    if not available[0]:
-        pytest.skip(f"NOT TESTED: {available[1]}")
-    results = []
-    for device in ("cpu", "emulator"):
-        with use_device(device):
-            deepcore.random.set_seed(5)
-            layer = KINDS[kind](3, dropout=0.3, recurrent_dropout=0.3, seed=1)
-            y = layer(Tensor(x[:, :2]), mask=Tensor(MASK[:, :2]), training=True)
-            ops.sum(y * y).backward()
-            assert str(y.device) == device
-            results.append([y.numpy(), *(w.grad.numpy() for w in layer.weights)])
-    for ours, theirs in zip(*results, strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
-
-
 # Configurations
 
 
@@ -724,6 +705,20 @@ def test_configurations_of_layers_within_layers(make, x):
     again.set_weights(layer.get_weights())
     for ours, theirs in zip(*(v if isinstance(v, tuple) else [v] for v in (again(data), expected)), strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_custom_cells_are_named_where_they_are_read(x):
+    class Named(Scaled):
+        def get_config(self):
+            return {**super().get_config(), "units": self.units}
+
+    layer = layers.RNN([Named(2)])
+    known = {"Named": Named}
+    with pytest.raises(ValueError, match="Unknown layer 'Named'"):
+        layers.RNN.from_config(layer.get_config())
+    inner = layers.StackedRNNCells.from_config(layer.cell.get_config(), custom_objects=known)
+    again = layers.RNN.from_config(layers.RNN(Named(2)).get_config(), custom_objects=known)
+    np.testing.assert_array_equal(layers.RNN(inner)(x).numpy(), again(x).numpy())
 
 
 def test_regularizers_and_constraints_reach_the_weights(x):

@@ -7,6 +7,7 @@ import pytest
 
 from deepcore import ops
 from deepcore.autograd import gradcheck
+from deepcore.ops.recurrent import gru_step, joined_steps, lstm_step, steps_of
 
 RNG = np.random.default_rng(5)
 
@@ -153,6 +154,10 @@ CASES = {
     "softmax_cross_entropy, distributions": (ops.softmax_cross_entropy, normal(3, 4), positive(3, 4)),
     "embedding": (lambda table: ops.embedding(table * table, IDS), normal(5, 3)),
     "dropout": (lambda x: ops.dropout(x * x, 0.4, seed=3), normal(5, 4)),
+    "lstm_step": (lstm_step, normal(2, 12), normal(2, 12), normal(2, 3)),
+    "gru_step": (gru_step, normal(2, 9), normal(2, 9), normal(2, 3)),
+    "steps_of": (lambda x: steps_of(x * x, 1)[0] * steps_of(x, 1)[2], normal(2, 3, 2)),
+    "joined_steps": (lambda a, b: joined_steps([a * b, b], 1), normal(2, 3), normal(2, 3)),
 }
 
 

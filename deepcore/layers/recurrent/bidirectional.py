@@ -6,7 +6,7 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.layers.layer import Layer
-from deepcore.layers.wrapper import check_layer
+from deepcore.layers.wrapper import check_layer, made_of
 from deepcore.structure import leaves
 from deepcore.tensor import Tensor
 
@@ -165,10 +165,9 @@ class Bidirectional(Layer):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Bidirectional:
-        from deepcore.layers import deserialize
-
-        layers = {name: deserialize(config[name]) for name in ("layer", "backward_layer") if config.get(name)}
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Bidirectional:
+        names = [name for name in ("layer", "backward_layer") if config.get(name)]
+        layers = {name: made_of(config[name], custom_objects) for name in names}
         return cls(**{**config, **layers})
 
 

@@ -17,6 +17,7 @@ from deepcore.layers.recurrent.cell import (
     start_of,
 )
 from deepcore.layers.recurrent.stacked import StackedRNNCells
+from deepcore.layers.wrapper import made_of
 from deepcore.ops import broadcast_to, cast, swapaxes
 from deepcore.ops.recurrent import held, joined_steps, steps_of
 from deepcore.structure import leaves, map_leaves, pack_as
@@ -245,10 +246,8 @@ class RNN(Layer):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        from deepcore.layers import deserialize
-
-        return cls(**{**config, "cell": deserialize(config["cell"])})
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        return cls(**{**config, "cell": made_of(config["cell"], custom_objects)})
 
 
 class RecurrentLayer(RNN):
@@ -283,7 +282,7 @@ class RecurrentLayer(RNN):
         return {**config, **own}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         return cls(**config)
 
 

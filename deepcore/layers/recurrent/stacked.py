@@ -7,6 +7,7 @@ from typing import Any
 
 from deepcore.layers.layer import Layer
 from deepcore.layers.recurrent.cell import States, check_cell, output_size_of, start_of
+from deepcore.layers.wrapper import made_of
 
 
 class StackedRNNCells(Layer):
@@ -63,7 +64,5 @@ class StackedRNNCells(Layer):
         return {**super().get_config(), "cells": [serialize(cell) for cell in self.cells]}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> StackedRNNCells:
-        from deepcore.layers import deserialize
-
-        return cls(**{**config, "cells": [deserialize(cell) for cell in config["cells"]]})
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> StackedRNNCells:
+        return cls(**{**config, "cells": [made_of(cell, custom_objects) for cell in config["cells"]]})
