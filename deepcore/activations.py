@@ -128,10 +128,11 @@ def get(identifier: Any) -> Activation:
 
 
 def serialize(activation: Activation) -> Any:
-    """The name of an activation function."""
-    return registry.serialize(activation)
+    """The name of an activation function; the configuration of a function of one's own, or of a layer."""
+    name = getattr(activation, "__name__", None)
+    return name if registry.entries.get(name) is activation else registry.serialize(activation)
 
 
-def deserialize(config: Any) -> Activation:
-    """The function of a name."""
-    return get(config)
+def deserialize(config: Any, custom_objects: Any = None) -> Activation:
+    """The function of a name or a configuration."""
+    return registry.deserialize(config, custom_objects) if config is not None else linear

@@ -306,6 +306,6 @@ def serialize(initializer: Any) -> Any:
     return registry.serialize(initializer)
 
 
-def deserialize(config: Any) -> Any:
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """The initializer of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)

@@ -1,15 +1,16 @@
 """Objects found by name or by configuration: initializers, losses, metrics, optimizers, layers, regularizers.
 
-A configuration is Keras's dictionary: ``class_name`` and ``config``, the arguments that make the object anew. Only
-registered classes are made from one, so that a file cannot call anything else.
+A configuration is Keras's dictionary, see ``deepcore.serialization``. Only registered classes are made from one, so
+that a file cannot call anything else.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from deepcore import serialization
 from deepcore.errors import unknown_name
 from deepcore.naming import snake_case
 
@@ -21,13 +22,13 @@ class Registry:
 
     Args:
         kind: what they are, for messages: ``"initializer"``.
-        module: where they live, for configurations: ``"deepcore.initializers"``.
+        module: where they live: ``"deepcore.initializers"``; configurations say ``"keras.initializers"``, as Keras's do.
         base: the class that ready-made objects are instances of; anything callable counts, too, where ``callables``.
     """
 
     def __init__(self, kind: str, module: str, base: type | None = None, callables: bool = False) -> None:
         self.kind = kind
-        self.module = module
+        self.module = module.replace("deepcore", "keras", 1)
         self.base = base
         self.callables = callables
         self.entries: dict[str, Any] = {}
@@ -40,6 +41,7 @@ class Registry:
             name = entry.__name__  # type: ignore[attr-defined]
             for spelling in (name, snake_case(name), *aliases):
                 self.entries[spelling] = entry
+            serialization.export(self.module, entry)
             self._spelled.append(snake_case(name))
             return entry
 
@@ -70,37 +72,32 @@ class Registry:
         )
 
     def find(self, name: str) -> Any:
-        """The class or function called ``name``. Raises ``ValueError`` with the nearest known names."""
+        """The class or function called ``name``, a custom object first. Raises ``ValueError`` with the nearest names."""
+        custom = serialization.get_registered_object(name)
+        if custom is not None:
+            return custom
         try:
             return self.entries[name]
         except KeyError:
             raise unknown_name(self.kind, name, set(self._spelled)) from None
 
     def serialize(self, thing: Any) -> Any:
-        """The configuration of ``thing``: a dictionary, or a registered function's name. None stays None."""
-        if thing is None:
-            return None
-        if hasattr(thing, "get_config"):
-            return {
-                "module": self.module,
-                "class_name": type(thing).__name__,
-                "config": thing.get_config(),
-                "registered_name": None,
-            }
-        return thing.__name__
+        """The configuration of ``thing``: a dictionary. None stays None."""
+        return serialization.serialize(thing)
 
-    def deserialize(self, config: Any) -> Any:
-        """The object of a configuration."""
-        if isinstance(config, str):
-            return self.get(config)
-        try:
-            name, arguments = config["class_name"], config["config"]
-        except (TypeError, KeyError):
-            raise ValueError(
-                f"The configuration of a {self.kind} is a dictionary with 'class_name' and 'config'; got {config!r}."
-            ) from None
-        entry = self.find(name)
-        return entry.from_config(arguments) if hasattr(entry, "from_config") else entry
+    def deserialize(self, config: Any, custom_objects: Mapping[str, Any] | None = None) -> Any:
+        """The object of a configuration, which may name ``custom_objects``, too."""
+        with serialization.CustomObjectScope(custom_objects):
+            if isinstance(config, str):
+                return self.get(config)
+            if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
+                raise ValueError(
+                    f"The configuration of a {self.kind} is a dictionary with 'class_name' and 'config'; "
+                    f"got {config!r}."
+                )
+            if isinstance(config["config"], str) and config["class_name"] == "function":
+                return self.find(config["config"])
+            return serialization.deserialize(config, kinds=self.entries)
 
 
 class Configurable:

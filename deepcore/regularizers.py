@@ -78,6 +78,6 @@ def serialize(regularizer: Any) -> Any:
     return registry.serialize(regularizer)
 
 
-def deserialize(config: Any) -> Any:
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """The regularizer of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -117,3 +117,33 @@ class Variable(Tensor):
         values = np.array2string(self.numpy(), threshold=100)
         trainable = "trainable" if self.trainable else "not trainable"
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, {trainable}, value={values}>"
+
+
+def save_variables(variables: Iterable[Variable], store: Any) -> None:
+    """Writes values into ``store``, under ``"0"``, ``"1"``, ..."""
+    for i, variable in enumerate(variables):
+        store[str(i)] = variable.numpy()
+
+
+def misfit(variables: Sequence[Variable], store: Any) -> str | None:
+    """What keeps the values in ``store`` from being loaded, by their number and shapes; None if they fit.
+
+    No value is read where the store knows its shapes, as that of a file does.
+    """
+    if len(store) != len(variables) or any(str(i) not in store for i in range(len(variables))):
+        names = ", ".join(f"{v.name} {v.shape}" for v in variables) or "none"
+        return f"the model has {len(variables)} ({names}), the file {len(store)}"
+    for i, variable in enumerate(variables):
+        shape = store.shape(str(i)) if hasattr(store, "shape") else np.shape(store[str(i)])
+        if tuple(shape) != variable.shape:
+            return f"{variable.name} has shape {variable.shape}, in the file {tuple(shape)}"
+    return None
+
+
+def load_variables(variables: Sequence[Variable], store: Any) -> None:
+    """Reads what ``save_variables`` wrote. Raises ``ValueError``, having read nothing, where it does not fit."""
+    problem = misfit(variables, store)
+    if problem is not None:
+        raise ValueError(f"The stored variables do not fit: {problem}.")
+    for i, variable in enumerate(variables):
+        variable.assign(store[str(i)])

@@ -72,9 +72,9 @@ def serialize(layer: Layer) -> Any:
     return registry.serialize(layer)
 
 
-def deserialize(config: Any) -> Layer:
+def deserialize(config: Any, custom_objects: Any = None) -> Layer:
     """A new layer of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)
 
 
 __all__ = [

@@ -23,7 +23,7 @@ from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
 from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic
 from deepcore.tensor import Tensor
-from deepcore.variable import Variable
+from deepcore.variable import Variable, load_variables, save_variables
 
 # The training flag of the outermost call in progress; None while no layer is being called.
 _training: ContextVar[bool | None] = ContextVar("deepcore_training", default=None)
@@ -543,6 +543,20 @@ class Layer:
     def from_config(cls, config: dict[str, Any]) -> Any:
         """A new layer of ``get_config``'s dictionary."""
         return cls(**config)
+
+    # What files hold besides the configuration
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the layer's own weights into ``store``, a dictionary of arrays by text.
+
+        A layer overrides it, and ``load_own_variables``, to keep more or something else. What files hold beyond arrays
+        is written by ``save_assets(folder)`` and read by ``load_assets(folder)``, where a layer has these methods.
+        """
+        save_variables(self._members()[0], store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what ``save_own_variables`` wrote. Raises ``ValueError`` where it does not fit the weights."""
+        load_variables(self._members()[0], store)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"

@@ -61,9 +61,9 @@ def serialize(loss: Any) -> Any:
     return registry.serialize(loss)
 
 
-def deserialize(config: Any) -> Any:
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """The loss of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)
 
 
 __all__ = [

@@ -87,9 +87,9 @@ def serialize(metric: Any) -> Any:
     return registry.serialize(metric)
 
 
-def deserialize(config: Any) -> Any:
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """The metric of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)
 
 
 __all__ = [

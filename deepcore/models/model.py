@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import json
+import warnings
+from pathlib import Path
 from typing import Any
 
+from deepcore import serialization
 from deepcore.layers.layer import Layer
 from deepcore.models.graph import Graph
 from deepcore.models.trainer import Trainer
@@ -229,6 +234,112 @@ class Model(Trainer, Layer):
         from deepcore.models.summary import show
 
         show(self, line_length, print_fn, expand_nested, show_trainable, layer_range)
+
+    # Files
+
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Writes the model to a file: how it is made, its weights, and how it is trained, with the optimizer's state.
+
+        Args:
+            filepath: ends in ``.keras``; ``.h5`` writes the older format.
+            overwrite: whether a file that is there is replaced; otherwise that is an error.
+            zipped: False writes a folder instead of one file.
+
+        ``deepcore.saving.load_model`` reads it, and so does Keras. The file is written beside the old one, which it
+        replaces when it is whole. Raises ``ValueError`` for another ending, ``FileExistsError`` without ``overwrite``.
+        """
+        from deepcore.saving import save_model
+
+        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath: str | Path, overwrite: bool = True) -> None:
+        """Writes all weights, and the optimizer's state, to a file ending in ``.weights.h5`` or ``.safetensors``."""
+        from deepcore.saving import save_weights
+
+        save_weights(self, filepath, overwrite=overwrite)
+
+    def load_weights(self, filepath: str | Path, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Reads weights from a file of ``save_weights`` or ``save``, of Keras or of its older applications.
+
+        Args:
+            filepath: ends in ``.weights.h5``, ``.safetensors``, ``.keras``, ``.h5`` or ``.hdf5``.
+            skip_mismatch: whether layers that do not fit are left as they are, with a warning.
+            by_name: for ``.h5`` of the older format: whether layers are found by name instead of by order.
+
+        Raises ``ValueError``, which lists them, for layers that do not fit, and changes nothing then.
+        """
+        from deepcore.saving import load_weights
+
+        load_weights(self, filepath, skip_mismatch=skip_mismatch, **kwargs)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """How the model is made, without its weights; ``deepcore.models.model_from_json`` makes it anew.
+
+        Args:
+            **kwargs: for ``json.dumps``.
+        """
+        return json.dumps(serialization.serialize(self), **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """The operations and calls of a drawn model; otherwise the constructor's arguments, as of any layer."""
+        from deepcore.models.graph_config import graph_config
+
+        if self.graph is None or not _made_like_functional(type(self)):
+            return super().get_config()
+        return graph_config(self)
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The model of ``get_config``'s dictionary, which may name ``custom_objects``."""
+        from deepcore.models.graph_config import graph_from_config
+
+        with serialization.CustomObjectScope(custom_objects):
+            if {"layers", "input_layers", "output_layers"} <= set(config) and _made_like_functional(cls):
+                return graph_from_config(cls, config)
+            return cls(**config)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shapes that the model was built for; a drawn model says them in its configuration."""
+        return super().get_build_config() if self.graph is None else {"input_shape": None}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the model for the shapes of ``get_build_config``; warns where that is not possible."""
+        try:
+            super().build_from_config(config)
+        except (NotImplementedError, TypeError, ValueError) as error:
+            warnings.warn(
+                f"{self.name} was built for {config}, but cannot be built for it now, so it has no weights yet: "
+                f"{error} Implement build_from_config(config), and get_build_config() if it needs more to know.",
+                stacklevel=2,
+            )
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """What ``compile`` was given, as data; empty before."""
+        return serialization.serialize(self._compile_arguments)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """``compile`` with ``get_compile_config``'s dictionary; the optimizer knows the weights then.
+
+        A class with a ``compile`` of its own overrides both; otherwise a warning says that it is not compiled.
+        """
+        if type(self).compile is not Trainer.compile:
+            warnings.warn(
+                f"{self.name} is not compiled: {type(self).__name__} has a compile() of its own. Call it after "
+                "loading, or implement get_compile_config() and compile_from_config(config).",
+                stacklevel=2,
+            )
+            return
+        self.compile(**serialization.deserialize(config))
+        if self.built and not self.optimizer.built and self.trainable_weights:
+            self.optimizer.build(self.trainable_weights)
+
+
+def _made_like_functional(cls: type) -> bool:
+    """Whether the class is made with ``cls(inputs, outputs, name=..., trainable=...)``."""
+    parameters = inspect.signature(cls.__init__).parameters.values()
+    kinds = {parameter.kind for parameter in parameters}
+    takes_anything = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD} <= kinds
+    return takes_anything or [p.name for p in parameters][1:5] == ["inputs", "outputs", "name", "trainable"]
 
 
 def _fitted(value: Any, symbol: SymbolicTensor, name: str) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import layers as layers_module
+from deepcore import serialization
 from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
 from deepcore.models.graph import Graph
@@ -149,6 +150,9 @@ class Sequential(Model):
             raise ValueError(f"{self.name} does not know its shapes yet: call it with data, or put an Input first.")
         return self._drawn[-1].shape
 
+    def get_build_config(self) -> dict[str, Any] | None:
+        return None if self.input_shape is None else {"input_shape": self.input_shape}
+
     def get_config(self) -> dict[str, Any]:
         first = [] if self._input is None else [layers_module.serialize(self._input)]
         return {
@@ -160,10 +164,13 @@ class Sequential(Model):
         }
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        if "layers" not in config:
+            return cls(**config)
         arguments = dict(config)
         shape = arguments.pop("build_input_shape", None)
-        model = cls(**{**arguments, "layers": [layers_module.deserialize(layer) for layer in arguments["layers"]]})
+        parts = [layers_module.deserialize(layer, custom_objects) for layer in arguments["layers"]]
+        model = cls(**{**arguments, "layers": parts})
         if shape is not None and not model.built:
             model.build(tuple(shape))
         return model
@@ -179,3 +186,5 @@ def _input_of(layer: Layer) -> InputLayer | None:
 
 
 layers_module.registry.register()(Sequential)
+for _home in ("keras.models", "keras"):
+    serialization.export(_home, Sequential)

@@ -38,6 +38,7 @@ class Trainer:
 
     # Set by compile
     compiled = False
+    _compile_arguments: Mapping[str, Any] = {}  # what it was given, for files
     _loss: losses.Loss | None = None
     _loss_weight = 1.0
     _loss_tracker: metrics.Mean | None = None
@@ -83,6 +84,16 @@ class Trainer:
         self._loss_tracker = None
         self.compiled = True
         self.stop_training = False
+        self._compile_arguments = {
+            "optimizer": optimizer,
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+            "run_eagerly": run_eagerly,
+            "steps_per_execution": steps_per_execution,
+            "jit_compile": jit_compile,
+        }
 
     # One step
 

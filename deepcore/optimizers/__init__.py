@@ -24,9 +24,9 @@ def serialize(optimizer: Optimizer) -> Any:
     return registry.serialize(optimizer)
 
 
-def deserialize(config: Any) -> Optimizer:
+def deserialize(config: Any, custom_objects: Any = None) -> Optimizer:
     """The optimizer of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)
 
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]

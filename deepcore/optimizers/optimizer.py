@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from deepcore.device import CPU
 from deepcore.naming import name_scope, snake_case, unique_name
 from deepcore.registry import Configurable
 from deepcore.tensor import Tensor
-from deepcore.variable import Variable
+from deepcore.variable import Variable, load_variables, misfit, save_variables
 
 Arrays = list[Any]
 
@@ -190,6 +191,25 @@ class Optimizer(Configurable):
             factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
             return [g * factor for g in gradients]
         return gradients
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the step, the learning rate unless a schedule gives it, and the slots into ``store``."""
+        save_variables(self._kept(), store)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads what ``save_own_variables`` wrote; warns, and reads nothing, where it is of other weights."""
+        kept = self._kept()
+        if self.built and len(store) < len(kept) and len(store) == len(kept) - sum(map(len, self._slots.values())):
+            kept = kept[: len(store)]  # saved before the first step
+        problem = misfit(kept, store)
+        if problem is None:
+            load_variables(kept, store)
+        else:
+            warnings.warn(f"The state of the optimizer {self.name!r} is not loaded: {problem}.", stacklevel=2)
+
+    def _kept(self) -> list[Variable]:
+        given = self._schedule is not None
+        return [v for v in self.variables if not (given and v is self._learning_rate)]
 
     def exclude_from_weight_decay(self, var_list: Iterable[Variable] = (), var_names: Iterable[str] = ()) -> None:
         """Leaves variables out of weight decay: those given, and those whose name contains one of ``var_names``.
