@@ -4,14 +4,36 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepcore.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from deepcore.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from deepcore.layers.augmentation import (
+    CenterCrop,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    Resizing,
+)
+from deepcore.layers.batch_normalization import BatchNormalization
 from deepcore.layers.conv import Conv2D, Conv2DTranspose, DepthwiseConv2D
+from deepcore.layers.core import ActivityRegularization, Lambda, Masking
 from deepcore.layers.dense import Dense
+from deepcore.layers.einsum_dense import EinsumDense
+from deepcore.layers.embedding import Embedding
 from deepcore.layers.input import Input, InputLayer
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
-from deepcore.layers.normalization import BatchNormalization, LayerNormalization
+from deepcore.layers.normalization import (
+    GroupNormalization,
+    LayerNormalization,
+    LocalResponseNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from deepcore.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
+from deepcore.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
 from deepcore.layers.recurrent.bidirectional import Bidirectional
 from deepcore.layers.recurrent.gru import GRU, GRUCell
 from deepcore.layers.recurrent.lstm import LSTM, LSTMCell
@@ -19,8 +41,16 @@ from deepcore.layers.recurrent.rnn import RNN
 from deepcore.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
 from deepcore.layers.recurrent.stacked import StackedRNNCells
 from deepcore.layers.recurrent.time_distributed import TimeDistributed
-from deepcore.layers.regularization import Dropout
+from deepcore.layers.regularization import (
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
 from deepcore.layers.reshaping import Flatten, Reshape
+from deepcore.layers.spectral_normalization import SpectralNormalization
 from deepcore.layers.wrapper import Wrapper
 from deepcore.registry import Registry
 from deepcore.symbolic import SymbolicTensor
@@ -35,33 +65,62 @@ GlobalAvgPool2D = GlobalAveragePooling2D
 registry = Registry("layer", "deepcore.layers", base=Layer)
 for _layer in (
     Activation,
+    ActivityRegularization,
+    AlphaDropout,
     AveragePooling2D,
     BatchNormalization,
     Bidirectional,
+    CategoryEncoding,
+    CenterCrop,
     Conv2D,
     Conv2DTranspose,
     Dense,
     DepthwiseConv2D,
     Dropout,
+    ELU,
+    EinsumDense,
+    Embedding,
     Flatten,
     GRU,
     GRUCell,
+    GaussianDropout,
+    GaussianNoise,
     GlobalAveragePooling2D,
     GlobalMaxPooling2D,
+    GroupNormalization,
     InputLayer,
     LSTM,
     LSTMCell,
+    Lambda,
     LayerNormalization,
     LeakyReLU,
+    LocalResponseNormalization,
+    Masking,
     MaxPooling2D,
+    Normalization,
+    PReLU,
+    RMSNormalization,
     RNN,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
     ReLU,
+    Rescaling,
     Reshape,
+    Resizing,
     SimpleRNN,
     SimpleRNNCell,
     Softmax,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpectralNormalization,
     StackedRNNCells,
     TimeDistributed,
+    UnitNormalization,
     Wrapper,
 ):
     registry.register()(_layer)
@@ -78,14 +137,19 @@ def deserialize(config: Any, custom_objects: Any = None) -> Layer:
 
 
 __all__ = [
+    "ELU",
     "GRU",
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
+    "AlphaDropout",
     "AveragePooling2D",
     "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
+    "CenterCrop",
     "Conv2D",
     "Conv2DTranspose",
     "Convolution2D",
@@ -93,29 +157,53 @@ __all__ = [
     "Dense",
     "DepthwiseConv2D",
     "Dropout",
+    "EinsumDense",
+    "Embedding",
     "Flatten",
     "GRUCell",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling2D",
     "GlobalAvgPool2D",
     "GlobalMaxPool2D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Input",
     "InputLayer",
     "InputSpec",
     "LSTMCell",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "LocalResponseNormalization",
+    "Masking",
     "MaxPool2D",
     "MaxPooling2D",
+    "Normalization",
+    "PReLU",
+    "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
+    "Rescaling",
     "Reshape",
+    "Resizing",
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "SymbolicTensor",
     "TimeDistributed",
+    "UnitNormalization",
     "Wrapper",
     "deserialize",
     "serialize",
