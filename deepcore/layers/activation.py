@@ -128,8 +128,8 @@ class PReLU(_Elementwise, ParametricLayer):
             alpha_initializer=alpha_initializer, alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint
         )
         if shared_axes is not None:
-            shared_axes = list(shared_axes) if isinstance(shared_axes, list | tuple) else [shared_axes]
-        self.shared_axes: list[int] | None = shared_axes
+            shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
+        self.shared_axes = shared_axes
 
     def build(self, input_shape: Any) -> None:
         shared = self.shared_axes or []
@@ -179,7 +179,7 @@ class Softmax(_Elementwise):
                 )
             mask = mask if mask.dtype.kind == "b" else mask > 0.5
             x = ops.where(mask, x, _NEVER)
-        axes = [self.axis] if isinstance(self.axis, int) else list(self.axis)
+        axes = (self.axis,) if isinstance(self.axis, int) else tuple(self.axis)
         one = len(axes) == 1
         y = activations.softmax(x, axes[0]) if one else ops.exp(x - ops.logsumexp(x, axes, keepdims=True))
         return y if mask is None else ops.where(mask, y, 0.0)

@@ -51,6 +51,8 @@ class EinsumDense(ParametricLayer):
     (None, 10, 64)
     """
 
+    kernel_initializer: Any
+
     def __init__(
         self,
         equation: str,
@@ -106,15 +108,7 @@ class EinsumDense(ParametricLayer):
 
     def _plan(self, shape: tuple[Any, ...]) -> _Plan:
         """The equation for inputs of ``shape``."""
-        match = _EQUATION.fullmatch(self.equation)
-        left, inputs, right, kernel, out_left, output, out_right = match.groups() if match else (None,) * 7
-        if match is None or (left, right) != (out_left, out_right) or (left and right) or (right and len(inputs) < 2):
-            raise ValueError(
-                f"the equation {self.equation!r} must have the form 'x,y->z', '...x,y->...z' or 'x...,y->z...', with "
-                "letters for x, y and z."
-            )
-        if any(len(set(letters)) < len(letters) for letters in (inputs, kernel, output)):
-            raise ValueError(f"the equation {self.equation!r} names an axis of one tensor twice.")
+        left, inputs, right, kernel, output = _parts(self.equation)
         named, more = output, len(shape) - len(inputs)
         if more < 0 or (more and not (left or right)):
             raise ValueError(f"the equation {self.equation!r} does not fit inputs of shape {shape}.")
@@ -167,6 +161,21 @@ class EinsumDense(ParametricLayer):
             "activation": activations.serialize(self.activation),
             "bias_axes": self.bias_axes,
         }
+
+
+def _parts(equation: str) -> tuple[bool, str, bool, str, str]:
+    """Whether ``...`` leads, the input's letters, whether ``...`` follows, the kernel's letters, and the output's."""
+    match = _EQUATION.fullmatch(equation)
+    parts = [part or "" for part in match.groups()] if match else [""] * 7
+    left, inputs, right, kernel, out_left, output, out_right = parts
+    if not match or (left, right) != (out_left, out_right) or (left and right) or (right and len(inputs) < 2):
+        raise ValueError(
+            f"the equation {equation!r} must have the form 'x,y->z', '...x,y->...z' or 'x...,y->z...', with letters "
+            "for x, y and z."
+        )
+    if any(len(set(letters)) < len(letters) for letters in (inputs, kernel, output)):
+        raise ValueError(f"the equation {equation!r} names an axis of one tensor twice.")
+    return bool(left), inputs, bool(right), kernel, output
 
 
 def _product(plan: _Plan, x: Tensor, kernel: Tensor) -> Tensor:

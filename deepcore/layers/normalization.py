@@ -220,8 +220,8 @@ class GroupNormalization(AffineNormalization):
         channels = z.shape[1]
         rows = ops.reshape(z, (len(z) * self.groups, -1))
         xp = x.device.backend.xp
-        plain = [Tensor.wrap(make(rows.shape[-1], x.dtype), x.device) for make in (xp.ones, xp.zeros)]
-        z = ops.reshape(ops.layer_norm(rows, *plain, self.epsilon), z.shape)
+        ones, zeros = (Tensor.wrap(make(rows.shape[-1], x.dtype), x.device) for make in (xp.ones, xp.zeros))
+        z = ops.reshape(ops.layer_norm(rows, ones, zeros, self.epsilon), z.shape)
         along = (channels, *(1,) * (x.ndim - 2))
         z = z if self.gamma is None else z * ops.reshape(self.gamma, along)
         z = z if self.beta is None else z + ops.reshape(self.beta, along)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepcore import ops, serialization
+from deepcore.device import Device
 from deepcore.layers.layer import Layer
 from deepcore.tensor import Tensor
 
@@ -31,11 +32,8 @@ class Rescaling(Layer):
         self.supports_masking = True
 
     def call(self, x: Tensor) -> Tensor:
-        scale, offset = (
-            ops.convert_to_tensor(v, x.dtype if x.dtype.kind == "f" else self.compute_dtype, like=x)
-            for v in (self.scale, self.offset)
-        )
-        return ops.cast(x, self.compute_dtype) * scale + offset
+        x = ops.cast(x, self.compute_dtype)
+        return x * _constant(self.scale, x) + _constant(self.offset, x)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -46,8 +44,13 @@ class Rescaling(Layer):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        own = {name: serialization.deserialize(config[name]) for name in ("scale", "offset") if name in config}
-        return cls(**{**config, **own})
+        own = ("scale", "offset")
+        return cls(**{name: serialization.deserialize(v) if name in own else v for name, v in config.items()})
+
+
+def _constant(value: Any, like: Tensor) -> Any:
+    """A number as it is; an array as a tensor of the dtype, and where ``like`` is."""
+    return value if isinstance(value, int | float) else ops.convert_to_tensor(value, like.dtype, like=like)
 
 
 class Normalization(Layer):
@@ -74,6 +77,7 @@ class Normalization(Layer):
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         self.input_mean, self.input_variance = mean, variance
         self.invert = invert
+        self._constants: dict[tuple[str, Device], Tensor] = {}
         self.supports_masking = True
         if (mean is None) != (variance is None):
             raise ValueError(f"mean and variance must be given together; got mean={mean} and variance={variance}.")
@@ -101,20 +105,21 @@ class Normalization(Layer):
     @property
     def mean(self) -> Tensor | None:
         """What is subtracted, in a shape that broadcasts to the input; None until the layer is built."""
-        return self._statistic(self.input_mean, "adapt_mean")
+        return self._statistic("mean", self.device) if self.built else None
 
     @property
     def variance(self) -> Tensor | None:
         """The square of what is divided by, likewise."""
-        return self._statistic(self.input_variance, "adapt_variance")
+        return self._statistic("variance", self.device) if self.built else None
 
-    def _statistic(self, given: Any, name: str) -> Tensor | None:
-        if not self.built:
-            return None
+    def _statistic(self, name: str, device: Device) -> Tensor:
+        given = getattr(self, f"input_{name}")
         if given is None:
-            return ops.reshape(getattr(self, name), self._along)
-        value = ops.broadcast_to(ops.convert_to_tensor(given, self.compute_dtype), self._shape)
-        return ops.reshape(value, self._along)
+            return ops.reshape(getattr(self, f"adapt_{name}"), self._along)
+        if (name, device) not in self._constants:  # copied to each device once
+            value = np.broadcast_to(np.asarray(given, self.compute_dtype), self._shape)
+            self._constants[name, device] = Tensor(value.reshape(self._along), device=device)
+        return self._constants[name, device]
 
     def adapt(self, data: Any) -> None:
         """Finds mean and variance of ``data``: an array, a tensor, or an iterable of batches.
@@ -159,10 +164,8 @@ class Normalization(Layer):
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.compute_dtype)
-        mean, variance = self.mean, self.variance
-        assert mean is not None
-        assert variance is not None
-        spread = ops.maximum(ops.sqrt(variance), _LEAST)
+        mean = self._statistic("mean", x.device)
+        spread = ops.maximum(ops.sqrt(self._statistic("variance", x.device)), _LEAST)
         return x * spread + mean if self.invert else (x - mean) / spread
 
     def compute_output_shape(self, input_shape: Any) -> Any:

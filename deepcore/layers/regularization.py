@@ -21,6 +21,8 @@ class _Noise(Layer):
     """A layer that changes its input in training only, by numbers of its own stream."""
 
     _supports_masking = True
+    rate: float
+    stddev: float
 
     def __init__(self, name: str, strength: Any, seed: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -29,7 +29,7 @@ class SpectralNormalization(Wrapper):
             raise ValueError(f"power_iterations must be above zero; got power_iterations={power_iterations!r}.")
         self.power_iterations = power_iterations
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         kernel = getattr(self.layer, "kernel", None)
         kernel = getattr(self.layer, "embeddings", None) if kernel is None else kernel
