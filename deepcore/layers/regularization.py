@@ -21,15 +21,15 @@ class _Noise(Layer):
     """A layer that changes its input in training only, by numbers of its own stream."""
 
     _supports_masking = True
+    _strength = "rate"
     rate: float
     stddev: float
 
-    def __init__(self, name: str, strength: Any, seed: int | None, **kwargs: Any) -> None:
+    def __init__(self, strength: Any, seed: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
-            raise ValueError(f"{name} must be a number from 0 to 1; got {name}={strength!r}.")
-        setattr(self, name, strength)
-        self._strength = name
+            raise ValueError(f"{self._strength} must be a number from 0 to 1; got {self._strength}={strength!r}.")
+        setattr(self, self._strength, strength)
         self.seed = seed
         self.seed_generator = as_generator(seed)
 
@@ -61,7 +61,7 @@ class Dropout(_Noise):
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
-        super().__init__("rate", rate, seed, **kwargs)
+        super().__init__(rate, seed, **kwargs)
         self.noise_shape = _noise_shape(noise_shape)
 
     def mask_shape(self, x: Tensor) -> tuple[int, ...]:
@@ -158,8 +158,10 @@ class GaussianNoise(_Noise):
     Raises ``ValueError`` for another standard deviation.
     """
 
+    _strength = "stddev"
+
     def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__("stddev", stddev, seed, **kwargs)
+        super().__init__(stddev, seed, **kwargs)
 
     def noisy(self, x: Tensor) -> Tensor:
         return x + self.seed_generator.normal(x.shape, 0.0, self.stddev, x.dtype, x.device)
@@ -176,7 +178,7 @@ class GaussianDropout(_Noise):
     """
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__("rate", rate, seed, **kwargs)
+        super().__init__(rate, seed, **kwargs)
 
     def noisy(self, x: Tensor) -> Tensor:
         spread = math.sqrt(self.rate / _left(self.rate))
@@ -195,7 +197,7 @@ class AlphaDropout(_Noise):
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
-        super().__init__("rate", rate, seed, **kwargs)
+        super().__init__(rate, seed, **kwargs)
         self.noise_shape = _noise_shape(noise_shape)
 
     def noisy(self, x: Tensor) -> Tensor:
