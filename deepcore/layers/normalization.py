@@ -134,7 +134,7 @@ class LayerNormalization(AffineNormalization):
 
     def build(self, input_shape: Any) -> None:
         self.axis = sorted(self.axis) if isinstance(self.axis, list) else [self.axis]
-        axes = check_axes(self.axis, input_shape)
+        axes = sorted(check_axes(self.axis, input_shape))
         shape = tuple(positive_int(f"the size of axis {a}", input_shape[a]) for a in axes)
         if self.rms_scaling:
             self.gamma = self.weight("gamma", shape)
@@ -144,7 +144,7 @@ class LayerNormalization(AffineNormalization):
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.compute_dtype)
-        axes = check_axes(self.axis, x.shape)
+        axes = sorted(check_axes(self.axis, x.shape))
         size = math.prod(x.shape[a] for a in axes)
         order = (*(a for a in range(x.ndim) if a not in axes), *axes)
         moved = order != tuple(range(x.ndim))
@@ -248,7 +248,7 @@ class RMSNormalization(SameShape):
 
     def build(self, input_shape: Any) -> None:
         self.axis = sorted(self.axis) if isinstance(self.axis, list) else [self.axis]
-        axes = check_axes(self.axis, input_shape)
+        axes = sorted(check_axes(self.axis, input_shape))
         shape = tuple(positive_int(f"the size of axis {a}", input_shape[a]) for a in axes)
         self.scale = self.add_weight(shape, "ones", name="scale")
 
