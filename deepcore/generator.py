@@ -107,6 +107,15 @@ class Generator:
         """A stream of its own, whose seed is drawn from this one."""
         return Generator(int(self.on_host().bit_generator.random_raw(1)[0]) >> 1)
 
+    def save_own_variables(self, store: Any) -> None:
+        """Writes where the stream is into ``store``, so that drawing goes on from there."""
+        store["0"] = np.array([self.seed, self.offset], np.uint64)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Goes on from where ``save_own_variables`` was; files of Keras do not say, and change nothing."""
+        if "0" in store:
+            self.seed, self.offset = map(int, store["0"])
+
     def __repr__(self) -> str:
         return f"Generator(seed={self.seed}, offset={self.offset})"
 

@@ -98,6 +98,25 @@ def _same(cls, *arguments, **options):
 
 HOLED = [[1, 1, 0], [0, 1, 1]]
 
+
+def number_use(make, high, *shape) -> Use:
+    """As ``layer_use``, for a layer of whole numbers below ``high``, which have no gradients."""
+
+    def use(dtype):
+        layer = make(dtype)
+        x = Tensor(np.random.default_rng(3).integers(0, high, shape).astype(np.int32))
+        layer.build(shape)
+        layer.set_weights([numbers(*v.shape).astype(dtype) for v in layer.weights])
+        y = layer(x)
+        weights = layer.trainable_weights
+        found = gradients([y], weights, [ops.cos(y.detach())]) if weights else []
+        if weights:
+            optimizers.SGD(0.1).apply(found, weights)
+        return [np.array(tensor.numpy()) for tensor in (y, *found, *layer.weights)]
+
+    return use
+
+
 LAYERS: dict[type, list[Use]] = {
     layers.Activation: [layer_use(_same(layers.Activation, "tanh"), 3, 5)],
     layers.Add: [merge_use(_same(layers.Add), (2, 3, 4), (2, 3, 1), (2, 4))],
@@ -231,7 +250,11 @@ LAYERS: dict[type, list[Use]] = {
         sequence_use(_same(layers.SimpleRNN, 3, dropout=0.3, recurrent_dropout=0.3, seed=1), 2, 3, 4, mask=HOLED),
     ],
     layers.SimpleRNNCell: [cell_use(_same(layers.SimpleRNNCell, 3))],
-    layers.Softmax: [layer_use(_same(layers.Softmax), 4, 6), layer_use(_same(layers.Softmax, axis=1), 2, 4, 3)],
+    layers.Softmax: [
+        layer_use(_same(layers.Softmax), 4, 6),
+        layer_use(_same(layers.Softmax, axis=1), 2, 4, 3),
+        layer_use(_same(layers.Softmax, axis=(1, 2)), 2, 4, 3),
+    ],
     layers.StackedRNNCells: [
         cell_use(lambda dtype: layers.StackedRNNCells([layers.GRUCell(3, dtype=dtype)], dtype=dtype))
     ],
@@ -251,6 +274,81 @@ LAYERS: dict[type, list[Use]] = {
     ],
     layers.ZeroPadding1D: [layer_use(_same(layers.ZeroPadding1D, (1, 2), "channels_first"), 2, 4, 3)],
     layers.ZeroPadding2D: [layer_use(_same(layers.ZeroPadding2D, ((1, 0), (2, 1))), 2, 4, 5, 3)],
+    layers.ActivityRegularization: [layer_use(_same(layers.ActivityRegularization, 0.1, 0.2), 3, 5)],
+    layers.AlphaDropout: [
+        layer_use(_same(layers.AlphaDropout, 0.4, seed=3), 5, 13),
+        layer_use(_same(layers.AlphaDropout, 0.4, noise_shape=(None, 1), seed=3), 9, 4),
+    ],
+    layers.CategoryEncoding: [
+        number_use(_same(layers.CategoryEncoding, 5, mode), 5, 4, 3) for mode in ("one_hot", "multi_hot", "count")
+    ],
+    layers.CenterCrop: [layer_use(_same(layers.CenterCrop, 3, 4), 2, 6, 5, 2)],
+    layers.ELU: [layer_use(_same(layers.ELU, 0.7), 4, 6)],
+    layers.EinsumDense: [
+        layer_use(_same(layers.EinsumDense, "abc,cd->abd", (None, 4), bias_axes="d", activation="tanh"), 2, 3, 5),
+        layer_use(_same(layers.EinsumDense, "abc,bcd->dab", (2, 3), bias_axes="d"), 2, 3, 5),
+    ],
+    layers.Embedding: [number_use(_same(layers.Embedding, 7, 4, mask_zero=True), 7, 3, 5)],
+    layers.GaussianDropout: [layer_use(_same(layers.GaussianDropout, 0.4, seed=3), 5, 13)],
+    layers.GaussianNoise: [layer_use(_same(layers.GaussianNoise, 0.4, seed=3), 5, 13)],
+    layers.GroupNormalization: [
+        layer_use(_same(layers.GroupNormalization, 2), 2, 3, 5, 4),
+        layer_use(_same(layers.GroupNormalization, -1, axis=1, scale=False), 2, 3, 5, 4),
+    ],
+    layers.Lambda: [layer_use(_same(layers.Lambda, ops.tanh), 3, 5)],
+    layers.LocalResponseNormalization: [
+        layer_use(_same(layers.LocalResponseNormalization, 2, 2.0, 1e-2, 0.75), 2, 3, 4, 7),
+        layer_use(_same(layers.LocalResponseNormalization, 1, axis=1), 2, 5, 3, 4),
+    ],
+    layers.Masking: [layer_use(_same(layers.Masking, 0.5), 2, 3, 4)],
+    layers.Normalization: [
+        layer_use(_same(layers.Normalization, axis=1), 2, 3, 4),
+        layer_use(_same(layers.Normalization, mean=[1.0, 2.0], variance=[4.0, 0.25], invert=True), 3, 2),
+    ],
+    layers.PReLU: [
+        layer_use(_same(layers.PReLU, alpha_regularizer="l2"), 4, 6),
+        layer_use(_same(layers.PReLU, shared_axes=[1]), 2, 3, 4),
+    ],
+    layers.RMSNormalization: [
+        layer_use(_same(layers.RMSNormalization), 4, 6),
+        layer_use(_same(layers.RMSNormalization, axis=[1, 2]), 4, 3, 5),
+    ],
+    layers.RandomBrightness: [layer_use(_same(layers.RandomBrightness, 0.3, (-1.0, 1.0), seed=2), 2, 4, 5, 3)],
+    layers.RandomContrast: [layer_use(_same(layers.RandomContrast, 0.3, (-1.0, 1.0), seed=2), 2, 4, 5, 3)],
+    layers.RandomCrop: [layer_use(_same(layers.RandomCrop, 3, 2, seed=2), 2, 6, 5, 3)],
+    layers.RandomFlip: [layer_use(_same(layers.RandomFlip, "horizontal", seed=2), 6, 3, 4, 2)],
+    layers.RandomRotation: [layer_use(_same(layers.RandomRotation, 0.1, seed=2), 2, 5, 6, 2)],
+    layers.RandomTranslation: [
+        layer_use(_same(layers.RandomTranslation, 0.2, 0.3, fill_mode="wrap", seed=2), 2, 5, 6, 2),
+        layer_use(
+            _same(layers.RandomTranslation, 0.2, 0.3, "constant", seed=2, data_format="channels_first"), 2, 3, 5, 6
+        ),
+    ],
+    layers.RandomZoom: [layer_use(_same(layers.RandomZoom, 0.3, seed=2, interpolation="nearest"), 2, 5, 6, 2)],
+    layers.Rescaling: [
+        layer_use(_same(layers.Rescaling, 0.5, 2.0), 2, 3),
+        layer_use(_same(layers.Rescaling, [0.5, 2.0], [1.0, -1.0]), 3, 2),
+    ],
+    layers.Resizing: [
+        layer_use(_same(layers.Resizing, 3, 7), 2, 5, 4, 2),
+        layer_use(_same(layers.Resizing, 3, 7, "nearest", data_format="channels_first"), 2, 2, 5, 4),
+    ],
+    layers.SpatialDropout1D: [layer_use(_same(layers.SpatialDropout1D, 0.4, seed=3), 5, 4, 6)],
+    layers.SpatialDropout2D: [
+        layer_use(_same(layers.SpatialDropout2D, 0.4, seed=3), 5, 2, 3, 6),
+        layer_use(_same(layers.SpatialDropout2D, 0.4, "channels_first", seed=3), 5, 6, 2, 3),
+    ],
+    layers.SpectralNormalization: [
+        layer_use(
+            lambda dtype: layers.SpectralNormalization(layers.Dense(3, dtype=dtype), power_iterations=2, dtype=dtype),
+            4,
+            5,
+        )
+    ],
+    layers.UnitNormalization: [
+        layer_use(_same(layers.UnitNormalization), 4, 6),
+        layer_use(_same(layers.UnitNormalization, axis=[1, 2]), 4, 3, 5),
+    ],
 }
 
 

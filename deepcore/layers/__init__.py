@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepcore.layers.activation import Activation, LeakyReLU, ReLU, Softmax
+from deepcore.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from deepcore.layers.augmentation import (
+    CenterCrop,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    Resizing,
+)
+from deepcore.layers.batch_normalization import BatchNormalization
 from deepcore.layers.conv import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
+from deepcore.layers.core import ActivityRegularization, Lambda, Masking
 from deepcore.layers.dense import Dense
 from deepcore.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
+from deepcore.layers.einsum_dense import EinsumDense
+from deepcore.layers.embedding import Embedding
 from deepcore.layers.input import Input, InputLayer
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
@@ -29,7 +44,13 @@ from deepcore.layers.merging import (
     multiply,
     subtract,
 )
-from deepcore.layers.normalization import BatchNormalization, LayerNormalization
+from deepcore.layers.normalization import (
+    GroupNormalization,
+    LayerNormalization,
+    LocalResponseNormalization,
+    RMSNormalization,
+    UnitNormalization,
+)
 from deepcore.layers.pooling import (
     AveragePooling1D,
     AveragePooling2D,
@@ -40,6 +61,7 @@ from deepcore.layers.pooling import (
     MaxPooling1D,
     MaxPooling2D,
 )
+from deepcore.layers.preprocessing import CategoryEncoding, Normalization, Rescaling
 from deepcore.layers.recurrent.bidirectional import Bidirectional
 from deepcore.layers.recurrent.gru import GRU, GRUCell
 from deepcore.layers.recurrent.lstm import LSTM, LSTMCell
@@ -47,7 +69,14 @@ from deepcore.layers.recurrent.rnn import RNN
 from deepcore.layers.recurrent.simple_rnn import SimpleRNN, SimpleRNNCell
 from deepcore.layers.recurrent.stacked import StackedRNNCells
 from deepcore.layers.recurrent.time_distributed import TimeDistributed
-from deepcore.layers.regularization import Dropout
+from deepcore.layers.regularization import (
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
 from deepcore.layers.reshaping import Flatten, Identity, Permute, RepeatVector, Reshape
 from deepcore.layers.resizing import (
     Cropping1D,
@@ -57,6 +86,7 @@ from deepcore.layers.resizing import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
+from deepcore.layers.spectral_normalization import SpectralNormalization
 from deepcore.layers.wrapper import Wrapper
 from deepcore.registry import Registry
 from deepcore.symbolic import SymbolicTensor
@@ -81,6 +111,10 @@ for _layer in (
     Concatenate,
     Conv1D,
     Conv1DTranspose,
+    ActivityRegularization,
+    AlphaDropout,
+    CategoryEncoding,
+    CenterCrop,
     Conv2D,
     Conv2DTranspose,
     Cropping1D,
@@ -90,21 +124,33 @@ for _layer in (
     DepthwiseConv2D,
     Dot,
     Dropout,
+    ELU,
+    EinsumDense,
+    Embedding,
     Flatten,
     GRU,
     GRUCell,
     GlobalAveragePooling1D,
+    GaussianDropout,
+    GaussianNoise,
     GlobalAveragePooling2D,
     GlobalMaxPooling1D,
     GlobalMaxPooling2D,
     Identity,
+    GroupNormalization,
     InputLayer,
     LSTM,
     LSTMCell,
+    Lambda,
     LayerNormalization,
     LeakyReLU,
     MaxPooling1D,
+    LocalResponseNormalization,
+    Masking,
     MaxPooling2D,
+    Normalization,
+    PReLU,
+    RMSNormalization,
     RNN,
     Maximum,
     Minimum,
@@ -112,12 +158,25 @@ for _layer in (
     Permute,
     ReLU,
     RepeatVector,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomFlip,
+    RandomRotation,
+    RandomTranslation,
+    RandomZoom,
+    Rescaling,
     Reshape,
+    Resizing,
     SimpleRNN,
     SimpleRNNCell,
     Softmax,
+    SpatialDropout1D,
+    SpatialDropout2D,
+    SpectralNormalization,
     StackedRNNCells,
     TimeDistributed,
+    UnitNormalization,
     Wrapper,
     SeparableConv1D,
     SeparableConv2D,
@@ -141,11 +200,14 @@ def deserialize(config: Any, custom_objects: Any = None) -> Layer:
 
 
 __all__ = [
+    "ELU",
     "GRU",
     "LSTM",
     "RNN",
     "Activation",
+    "ActivityRegularization",
     "Add",
+    "AlphaDropout",
     "Average",
     "AveragePooling1D",
     "AveragePooling2D",
@@ -153,6 +215,8 @@ __all__ = [
     "AvgPool2D",
     "BatchNormalization",
     "Bidirectional",
+    "CategoryEncoding",
+    "CenterCrop",
     "Concatenate",
     "Conv1D",
     "Conv1DTranspose",
@@ -169,8 +233,12 @@ __all__ = [
     "DepthwiseConv2D",
     "Dot",
     "Dropout",
+    "EinsumDense",
+    "Embedding",
     "Flatten",
     "GRUCell",
+    "GaussianDropout",
+    "GaussianNoise",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
     "GlobalAvgPool1D",
@@ -179,14 +247,18 @@ __all__ = [
     "GlobalMaxPool2D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GroupNormalization",
     "Identity",
     "Input",
     "InputLayer",
     "InputSpec",
     "LSTMCell",
+    "Lambda",
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "LocalResponseNormalization",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPooling1D",
@@ -194,10 +266,22 @@ __all__ = [
     "Maximum",
     "Minimum",
     "Multiply",
+    "Normalization",
+    "PReLU",
     "Permute",
+    "RMSNormalization",
+    "RandomBrightness",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
     "ReLU",
     "RepeatVector",
+    "Rescaling",
     "Reshape",
+    "Resizing",
     "SeparableConv1D",
     "SeparableConv2D",
     "SeparableConvolution1D",
@@ -205,10 +289,14 @@ __all__ = [
     "SimpleRNN",
     "SimpleRNNCell",
     "Softmax",
+    "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpectralNormalization",
     "StackedRNNCells",
     "Subtract",
     "SymbolicTensor",
     "TimeDistributed",
+    "UnitNormalization",
     "UpSampling1D",
     "UpSampling2D",
     "Wrapper",

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
-from deepcore import activations
+from deepcore import activations, ops
+from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
+from deepcore.layers.parametric import ParametricLayer
 from deepcore.tensor import Tensor
+
+# What takes the place of a masked element before a softmax: e to its power is zero.
+_NEVER = -1e9
 
 
 class _Elementwise(Layer):
+    _supports_masking = True
+
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
 
@@ -60,9 +69,15 @@ class ReLU(_Elementwise):
 
 
 class LeakyReLU(_Elementwise):
-    """x where positive, else ``negative_slope`` * x. Maas et al. 2013."""
+    """x where positive, else ``negative_slope`` * x.
+
+    Raises ``ValueError`` for a slope that is negative or None. ``alpha`` is its old name. Maas et al. 2013.
+    """
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
+        if "alpha" in kwargs:
+            negative_slope = kwargs.pop("alpha")
+            warnings.warn("LeakyReLU(alpha=...) is the old name of negative_slope; use that.", stacklevel=2)
         super().__init__(**kwargs)
         if negative_slope is None or negative_slope < 0:
             raise ValueError(f"LeakyReLU: negative_slope must not be negative; got {negative_slope!r}.")
@@ -75,15 +90,99 @@ class LeakyReLU(_Elementwise):
         return {**super().get_config(), "negative_slope": self.negative_slope}
 
 
-class Softmax(_Elementwise):
-    """Probabilities over ``axis``."""
+class ELU(_Elementwise):
+    """x where positive, else ``alpha`` * (exp(x) - 1). Clevert et al. 2016."""
 
-    def __init__(self, axis: int = -1, **kwargs: Any) -> None:
+    def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.alpha = alpha
+
+    def call(self, x: Tensor) -> Tensor:
+        return activations.elu(x, self.alpha)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "alpha": self.alpha}
+
+
+class PReLU(_Elementwise, ParametricLayer):
+    """x where positive, else alpha * x, where alpha learns.
+
+    Args:
+        alpha_initializer, alpha_regularizer, alpha_constraint: of alpha.
+        shared_axes: axes along which one alpha serves: ``[1, 2]`` for one a channel of an image. The batch is axis 0.
+
+    Weight alpha of the shape of one example, 1 along ``shared_axes``. Raises ``ValueError`` for axes that there are
+    not, and for sizes that are not known. He et al. 2015.
+    """
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: int | Sequence[int] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.take_weight_arguments(
+            alpha_initializer=alpha_initializer, alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint
+        )
+        if shared_axes is not None:
+            shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
+        self.shared_axes = shared_axes
+
+    def build(self, input_shape: Any) -> None:
+        shared = self.shared_axes or []
+        for axis in shared:
+            if not 1 <= axis < len(input_shape):
+                raise ValueError(
+                    f"shared_axes must be from 1 to {len(input_shape) - 1} for inputs of shape {tuple(input_shape)}, "
+                    f"0 being the batch; got shared_axes={shared}."
+                )
+        shape = [1 if axis in shared else size for axis, size in enumerate(input_shape)][1:]
+        if None in shape:
+            raise ValueError(
+                f"alpha has the shape of one example, so the sizes of {tuple(input_shape)} must be known, or their "
+                f"axes be among shared_axes; got shared_axes={self.shared_axes}."
+            )
+        self.alpha = self.weight("alpha", shape)
+        axes = {axis: input_shape[axis] for axis in range(1, len(input_shape)) if axis not in shared}
+        self.input_spec = InputSpec(ndim=len(input_shape), axes=axes if shared else {})
+
+    def call(self, x: Tensor) -> Tensor:
+        return ops.relu(x) - self.alpha * ops.relu(-x)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "shared_axes": self.shared_axes}
+
+
+class Softmax(_Elementwise):
+    """Probabilities over ``axis``, an axis or several.
+
+    Called with a ``mask`` that broadcasts to the input, elements where it is False have no probability. Raises
+    ``ValueError`` for a mask that does not broadcast.
+    """
+
+    def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis
 
-    def call(self, x: Tensor) -> Tensor:
-        return activations.softmax(x, self.axis)
+    def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        if mask is not None:
+            fits = len(mask.shape) <= len(x.shape) and all(
+                m in (1, n) for m, n in zip(mask.shape[::-1], x.shape[::-1], strict=False)
+            )
+            if not fits:
+                raise ValueError(
+                    f"mask must broadcast to the inputs of shape {x.shape}, each of its sizes theirs or 1; got shape "
+                    f"{mask.shape}."
+                )
+            mask = mask if mask.dtype.kind == "b" else mask > 0.5
+            x = ops.where(mask, x, _NEVER)
+        axes = (self.axis,) if isinstance(self.axis, int) else tuple(self.axis)
+        one = len(axes) == 1
+        y = activations.softmax(x, axes[0]) if one else ops.exp(x - ops.logsumexp(x, axes, keepdims=True))
+        return y if mask is None else ops.where(mask, y, 0.0)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}

@@ -578,7 +578,7 @@ def _scoped(build: Any) -> Any:
     def scoped(self: Layer, *args: Any, **kwargs: Any) -> None:
         outermost = not self._building
         self._building += 1
-        before = len(self._own_weights)
+        before, was_built = len(self._own_weights), self.built
         try:
             scope = (*current_scope(), self.name) if outermost else current_scope()
             with name_scope(scope), use_device(self.device):
@@ -590,6 +590,7 @@ def _scoped(build: Any) -> Any:
                 self._build_shapes = (*args, *kwargs.values())
         except (TypeError, ValueError) as error:
             del self._own_weights[before:]
+            self.built = was_built  # the build of a base class may have come to its end
             self._sign(error)
             raise
         finally:
