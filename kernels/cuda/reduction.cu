@@ -61,8 +61,8 @@ extern "C" __global__ void __launch_bounds__(256)
 
 // y[outer, chunk, column] = reduction of x[outer, the rows of the chunk, column] / divisor;
 // x [outer, rows, columns], y [outer, chunks, columns].
-// registers: 32
-extern "C" __global__ void __launch_bounds__(256)
+// registers: 40
+extern "C" __global__ void __launch_bounds__(256, 4)
     reduce_columns(const T* __restrict__ x, R* __restrict__ y, long long outer, long long rows, long long columns,
                    long long chunk_rows, Total divisor) {
     const dc::OP reduce;
