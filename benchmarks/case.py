@@ -145,6 +145,10 @@ class Case:
             for name in OPERATIONS[self.op].inputs
         )
 
+    def zeros(self) -> tuple[np.ndarray, ...]:
+        """The arrays that the call takes, of zeros, which cost no memory until they are touched."""
+        return tuple(np.zeros(self._shape_of(name), self._dtype_of(name)) for name in OPERATIONS[self.op].inputs)
+
     def run(self, backend: Backend, arrays: Sequence[Any]) -> Any:
         """The call itself, on arrays of the backend's device, through dispatch, as a layer makes it."""
         return OPERATIONS[self.op].call(backend, *arrays, self.geometry)

@@ -11,12 +11,13 @@ import contextlib
 import functools
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from deepcore.backend import Backend, cuda, emulated_backend, numpy_backend
+from deepcore.backend import Backend, cuda, emulated_backend, gpu_backend, numpy_backend
+from deepcore.backend.cuda import gpu, memory
 from deepcore.errors import DeviceUnavailableError, unknown_name
 
 KINDS = ("cpu", "emulator", "cuda")
@@ -47,8 +48,19 @@ class Device:
             if not ok:
                 raise DeviceUnavailableError(f"device 'emulator' was asked for, but {reason} device='cpu' needs none.")
             return emulated_backend()
-        cuda.require(str(self))
-        raise AssertionError("cuda.require accepts no device before the CUDA backend exists")
+        cuda.require(str(self), self.index)
+        return gpu_backend(self.index)
+
+    def active(self) -> contextlib.AbstractContextManager[Any]:
+        """A context in which this GPU is the current one of CuPy; elsewhere one that does nothing."""
+        return gpu.device(self.index) if self.kind == "cuda" else contextlib.nullcontext()
+
+    def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """``function(*args, **kwargs)``, which makes its arrays here. Raises ``OutOfMemoryError`` with advice."""
+        if self.kind != "cuda":
+            return function(*args, **kwargs)
+        with gpu.device(self.index):
+            return memory.allocate(lambda: function(*args, **kwargs), "the result of an operation", self.index)
 
 
 DeviceLike: TypeAlias = Device | str
@@ -117,6 +129,37 @@ def use_device(name: DeviceLike) -> Iterator[Device]:
         yield current_device()
     finally:
         _current.reset(token)
+
+
+def memory_stats(device: DeviceLike | None = None) -> memory.MemoryStats:
+    """What is used of the memory of ``device``, the current one by default.
+
+    Raises ``ValueError`` for the CPU, whose arrays nobody counts.
+
+    >>> import deepcore
+    >>> if deepcore.backend.cuda.emulator_probe()[0]:  # there is a C++ compiler
+    ...     stats = deepcore.memory_stats("emulator")
+    ...     assert 0 <= stats.in_use <= stats.peak
+    """
+    where = _counted(device)
+    return memory.stats(where.kind, where.index)
+
+
+def reset_peak_memory(device: DeviceLike | None = None) -> None:
+    """Starts ``memory_stats(device).peak`` anew from what is in use now. On a GPU this is what starts to look, at the
+    allocations of the calling thread. Raises ``ValueError`` for the CPU."""
+    where = _counted(device)
+    memory.reset_peak(where.kind, where.index)
+
+
+def _counted(device: DeviceLike | None) -> Device:
+    where = current_device() if device is None else as_device(device)
+    if where.kind == "cpu":
+        raise ValueError(
+            "Memory is counted on a GPU and on the emulator; arrays on the CPU are NumPy's. Ask for "
+            "device='cuda' or 'emulator', or use tracemalloc."
+        )
+    return where
 
 
 def describe_devices() -> list[tuple[str, bool, str]]:

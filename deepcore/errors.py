@@ -18,6 +18,10 @@ class DeviceMismatchError(ValueError):
     """Arrays of two devices met in one operation."""
 
 
+class OutOfMemoryError(MemoryError):
+    """A device has too little memory; the message says what was asked, what there is, and what to try."""
+
+
 class UnsupportedCallError(ValueError):
     """An implementation was forced that cannot serve the call; the message says why."""
 

@@ -110,7 +110,8 @@ class Tensor:
         if isinstance(data, Tensor):
             self.device = data.device if device is None else as_device(device)
             array = data.data if self.device == data.device else _copy_between(data.data, data.device, self.device)
-            array = array if dtype is None else array.astype(dtype, copy=False)
+            if dtype is not None and array.dtype != dtype:
+                array = self.device.run(array.astype, dtype)
         else:
             self.device = _device_of(data) if device is None else as_device(device)
             array = as_array(data, dtype, self.device)
@@ -188,9 +189,7 @@ class Tensor:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as a NumPy array: the tensor's own memory on the CPU, a copy from a GPU."""
-        if isinstance(self.data, np.ndarray):
-            return self.data
-        return self.data.get()
+        return self.data if self.device.kind == "cpu" else self.device.backend.to_host(self.data)
 
     def item(self) -> Any:
         """The one value as a Python number. Raises ``ValueError`` if there is not exactly one."""
@@ -225,7 +224,8 @@ class Tensor:
             raise TypeError(
                 "NumPy was given a tensor on a GPU, which would copy it unasked. Use tensor.numpy() to copy it."
             )
-        array = self.data if dtype is None else self.data.astype(dtype, copy=False)
+        values = self.numpy()
+        array = values if dtype is None else values.astype(dtype, copy=False)
         if copy and array is self.data:
             return array.copy()
         if copy is False and array is not self.data:
@@ -270,41 +270,61 @@ class Tensor:
             array = Tensor(value, device=self.device).data
         if array.shape != self.shape:
             raise ValueError(f"assign: the tensor has shape {self.shape}; got a value of shape {array.shape}.")
-        self.data[...] = array
+        with self.device.active():
+            self.data[...] = array
         self.version += 1
 
 
 def _device_of(data: Any) -> Device:
     """Where new data goes: an array on a GPU stays there, everything else goes to the current device."""
     if hasattr(data, "__cuda_array_interface__"):
-        kind_and_index = data.__dlpack_device__() if hasattr(data, "__dlpack_device__") else (2, 0)
-        return as_device(f"cuda:{int(kind_and_index[1])}")
+        if hasattr(data, "__dlpack_device__"):
+            return as_device(f"cuda:{int(data.__dlpack_device__()[1])}")
+        first = as_device("cuda")  # says why if there is none
+        return as_device(f"cuda:{first.backend.xp.asarray(data).device.id}")
     return current_device()
 
 
 def as_array(data: Any, dtype: Any, device: Device) -> Any:
     """``data`` as an array of ``device``'s namespace, without a copy where dtype and place already fit."""
-    xp = device.backend.xp
-    if isinstance(data, xp.ndarray):
+    backend = device.backend
+    xp = backend.xp
+    if isinstance(data, (np.ndarray, xp.ndarray)):
         array = data
     elif hasattr(data, "__cuda_array_interface__") and xp is np:
         raise TypeError(
             f"A GPU array ({type(data).__name__}) was given to a tensor on {device}, which would copy it unasked. "
             "Copy it to the CPU first, or make the tensor with device='cuda'."
         )
-    elif hasattr(data, "__dlpack__") and not isinstance(data, np.ndarray | np.generic):
-        array = xp.from_dlpack(data)
+    elif hasattr(data, "__cuda_array_interface__"):
+        array = xp.asarray(data)
+    elif hasattr(data, "__dlpack__") and not isinstance(data, np.generic):
+        array = np.from_dlpack(data)
     else:
-        array = _from_python(data, xp)
+        array = _from_python(data)
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"A tensor holds numbers; got {_describe(data)}, which NumPy reads as dtype {array.dtype}. "
             "Convert it to a float, integer or boolean array first."
         )
-    return array if dtype is None else array.astype(dtype, copy=False)
+    if not isinstance(array, np.ndarray):
+        return device.run(_adopted, array, dtype, device.index)
+    array = array if dtype is None else array.astype(dtype, copy=False)
+    if device.kind == "cpu":
+        return array
+    # A number costs no copy. An array of one element does: its value is not known before the program runs.
+    return backend.scalar(array) if isinstance(data, bool | int | float | np.generic) else backend.from_host(array)
 
 
-def _from_python(data: Any, xp: Any) -> Any:
+def _adopted(array: Any, dtype: Any, index: int) -> Any:
+    """An array of any GPU, on GPU ``index``."""
+    from deepcore.backend.cuda.transfer import between
+
+    here = between(array, index)
+    return here if dtype is None else here.astype(dtype, copy=False)
+
+
+def _from_python(data: Any) -> np.ndarray[Any, Any]:
     """An array of Python numbers and nested sequences; float32 and int32 where Python says float and int."""
     try:
         array = np.asarray(data)
@@ -315,7 +335,7 @@ def _from_python(data: Any, xp: Any) -> Any:
             array = array.astype(FLOATX)
         elif array.dtype == np.int64 and (array.size == 0 or abs(array).max() < 2**31):
             array = array.astype(np.int32)
-    return array if xp is np else xp.asarray(array)
+    return array
 
 
 def _holds_arrays(data: Any) -> bool:
@@ -334,7 +354,6 @@ def _describe(data: Any) -> str:
 
 def _copy_between(array: Any, source: Device, target: Device) -> Any:
     """A copy of ``array`` on ``target``; between the CPU and the emulator, which share memory, the array itself."""
-    if {source.kind, target.kind} <= {"cpu", "emulator"}:
-        return array
-    host = array if isinstance(array, np.ndarray) else array.get()
-    return target.backend.xp.asarray(host)
+    if source.kind == target.kind == "cuda":
+        return _adopted(array, None, target.index)
+    return target.backend.from_host(source.backend.to_host(array))

@@ -55,7 +55,7 @@ class Variable(Tensor):
         value = Tensor(initializer, dtype, where).data
         if shape is not None and value.shape != tuple(shape):
             raise ValueError(f"A variable of shape {tuple(shape)} was given a starting value of shape {value.shape}.")
-        super().__init__(value.copy(), device=where)
+        super().__init__(Tensor.wrap(where.run(value.copy), where))
         self.name = unique_name("variable") if name is None else name
         self.path = "/".join((*current_scope(), self.name))
         self.regularizer: Any = None
@@ -85,7 +85,8 @@ class Variable(Tensor):
             raise ValueError(
                 f"assign: the variable {self.path!r} has shape {self.shape}; got a value of shape {array.shape}."
             )
-        self.data[...] = array
+        with self.device.active():
+            self.data[...] = array
         self.version += 1
         return self
 
@@ -103,14 +104,15 @@ class Variable(Tensor):
             raise ValueError(
                 f"The variable {self.path!r} has shape {self.shape}; a change of shape {array.shape} does not fit it."
             )
-        self.data += array if sign > 0 else -array
+        with self.device.active():
+            self.data += array if sign > 0 else -array
         self.version += 1
         return self
 
     def _here(self, value: Any) -> Any:
         """``value`` as an array of the variable's dtype where the variable is."""
         if isinstance(value, Tensor) and value.device == self.device:
-            return value.data.astype(self.dtype, copy=False)
+            return value.data if value.dtype == self.dtype else self.device.run(value.data.astype, self.dtype)
         return Tensor(value, self.dtype, self.device).data
 
     def __repr__(self) -> str:

@@ -61,6 +61,16 @@ _VECTOR_SCALARS = {
 _QUALIFIERS = re.compile(r"\b(const|volatile|__restrict__|__restrict|restrict|__grid_constant__|struct)\b")
 
 
+# Limits of every GPU since compute capability 3.0, and the shared memory that one of 9.0 gives a block (CUDA C++
+# Programming Guide, technical specifications).
+LARGEST_GRID = (2**31 - 1, 65535, 65535)
+LARGEST_BLOCK = (1024, 1024, 64)
+MOST_THREADS = 1024
+MOST_SHARED = 227 << 10
+
+Sizes = tuple[int, int, int]
+
+
 @dataclass(frozen=True)
 class Parameter:
     """One parameter of a kernel.
@@ -290,6 +300,41 @@ def _integer(text: str, names: Mapping[str, str]) -> int | None:
         return value(ast.parse(text.strip(), mode="eval").body, 0)
     except (ValueError, SyntaxError, ZeroDivisionError):
         return None
+
+
+def launch_sizes(signature: Signature, grid: Any, block: Any, shared: int) -> tuple[Sizes, Sizes]:
+    """Grid and block as three sizes each.
+
+    Raises:
+        ValueError: something else than one to three whole numbers, more threads than a block may have, or more shared
+            memory than there is; the message names the kernel.
+    """
+    sizes = _sizes(signature, "grid", grid, LARGEST_GRID), _sizes(signature, "block", block, LARGEST_BLOCK)
+    threads = sizes[1][0] * sizes[1][1] * sizes[1][2]
+    most = min(MOST_THREADS, signature.max_threads or MOST_THREADS)
+    if threads > most:
+        reason = "its __launch_bounds__ promise" if signature.max_threads else "a block has"
+        raise ValueError(
+            f"Kernel '{signature.name}': a block of {threads} threads was asked for; {reason} at most {most}."
+        )
+    if not 0 <= shared <= MOST_SHARED:
+        raise ValueError(
+            f"Kernel '{signature.name}': {shared} bytes of dynamic shared memory were asked for; a block has at most "
+            f"{MOST_SHARED}."
+        )
+    return sizes
+
+
+def _sizes(signature: Signature, what: str, given: Any, largest: Sizes) -> Sizes:
+    sizes = tuple(given) if isinstance(given, (tuple, list)) else (given,)
+    sizes += (1,) * (3 - len(sizes))
+    whole = all(isinstance(size, (int, np.integer)) and not isinstance(size, bool) for size in sizes)
+    if not whole or len(sizes) != 3 or any(not 1 <= n <= most for n, most in zip(sizes, largest, strict=True)):
+        raise ValueError(
+            f"Kernel '{signature.name}': {what} {given!r} was passed; one to three whole numbers are expected, from 1 "
+            f"to {largest}."
+        )
+    return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
 
 def check_array(kernel: str, parameter: Parameter, value: Any) -> np.ndarray:

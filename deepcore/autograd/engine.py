@@ -202,7 +202,7 @@ def vjp(function: Callable[..., Any], inputs: Sequence[Tensor], cotangents: Sequ
     """
     create_graph = is_recording()
     with recording(True):
-        points = [x.alias() if x.requires_grad else Tensor(x.data, device=x.device, requires_grad=True) for x in inputs]
+        points = [x.alias() if x.requires_grad else Tensor(x.detach(), requires_grad=True) for x in inputs]
         outputs = function(*points)
         outputs = outputs if isinstance(outputs, tuple) else (outputs,)
         return gradients(outputs, points, cotangents, create_graph=create_graph)

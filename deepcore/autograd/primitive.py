@@ -133,7 +133,10 @@ class Primitive:
                     raise device_mismatch(self.name, inputs)
                 requires_grad = requires_grad or tensor.requires_grad
         arrays = [None if tensor is None else tensor.data for tensor in inputs]
-        result = self.forward(device.backend, *arrays, **attributes)
+        if device.kind == "cuda":
+            result = device.run(self.forward, device.backend, *arrays, **attributes)
+        else:
+            result = self.forward(device.backend, *arrays, **attributes)
         if not (requires_grad and is_recording()):
             if len(self.outputs) == 1:
                 return Tensor.wrap(result, device)

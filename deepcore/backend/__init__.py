@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import importlib
-from types import ModuleType
 from typing import Any
 
 FILES = (
@@ -31,18 +30,25 @@ class Backend:
     Attributes:
         name: ``"numpy"`` or ``"cuda"``.
         xp: ``numpy``, or what stands for it on the device: elementwise operations, indexing, shapes.
+        index: which GPU; None where arrays are NumPy's.
     """
 
-    def __init__(self, name: str, xp: ModuleType) -> None:
+    def __init__(self, name: str, xp: Any, index: int | None = None) -> None:
         self.name = name
         self.xp = xp
+        self.index = index
         for file in FILES:
             module = importlib.import_module(f"deepcore.backend.{name}.{file}")
             for function in module.__all__:
                 setattr(self, function, self._placed(getattr(module, function), file))
 
     def _placed(self, function: Any, file: str) -> Any:
-        """``function`` itself; where its arrays follow from no argument, they are made by this backend's ``xp``."""
+        """``function`` itself; on a GPU, one that runs with that GPU as the current one; where its arrays follow from
+        no argument, they are made by this backend's ``xp``."""
+        if self.index is not None:
+            from deepcore.backend.cuda.gpu import placed as on_gpu
+
+            function = on_gpu(function, self.index)
         if self.name == "numpy" or file != "random":
             return function
         from deepcore.backend.cuda.array import allocating_in
@@ -53,6 +59,27 @@ class Backend:
                 return function(*args, **kwargs)
 
         return placed
+
+    def from_host(self, array: Any) -> Any:
+        """A NumPy array, as an array of this backend: a copy on a GPU, counted by ``deepcore.audit``."""
+        if self.name == "numpy":
+            return array
+        from deepcore.backend.cuda.transfer import to_device
+
+        return to_device(array, self.index)
+
+    def to_host(self, array: Any) -> Any:
+        """An array of this backend as a NumPy array: a copy from a GPU, counted by ``deepcore.audit``."""
+        if self.name == "numpy":
+            return array
+        from deepcore.backend.cuda.transfer import to_host
+
+        return to_host(array)
+
+    def scalar(self, value: Any) -> Any:
+        """A NumPy array of one number and no axes, as an array of this backend: no copy, for a number travels to a
+        GPU in the arguments of the kernel that writes it."""
+        return value if self.index is None else self.xp.full((), value[()], value.dtype)
 
     def __getattr__(self, function: str) -> Any:  # only reached where __init__ set nothing of that name
         raise AttributeError(f"the {self.name} backend has no function {function!r}")
@@ -74,3 +101,11 @@ def emulated_backend() -> Backend:
     import numpy
 
     return Backend("cuda", numpy)
+
+
+@functools.cache
+def gpu_backend(index: int) -> Backend:
+    """The CUDA backend on the CuPy arrays of GPU ``index``."""
+    from deepcore.backend.cuda.gpu import Namespace
+
+    return Backend("cuda", Namespace(index), index)

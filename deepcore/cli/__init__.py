@@ -14,6 +14,7 @@ from deepcore.cli.bench import bench
 from deepcore.cli.emulate import emulate
 from deepcore.cli.explain import explain
 from deepcore.cli.info import info
+from deepcore.cli.warmup import warmup
 
 app = typer.Typer(
     name="deepcore",
@@ -30,6 +31,8 @@ deepcore info
 
 deepcore explain conv2d 32x224x224x3 3x3x3x64 --padding same
 
+deepcore warmup --device cuda --suite resnet50
+
 deepcore bench ops --suite lenet --all-implementations
 
 deepcore bench ops --suite vgg16 --batch 8 --json rows.jsonl
@@ -40,6 +43,7 @@ deepcore emulate kernel.cu saxpy --block 256 --arg x=float32:1000:random --arg y
 app.command()(info)
 app.command()(explain)
 app.command()(emulate)
+app.command()(warmup)
 app.add_typer(bench, name="bench")
 
 

@@ -127,6 +127,7 @@ def _print(facts: dict[str, Any]) -> None:
         (Column("device", style="cyan"), Column("available"), Column("why", flexible=True)),
         [[device["device"], mark(device["available"]), device["reason"]] for device in facts["devices"]],
         "Devices",
+        "deepcore warmup --device NAME compiles ahead what a device needs.",
     )
     render(
         out,

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deepcore.device import Device
+from deepcore.device import CPU, Device
 from deepcore.random import Generator
 from deepcore.structure import leaves, map_leaves
 from deepcore.tensor import Tensor
@@ -22,8 +22,8 @@ class Batch(NamedTuple):
 
 
 def _array(value: Any, what: str) -> Any:
-    """An array of numbers with a batch axis; a tensor's own array stays where it is."""
-    array = value.data if isinstance(value, Tensor) else value
+    """An array of numbers with a batch axis; a tensor on another device than the CPU, which stays there."""
+    array = value.data if isinstance(value, Tensor) and value.device == CPU else value
     if not hasattr(array, "dtype") or not hasattr(array, "shape") or not hasattr(array, "__getitem__"):
         try:
             array = np.asarray(array)
@@ -121,12 +121,19 @@ class ArrayData:
     def batches(self, device: Device, dtype: np.dtype[Any], shuffle: Generator | None = None) -> Iterator[Batch]:
         """Batches on ``device``, floating arrays as ``dtype``; in random order where ``shuffle`` is a stream."""
         order = None if shuffle is None else shuffle.permutation(self.samples)
+        orders: dict[Device, Tensor] = {}  # where there is data: copied once, not for every batch
+
+        def cut(array: Any) -> Tensor:
+            if order is None:
+                return to_tensor(array[start:stop], device, dtype)
+            if not isinstance(array, Tensor):
+                return to_tensor(array[order[start:stop]], device, dtype)
+            if array.device not in orders:
+                orders[array.device] = Tensor(order, device=array.device)
+            return to_tensor(array[orders[array.device][start:stop]], device, dtype)
+
         for start in range(0, self.samples, self.batch_size):
             stop = min(start + self.batch_size, self.samples)
-            where = slice(start, stop) if order is None else order[start:stop]
-
-            def cut(array: Any, where: Any = where) -> Tensor:
-                return to_tensor(array[where], device, dtype)
 
             yield Batch(*(None if a is None else map_leaves(cut, a) for a in (self.x, self.y, self.sample_weight)))
 
@@ -184,7 +191,7 @@ def to_tensor(array: Any, device: Device, dtype: np.dtype[Any]) -> Tensor:
     """``array`` on ``device``; floating ones as ``dtype``, others as they are."""
     if array.dtype.kind == "f" and array.dtype != dtype:
         array = array.astype(dtype)
-    return Tensor(array, device=device)
+    return array if isinstance(array, Tensor) and array.device == device else Tensor(array, device=device)
 
 
 def class_weights_of(y: Any, class_weight: Mapping[int, float]) -> np.ndarray[Any, Any]:

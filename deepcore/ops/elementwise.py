@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from typing import Any
 
 from deepcore.autograd.primitive import Primitive, primitive
@@ -181,7 +182,7 @@ def power(x: Any, y: Any) -> Tensor:
 def floor_divide(x: Any, y: Any) -> Tensor:
     """The largest whole number not above x / y. Has no gradient."""
     a, b = operands(x, y)
-    return Tensor.wrap(a.data // b.data, a.device)
+    return Tensor.wrap(a.device.run(operator.floordiv, a.data, b.data), a.device)
 
 
 def mod(x: Any, y: Any) -> Tensor:

@@ -47,7 +47,7 @@ def embedding(table: Any, ids: Any) -> Tensor:
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"embedding expects integer ids; got {numbers.dtype}.")
     if numbers.device.kind != "cuda" and numbers.size:
-        low, high = int(numbers.numpy().min()), int(numbers.numpy().max())
+        low, high = int(numbers.data.min()), int(numbers.data.max())
         if low < 0 or high >= rows.shape[0]:
             raise ValueError(
                 f"embedding: ids must be from 0 to {rows.shape[0] - 1}, the rows of the table; got {low} to {high}."
@@ -74,6 +74,10 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = FLOATX) -> Te
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"one_hot expects integer class numbers; got {numbers.dtype}.")
     xp = numbers.device.backend.xp
-    hot = (numbers.data[..., None] == xp.arange(num_classes, dtype=numbers.dtype)).astype(dtype)
+
+    def compared(array: Any) -> Any:
+        return (array[..., None] == xp.arange(num_classes, dtype=numbers.dtype)).astype(dtype)
+
+    hot = numbers.device.run(compared, numbers.data)
     tensor = Tensor.wrap(hot, numbers.device)
     return tensor if axis in (-1, numbers.ndim) else Tensor.wrap(xp.moveaxis(hot, -1, axis), numbers.device)

@@ -74,7 +74,7 @@ def _meet(value: Any, tensor: Tensor) -> Tensor:
     if isinstance(value, bool | int | float) or (isinstance(value, np.generic) and value.dtype.kind in "fiub"):
         fits = tensor.dtype.kind == "f" or (isinstance(value, int | np.integer) and tensor.dtype.kind in "iu")
         dtype = tensor.dtype if fits else (FLOATX if isinstance(value, float | np.floating) else None)
-        return Tensor.wrap(tensor.device.backend.xp.asarray(value, dtype), tensor.device)
+        return Tensor.wrap(tensor.device.backend.scalar(np.asarray(value, dtype)), tensor.device)
     return Tensor(value, device=tensor.device)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.autograd.primitive import primitive
+from deepcore.backend import audit
 from deepcore.ops.operand import cast, result_dtype, tensor_of
 from deepcore.tensor import Tensor
 
@@ -87,13 +88,19 @@ def getitem(x: Any, index: Any) -> Tensor:
     """``x[index]`` with NumPy's rules: ints, slices, None, ..., boolean masks and integer arrays."""
     tensor = tensor_of(x)
     parts = index if isinstance(index, tuple) else (index,)
-    return _getitem(tensor, index=tuple(_plain(part) for part in parts))
+    return _getitem(tensor, index=tuple(_plain(part, tensor) for part in parts))
 
 
-def _plain(part: Any) -> Any:
-    if isinstance(part, Tensor):
-        return part.data
-    return np.asarray(part) if isinstance(part, list) else part
+def _plain(part: Any, like: Tensor) -> Any:
+    if isinstance(part, list):
+        part = np.asarray(part)
+    if isinstance(part, np.ndarray) and like.device.kind != "cpu":
+        part = Tensor(part, device=like.device)
+    if not isinstance(part, Tensor):
+        return part
+    if part.dtype.kind == "b" and like.device.kind != "cpu":
+        audit.waited()  # for the number of elements that a mask keeps
+    return part.data
 
 
 def reshape(x: Any, newshape: int | Sequence[int]) -> Tensor:

@@ -171,7 +171,7 @@ def check_labels(labels: Tensor, classes: int) -> None:
     """Raises ``ValueError`` if a class number is not from 0 to ``classes`` - 1. On a GPU nothing is looked at."""
     if labels.device.kind == "cuda" or labels.size == 0:
         return
-    values = labels.numpy()
+    values = labels.data
     low, high = int(values.min()), int(values.max())
     if low < 0 or high >= classes:
         raise ValueError(

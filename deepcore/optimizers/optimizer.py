@@ -107,7 +107,7 @@ class Optimizer(Configurable):
     def _slot(self, slot: str, weight: Variable) -> Variable:
         start = weight.device.backend.xp.full(weight.shape, self.initial_value(slot), weight.dtype)
         name = f"{weight.path.replace('/', '_')}_{slot}"
-        return Variable(start, trainable=False, name=name, device=weight.device)
+        return Variable(Tensor.wrap(start, weight.device), trainable=False, name=name, device=weight.device)
 
     def initial_value(self, slot: str) -> float:
         """What a slot's arrays start with."""
@@ -168,7 +168,8 @@ class Optimizer(Configurable):
         if self.weight_decay:
             for variable in variables:
                 if id(variable) not in self._without_decay:
-                    variable.data -= variable.data * variable.dtype.type(self.weight_decay * rate)
+                    with variable.device.active():
+                        variable.data -= variable.data * variable.dtype.type(self.weight_decay * rate)
         positions = [self._position[id(v)] for v in variables]
         slots = {slot: [self._slots[slot][i].data for i in positions] for slot in self.slots}
         arrays = [v.data for v in variables]

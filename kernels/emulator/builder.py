@@ -7,19 +7,17 @@ the source and every header it includes, the macros, the compiler's version, and
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import re
 import shlex
 import shutil
 import subprocess
 import tempfile
-import uuid
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepcore.kernels.cache import cache_folder, digest, included, replace
 from deepcore.kernels.signature import Signature, parse_signatures, strip_comments
 
 HERE = Path(__file__).parent
@@ -98,58 +96,11 @@ def _processor_flags(macros: str) -> list[str]:
     return ["-mavx2", "-mfma", "-mf16c", "-mbmi", "-mbmi2"] if modern else []
 
 
-def cache_folder() -> Path:
-    """Where builds are kept; a folder for this process alone, with one warning, if that cannot be written to."""
-    return _cache_folder(os.environ.get("DEEPCORE_HOME") or "~/.deepcore")
-
-
-@functools.cache
-def _cache_folder(home: str) -> Path:
-    folder = Path(home).expanduser() / "kernels"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as problem:
-        other = Path(tempfile.mkdtemp(prefix="deepcore-kernels-"))
-        warnings.warn(
-            f"{folder} cannot be written to ({problem}); kernels are built in {other} and not kept. Set DEEPCORE_HOME "
-            "to a folder that can.",
-            RuntimeWarning,
-            stacklevel=2,
-        )
-        return other
-    return folder
-
-
-def digest(parts: Iterable[str | bytes]) -> str:
-    result = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else part
-        result.update(len(data).to_bytes(8, "little") + data)
-    return result.hexdigest()[:24]
-
-
 @functools.cache
 def _own_sources() -> str:
     """One digest for all files of the emulator."""
     files = sorted([*INCLUDE.glob("*.h"), *SOURCE.glob("*.h"), *SOURCE.glob("*.cpp"), Path(__file__)])
     return digest(part for file in files for part in (file.name, file.read_bytes()))
-
-
-def included(source: Path, folders: Sequence[Path]) -> dict[Path, str]:
-    """``source`` and all files that it includes, directly or through others, where they are found; with their text."""
-    found: dict[Path, str] = {}
-    waiting = [source]
-    while waiting:
-        file = waiting.pop()
-        if file in found:
-            continue
-        found[file] = file.read_text(encoding="utf-8")
-        for name in re.findall(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', found[file], flags=re.MULTILINE):
-            candidates = (folder / name for folder in (file.parent, *folders))
-            waiting += [path.resolve() for path in candidates if path.is_file()][:1]
-    return found
 
 
 # Lines of DWARF 4, because addr2line of binutils 2.40 mistakes the first file of a unit in DWARF 5 for the unit itself.
@@ -169,16 +120,6 @@ _FAST = ("-O2",)
 _CHECK = ("-O1", "-fsanitize=thread", "-fno-tree-vectorize", "-fno-tree-slp-vectorize", "-fno-optimize-sibling-calls")
 
 
-def _replace(folder: Path, name: str, make: Callable[[Path], None]) -> None:
-    """Makes a file under another name and renames it: nobody sees half a file, and of two makers the last one wins."""
-    temporary = folder / f"{uuid.uuid4().hex}.tmp"
-    try:
-        make(temporary)
-        os.replace(temporary, folder / name)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 def _runtime(tool: Compiler, folder: Path) -> Path:
     """The runtime's object file, built once per compiler and version of the emulator."""
     target = folder / f"runtime-{digest((tool.version, _own_sources()))}.o"
@@ -189,7 +130,7 @@ def _runtime(tool: Compiler, folder: Path) -> Path:
             written = Path(scratch) / "runtime.cpp"
             written.write_text(unit, encoding="utf-8")
             flags: list[str | Path] = [*_OWN, "-O2", *_flags_of(tool), "-c", written]
-            _replace(folder, target.name, lambda temporary: tool.run([*flags, "-o", temporary]))
+            replace(folder, target.name, lambda temporary: tool.run([*flags, "-o", temporary]))
     return target
 
 
@@ -208,10 +149,11 @@ def _dynamic_shared(texts: Iterable[str]) -> str:
 
 @dataclass(frozen=True)
 class Built:
-    """A kernel library, and the kernels in it."""
+    """A kernel library, the kernels in it, and whether it was there already."""
 
     library: Path
     signatures: dict[str, Signature]
+    cached: bool
 
 
 def build(
@@ -245,7 +187,8 @@ def build(
     folder = cache_folder()
     stem = re.sub(r"[^\w-]", "_", source.stem)
     library = folder / f"{stem}-{key}.so"
-    if not library.exists():
+    cached = library.exists()
+    if not cached:
         search = [f"-iquote{path}" for path in (source.parent, *folders)] + [f"-I{path}" for path in folders]
         runtime = _runtime(tool, folder)
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
@@ -262,8 +205,8 @@ def build(
                 runtime,
                 "-lm",
             ]
-            _replace(folder, library.name, lambda temporary: tool.run([*link, "-o", temporary]))
-    return Built(library, signatures)
+            replace(folder, library.name, lambda temporary: tool.run([*link, "-o", temporary]))
+    return Built(library, signatures, cached)
 
 
 def _flags_of(tool: Compiler) -> list[str]:

@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from deepcore.errors import unknown_name
-from deepcore.kernels.emulator.builder import CUDA, INCLUDE, build, cache_folder, digest
+from deepcore.kernels.cache import cache_folder, digest
+from deepcore.kernels.emulator.builder import CUDA, INCLUDE, build
 from deepcore.kernels.emulator.memory import DeviceMemory
 from deepcore.kernels.emulator.report import Counter, EmulatorError, Finding, Frame, Places, Report, shared_variables
-from deepcore.kernels.signature import Signature, convert_scalar
+from deepcore.kernels.signature import Signature, convert_scalar, launch_sizes
 
 SCHEDULES = ("fifo", "lifo", "random")
 
@@ -165,7 +166,7 @@ class Module:
         signature = self.signatures.get(name)
         if signature is None:
             raise unknown_name("kernel", name, self.signatures)
-        sizes = _launch_sizes(signature, grid, block, shared)
+        sizes = launch_sizes(signature, grid, block, shared)
         if schedule not in SCHEDULES:
             raise unknown_name("schedule", schedule, SCHEDULES)
         values = _in_order(signature, args)
@@ -334,33 +335,3 @@ def _in_order(signature: Signature, args: Sequence[Any] | Mapping[str, Any]) -> 
             f"It is declared as {signature}."
         )
     return list(args)
-
-
-def _launch_sizes(
-    signature: Signature, grid: int | Sequence[int], block: int | Sequence[int], shared: int
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Grid and block as three sizes each; the limits are those of every GPU from sm_75 on."""
-    limits = {"grid": (2**31 - 1, 65535, 65535), "block": (1024, 1024, 64)}
-    sizes = {}
-    for what, given in (("grid", grid), ("block", block)):
-        size = (given,) if isinstance(given, (int, np.integer)) else tuple(given)
-        size = tuple(int(n) for n in size) + (1,) * (3 - len(size))
-        if len(size) != 3 or any(not 1 <= n <= limit for n, limit in zip(size, limits[what], strict=True)):
-            raise ValueError(
-                f"Kernel '{signature.name}': {what} {given} was passed; one to three sizes are expected, from 1 to "
-                f"{limits[what]}."
-            )
-        sizes[what] = size
-    threads = int(np.prod(sizes["block"]))
-    most = signature.max_threads or 1024
-    if threads > most:
-        reason = "its __launch_bounds__ promise" if signature.max_threads else "a block has"
-        raise ValueError(
-            f"Kernel '{signature.name}': a block of {threads} threads was asked for; {reason} at most {most}."
-        )
-    if not 0 <= shared <= 227 << 10:
-        raise ValueError(
-            f"Kernel '{signature.name}': {shared} bytes of dynamic shared memory were asked for; a block has at most "
-            f"{227 << 10}."
-        )
-    return sizes["grid"], sizes["block"]

@@ -45,7 +45,7 @@ def test_read_only_output(values):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"grid": 0}, "grid 0 was passed; one to three sizes are expected"),
+        ({"grid": 0}, "grid 0 was passed; one to three whole numbers are expected"),
         ({"grid": (1, 65536)}, "from 1 to"),
         ({"block": (1, 1, 65)}, "block"),
         ({"block": (64, 32)}, "a block of 2048 threads was asked for; a block has at most 1024"),

@@ -11,6 +11,8 @@ import functools
 from deepcore.backend.dispatch import Answer
 from deepcore.errors import DeviceUnavailableError
 
+LOWEST_CAPABILITY = (7, 5)
+
 
 @functools.cache
 def driver_version() -> tuple[int, int] | None:
@@ -49,10 +51,39 @@ def probe() -> Answer:
         return False, f"the driver answers, but offers no GPU ({error}); see nvidia-smi"
     if count == 0:
         return False, "the driver answers, but this machine has no GPU; see nvidia-smi"
-    return False, (
-        f"{count} GPU(s) found, but this version runs its CUDA kernels on the emulator only (device='emulator'); "
-        "none has been measured or checked on a GPU yet"
-    )
+    return _judge(0)
+
+
+@functools.cache
+def _judge(index: int) -> Answer:
+    """Whether GPU ``index``, which is there, can run the kernels."""
+    import cupy
+
+    properties = cupy.cuda.runtime.getDeviceProperties(index)
+    name, capability = properties["name"].decode(), (properties["major"], properties["minor"])
+    described = f"{name}, compute capability {capability[0]}.{capability[1]}"
+    if capability < LOWEST_CAPABILITY:
+        return False, (
+            f"{described}, is older than the kernels are written for; they need "
+            f"{LOWEST_CAPABILITY[0]}.{LOWEST_CAPABILITY[1]} (Turing, 2018) or later"
+        )
+    count = cupy.cuda.runtime.getDeviceCount()
+    more = f", one of {count} GPUs" if count > 1 else ""
+    major, minor = driver_version() or (0, 0)
+    return True, f"{described}{more}; driver for CUDA {major}.{minor}, CuPy {cupy.__version__}"
+
+
+def _probe_other(index: int) -> Answer:
+    ok, reason = probe()
+    if driver_version() is None or (not ok and "compute capability" not in reason):
+        return False, reason
+    import cupy
+
+    count = cupy.cuda.runtime.getDeviceCount()
+    if index >= count:
+        there = "only cuda" if count == 1 else f"cuda:0 to cuda:{count - 1}"
+        return False, f"this machine has {count} GPU{'s' if count > 1 else ''}: {there}"
+    return _judge(index)
 
 
 def emulator_probe() -> Answer:
@@ -66,8 +97,8 @@ def emulator_probe() -> Answer:
     return True, f"CUDA kernels on NumPy arrays, built by {tool.version.split(' -m')[0]}"
 
 
-def require(name: str) -> None:
-    """Raises ``DeviceUnavailableError`` with the reason unless the device ``name`` can be used."""
-    ok, reason = probe()
+def require(name: str, index: int = 0) -> None:
+    """Raises ``DeviceUnavailableError`` with the reason unless GPU ``index``, called ``name``, can be used."""
+    ok, reason = probe() if index == 0 else _probe_other(index)
     if not ok:
         raise DeviceUnavailableError(f"device {name!r} was asked for, but {reason}. device='cpu' works everywhere.")

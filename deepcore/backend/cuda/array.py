@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
-from types import ModuleType
 from typing import Any
 
 import numpy as np
+
+from deepcore.backend.cuda import memory
 
 ALIGNMENT = 256  # bytes: what cudaMalloc gives, and what kernels may count on
 
@@ -24,11 +26,11 @@ C_TYPES = {
 }
 
 # The namespace in which functions without an array argument (random numbers) make theirs.
-_namespace: ContextVar[ModuleType] = ContextVar("deepcore_cuda_namespace", default=np)
+_namespace: ContextVar[Any] = ContextVar("deepcore_cuda_namespace", default=np)
 
 
 @contextlib.contextmanager
-def allocating_in(namespace: ModuleType) -> Iterator[None]:
+def allocating_in(namespace: Any) -> Iterator[None]:
     """Within the block, arrays that follow no other are made by ``namespace``: NumPy (the emulator) or CuPy."""
     token = _namespace.set(namespace)
     try:
@@ -46,19 +48,37 @@ def c_type(dtype: Any) -> str:
 
 
 def empty(shape: Sequence[int] | int, dtype: Any, like: Any = None) -> Any:
-    """An array whose values are not set, where ``like`` is."""
-    if like is not None and not isinstance(like, np.ndarray):
-        import cupy
+    """An array whose values are not set, where ``like`` is.
 
-        return cupy.empty(shape, dtype)
+    Raises ``OutOfMemoryError`` with what was asked for, what there is, and what to try.
+    """
+    if like is not None and not isinstance(like, np.ndarray):
+        return _empty_on_gpu(shape, dtype, like.device.id)
     if like is None and _namespace.get() is not np:
-        return _namespace.get().empty(shape, dtype)
+        return _empty_on_gpu(shape, dtype, _namespace.get().index)
     dtype = np.dtype(dtype)
     sizes = (shape,) if isinstance(shape, int) else tuple(shape)
-    count = int(np.prod(sizes, dtype=np.int64)) * dtype.itemsize
-    raw = np.empty(count + ALIGNMENT, np.uint8)
+    count = math.prod(map(int, sizes)) * dtype.itemsize
+    try:
+        raw = np.empty(count + ALIGNMENT, np.uint8)
+    except (MemoryError, ValueError):  # NumPy raises ValueError for more than an address can count
+        raise memory.exhausted_host(sizes, dtype) from None
+    memory.EMULATED.add(raw)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + count].view(dtype).reshape(sizes)
+
+
+def _empty_on_gpu(shape: Sequence[int] | int, dtype: Any, index: int) -> Any:
+    import cupy
+
+    with cupy.cuda.Device(index):
+        try:
+            array = cupy.empty(shape, dtype)
+        except cupy.cuda.memory.OutOfMemoryError:
+            asked = memory.described(shape, dtype)
+            array = memory.allocate(lambda: cupy.empty(shape, dtype), asked, index)
+    memory.note_allocation(index)
+    return array
 
 
 def zeros(shape: Sequence[int] | int, dtype: Any, like: Any = None) -> Any:

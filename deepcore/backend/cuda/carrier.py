@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from deepcore.backend.cuda.cubin import compile_options as compile_options
+from deepcore.backend.cuda.cubin import cubin
+from deepcore.backend.cuda.cubin import translation_unit as translation_unit
 from deepcore.errors import DeviceMismatchError
 
 if TYPE_CHECKING:
@@ -75,6 +77,20 @@ def emulation(check: bool = False, schedule: str = "fifo", seed: int = 0) -> Ite
         _emulation.reset(token)
 
 
+_recorded: ContextVar[list[Kernel] | None] = ContextVar("deepcore_recorded_launches", default=None)
+
+
+@contextlib.contextmanager
+def dry() -> Iterator[list[Kernel]]:
+    """Within the block launches are checked and written down, and nothing runs: what is computed is not set."""
+    kernels: list[Kernel] = []
+    token = _recorded.set(kernels)
+    try:
+        yield kernels
+    finally:
+        _recorded.reset(token)
+
+
 class EmulatorCarrier:
     """NumPy arrays: the ``.cu`` file is built by the machine's C++ compiler and runs on the CPU."""
 
@@ -96,6 +112,9 @@ class EmulatorCarrier:
         shared: int,
         memory: Sequence[Any] = (),
     ) -> None:
+        if (seen := _recorded.get()) is not None:
+            seen.append(kernel)
+            return
         how = _emulation.get() or Emulation()
         module = _emulated(kernel.file, tuple(sorted(kernel.defines.items())), how.check)
         module.launch(
@@ -111,7 +130,7 @@ def _emulated(file: Path, defines: tuple[tuple[str, object], ...], check: bool) 
 
 
 class CupyCarrier:
-    """CuPy arrays: the ``.cu`` file is compiled by NVRTC for the GPU that the arrays are on."""
+    """CuPy arrays: the ``.cu`` file is compiled by NVRTC for the GPU that the arrays are on, once; see ``cubin``."""
 
     array_kind = "a CuPy array, as the other arrays are"
 
@@ -132,41 +151,42 @@ class CupyCarrier:
     ) -> None:
         import cupy
 
-        device = cupy.cuda.Device()
-        capability = int(device.compute_capability)
-        function = _compiled(kernel.file, tuple(sorted(kernel.defines.items())), capability, kernel.name, device.id)
-        if shared > 48 << 10:
-            function.max_dynamic_shared_size_bytes = shared
-        function(grid, block, tuple(np.uint64(0) if value is None else value for value in values), shared_mem=shared)
+        if (seen := _recorded.get()) is not None:
+            seen.append(kernel)
+            return
+        arrays = [array for array in (*values, *memory) if self.owns(array)]
+        with arrays[0].device if arrays else contextlib.nullcontext():
+            index = cupy.cuda.runtime.getDevice()
+            function = _loaded(kernel.file, tuple(sorted(kernel.defines.items())), kernel.name, index)
+            if shared > function.shared:
+                function.allow(shared)
+            arguments = tuple(np.uint64(0) if value is None else value for value in values)
+            function.run(grid, block, arguments, shared_mem=shared)
+
+
+class _Function:
+    """A kernel that is loaded on one GPU, and how much dynamic shared memory it may use there."""
+
+    def __init__(self, run: Any) -> None:
+        self.run = run
+        self.shared = 48 << 10  # what every kernel may use; more is asked for once
+
+    def allow(self, shared: int) -> None:
+        self.run.max_dynamic_shared_size_bytes = shared
+        self.shared = shared
 
 
 @functools.cache
-def _compiled(file: Path, defines: tuple[tuple[str, object], ...], capability: int, name: str, device: int) -> Any:
+def _loaded(file: Path, defines: tuple[tuple[str, object], ...], name: str, index: int) -> _Function:
+    return _Function(_module(file, defines, index).get_function(name))
+
+
+@functools.cache
+def _module(file: Path, defines: tuple[tuple[str, object], ...], index: int) -> Any:
     import cupy
 
-    module = cupy.RawModule(code=translation_unit(file, dict(defines)), options=compile_options(file, capability))
-    return module.get_function(name)
-
-
-def translation_unit(file: Path, defines: Mapping[str, object]) -> str:
-    """What NVRTC compiles: the macros come after CUDA's own headers, whose templates have a parameter called T."""
-    macros = "".join(f"#define {key} {'' if value is True else value}\n" for key, value in sorted(defines.items()))
-    return f'#include "common.cuh"\n{macros}#line 1 "{file.name}"\n{file.read_text(encoding="utf-8")}'
-
-
-def compile_options(file: Path, capability: int) -> tuple[str, ...]:
-    """NVRTC's options. CuPy's cache does not see included files, so that their digest is a macro."""
-    digest = hashlib.sha256()
-    for header in sorted(file.parent.glob("*.cuh")):
-        digest.update(header.read_bytes())
-    # wgmma and TMA's multicast exist only for the architecture-specific target of compute capability 9.0.
-    target = "sm_90a" if capability == 90 else f"sm_{capability}"
-    return (
-        "-std=c++17",
-        f"-arch={target}",
-        f"-I{file.parent}",
-        f"-DDEEPCORE_HEADERS=0x{digest.hexdigest()[:15]}",
-    )
+    capability = int(cupy.cuda.Device(index).compute_capability)
+    return cupy.RawModule(path=str(cubin(file, dict(defines), capability).path))
 
 
 EMULATOR, CUPY = EmulatorCarrier(), CupyCarrier()

@@ -21,9 +21,10 @@ from deepcore.backend.cuda.cost import (
     supports_floating,
 )
 from deepcore.backend.cuda.index import indices
-from deepcore.backend.cuda.launcher import LARGEST_GRID, kernel
+from deepcore.backend.cuda.launcher import kernel
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
+from deepcore.kernels.signature import LARGEST_GRID
 
 __all__ = ["embedding_gather", "embedding_scatter"]
 

@@ -13,19 +13,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from deepcore import kernels
 from deepcore.backend.cuda.carrier import Carrier, carrier_of
-from deepcore.kernels.signature import Parameter, Signature, convert_scalar, parse_signatures
+from deepcore.kernels.signature import Parameter, Signature, convert_scalar, launch_sizes, parse_signatures
 
 FOLDER = Path(kernels.__file__).parent / "cuda"
-
-# Limits of every GPU since compute capability 3.0 (CUDA C++ Programming Guide, technical specifications).
-LARGEST_GRID = (2**31 - 1, 65535, 65535)
-LARGEST_BLOCK = (1024, 1024, 64)
-MOST_THREADS = 1024
-MOST_SHARED = 227 << 10
 
 
 class Kernel:
@@ -60,13 +52,7 @@ class Kernel:
         type, and sizes beyond the limits of the GPU; each names the kernel, the argument, what was passed and what was
         expected.
         """
-        sizes = self._sizes("grid", grid, LARGEST_GRID), self._sizes("block", block, LARGEST_BLOCK)
-        threads = sizes[1][0] * sizes[1][1] * sizes[1][2]
-        most = min(MOST_THREADS, self.signature.max_threads or MOST_THREADS)
-        if threads > most:
-            raise ValueError(f"{self}: a block of {sizes[1]} has {threads} threads; at most {most} were declared.")
-        if not 0 <= shared <= MOST_SHARED:
-            raise ValueError(f"{self}: {shared} bytes of shared memory; it must be from 0 to {MOST_SHARED}.")
+        sizes = launch_sizes(self.signature, grid, block, shared)
         carrier, values = self.bind(args, memory)
         carrier.launch(self, *sizes, values, shared, memory)
 
@@ -113,14 +99,6 @@ class Kernel:
         if parameter.dtype is None:
             return value  # a structure, such as a tensor map: bytes that the caller has laid out
         return convert_scalar(self.name, parameter, value)[0]
-
-    def _sizes(self, what: str, given: Any, largest: tuple[int, int, int]) -> tuple[int, int, int]:
-        sizes = given if isinstance(given, tuple) else (given,)
-        sizes = (*sizes, 1, 1)[:3] if len(sizes) <= 3 else sizes
-        whole = all(isinstance(size, int | np.integer) and not isinstance(size, bool) for size in sizes)
-        if not whole or len(sizes) != 3 or any(not 1 <= s <= most for s, most in zip(sizes, largest, strict=True)):
-            raise ValueError(f"{self}: {what} must be one to three whole numbers from 1 to {largest}; got {given!r}.")
-        return int(sizes[0]), int(sizes[1]), int(sizes[2])
 
     def __str__(self) -> str:
         return f"kernel {self.name}"

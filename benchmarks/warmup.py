@@ -1,0 +1,301 @@
+"""Compiles ahead what layers, optimizers and the rest of a training step need, so that the first step need not wait.
+
+What is needed is found by making every call once with a carrier that writes launches down and runs nothing: the same
+dispatch, the same tiles and macros as later. Numba's loops are compiled by calling them on small arrays.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from deepcore.backend import Backend, emulated_backend, numpy_backend
+from deepcore.backend.dispatch import implementations, use_implementation
+from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
+from deepcore.benchmarks.case import Case, cases_of
+from deepcore.benchmarks.suite import SUITES, find_suite
+from deepcore.device import Device, DeviceLike, as_device, current_device
+from deepcore.errors import UnsupportedCallError
+from deepcore.kernels.cache import cache_folder
+
+Macros = tuple[tuple[str, object], ...]
+Build = tuple[Path, Macros]
+
+ROWS, COLUMNS = 128, 512  # of the calls that are no layer of a suite; what is built depends little on them
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """One thing that was compiled, or found.
+
+    Attributes:
+        name: a ``.cu`` file or a loop.
+        what: its macros, or the types of its arguments.
+        cached: whether it was found where builds are kept.
+        seconds: what compiling, or finding, took.
+    """
+
+    name: str
+    what: str
+    cached: bool
+    seconds: float
+
+
+@dataclass
+class Warmed:
+    """What ``warmup`` did.
+
+    Attributes:
+        device: for which.
+        folder: where it is kept; None if there was nothing to compile.
+        bytes: of all that is kept there.
+        compiled: everything that was compiled or found.
+    """
+
+    device: str
+    folder: Path | None
+    bytes: int = 0
+    compiled: list[Compiled] = field(default_factory=list)
+
+    @property
+    def hits(self) -> int:
+        """How many were found."""
+        return sum(each.cached for each in self.compiled)
+
+    @property
+    def misses(self) -> int:
+        """How many had to be compiled."""
+        return len(self.compiled) - self.hits
+
+    def __str__(self) -> str:
+        if self.folder is None:
+            return f"{self.device}: nothing to compile"
+        seconds = sum(each.seconds for each in self.compiled if not each.cached)
+        return (
+            f"{self.device}: {self.hits} hits, {self.misses} misses (compiled in {seconds:.1f} s); "
+            f"{self.bytes / 2**20:.1f} MiB in {self.folder}"
+        )
+
+
+def warmup(
+    device: DeviceLike | None = None,
+    suites: Sequence[str] = (),
+    dtype: str = "float32",
+    report: Callable[[int, int, Compiled], None] | None = None,
+) -> Warmed:
+    """Compiles what a device needs before it is first used.
+
+    Args:
+        device: ``"cuda"``, ``"emulator"`` or ``"cpu"``; the current device by default.
+        suites: names of suites of layers, as ``deepcore bench ops --suite`` has them; all of them by default.
+        dtype: ``"float32"`` or ``"float64"``.
+        report: is told of each thing when it is ready: its number, how many there are, and the thing.
+
+    Raises ``ValueError`` for an unknown suite, ``DeviceUnavailableError`` with the reason for a device that cannot be
+    had, ``BuildError`` for a kernel that does not compile.
+    """
+    where = current_device() if device is None else as_device(device)
+    cases = [
+        case
+        for suite in (map(find_suite, suites) if suites else SUITES.values())
+        for layer in suite.layers
+        for case in cases_of(suite, layer, dtype=dtype)
+    ]
+    if where.kind == "cpu":
+        return _warm_loops(cases, dtype, report)
+    needed = builds(cases, dtype)
+    make = _emulated if where.kind == "emulator" else _on_gpu(where)
+    folder = cache_folder()
+    done = Warmed(str(where), folder)
+    for number, (file, macros) in enumerate(needed, 1):
+        begin = time.perf_counter()
+        cached = make(file, macros)
+        what = " ".join(f"{name}={value}" for name, value in macros)
+        done.compiled.append(Compiled(file.name, what, cached, time.perf_counter() - begin))
+        if report is not None:
+            report(number, len(needed), done.compiled[-1])
+    done.bytes = _size(folder, "*.so" if where.kind == "emulator" else "*.cubin")
+    return done
+
+
+def _emulated(file: Path, macros: Macros) -> bool:
+    from deepcore.kernels.emulator.builder import build
+
+    return build(file, dict(macros), [], check=False).cached
+
+
+def _on_gpu(device: Device) -> Callable[[Path, Macros], bool]:
+    import cupy
+
+    from deepcore.backend.cuda.cubin import cubin
+
+    capability = int(cupy.cuda.Device(device.index).compute_capability)
+    return lambda file, macros: cubin(file, dict(macros), capability).cached
+
+
+def builds(cases: Iterable[Case], dtype: str = "float32") -> list[Build]:
+    """The files and macros that the CUDA implementations of ``cases``, and of all other operations, are built from."""
+    from deepcore.backend.cuda.carrier import dry
+
+    backend = emulated_backend()
+    with dry() as kernels:
+        for case in {(case.op, case.geometry): case for case in cases}.values():
+            _attempt(case.run, backend, case.zeros())
+        for _, run in others(backend, dtype, ROWS, COLUMNS):
+            _attempt(run)
+    return list(dict.fromkeys((kernel.file, tuple(sorted(kernel.defines.items()))) for kernel in kernels))
+
+
+def _attempt(run: Callable[..., Any], *args: Any) -> None:
+    """Runs what this device's implementations may not have for this dtype."""
+    try:
+        run(*args)
+    except UnsupportedCallError:
+        return
+
+
+def others(b: Backend, dtype: str, rows: int, columns: int) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """One call of each operation of the contract that is no layer of a suite, by name."""
+    kind = np.dtype(dtype)
+    x, vector, column = (np.ones(shape, kind) for shape in ((rows, columns), (columns,), (rows,)))
+    image = np.ones((2, 4, 4, columns), kind)
+    classes, ids = np.zeros(rows, np.int32), np.zeros(rows, np.int32)
+    filters, window = Conv2DGeometry.of(image.shape, (3, 3, columns, 8)), Pool2DGeometry.of(image.shape, (2, 2))
+    for activation in ("linear", "relu", "sigmoid", "tanh"):
+        yield (
+            "bias_activation",
+            lambda activation=activation: b.bias_activation(x, vector, activation),  # type: ignore[misc]
+        )
+        yield (
+            "conv2d_fprop",
+            lambda activation=activation: b.conv2d_fprop(  # type: ignore[misc]
+                image, np.ones(filters.w_shape, kind), filters, np.ones(8, kind), activation
+            ),
+        )
+        yield (
+            "bias_activation_dgrad",
+            lambda activation=activation: b.bias_activation_dgrad(x, x, activation),  # type: ignore[misc]
+        )
+        yield "activation_dgrad", lambda activation=activation: b.activation_dgrad(x, x, activation)  # type: ignore[misc]
+    yield "max_pool2d_gather", lambda: b.max_pool2d_gather(image, np.zeros(window.y_shape, np.uint8), window)
+    yield "batch_norm_fprop", lambda: b.batch_norm_fprop(x, vector, vector, 1e-3)
+    yield "batch_norm_dgrad", lambda: b.batch_norm_dgrad(x, x, vector, vector, vector, 1e-3)
+    yield "batch_norm_inference", lambda: b.batch_norm_inference(x, vector, vector, vector, vector, 1e-3)
+    yield "layer_norm_fprop", lambda: b.layer_norm_fprop(x, vector, vector, 1e-3)
+    yield "layer_norm_dgrad", lambda: b.layer_norm_dgrad(x, x, vector, column, column)
+    yield "local_response_norm_fprop", lambda: b.local_response_norm_fprop(x, 2, 1.0, 1e-4, 0.75)
+    yield "local_response_norm_dgrad", lambda: b.local_response_norm_dgrad(x, x, x, 2, 1e-4, 0.75)
+    yield "softmax_fprop", lambda: b.softmax_fprop(x)
+    yield "softmax_dgrad", lambda: b.softmax_dgrad(x, x)
+    yield "log_softmax_fprop", lambda: b.log_softmax_fprop(x)
+    yield "log_softmax_dgrad", lambda: b.log_softmax_dgrad(x, x)
+    for targets in (classes, x):
+        yield (
+            "softmax_cross_entropy_fprop",
+            lambda targets=targets: b.softmax_cross_entropy_fprop(x, targets),  # type: ignore[misc]
+        )
+        yield (
+            "softmax_cross_entropy_dgrad",
+            lambda targets=targets: b.softmax_cross_entropy_dgrad(column, x, targets),  # type: ignore[misc]
+        )
+    for reduce in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min"):
+        for axes in ((0,), (1,), (0, 1)):
+            yield reduce, lambda reduce=reduce, axes=axes: getattr(b, reduce)(x, axes)  # type: ignore[misc]
+    yield "embedding_gather", lambda: b.embedding_gather(x, ids)
+    yield "embedding_scatter", lambda: b.embedding_scatter(x, ids, rows)
+    yield "random_bits", lambda: b.random_bits(rows, 1, 0)
+    yield "random_uniform", lambda: b.random_uniform((rows, columns), 1, 0, dtype)
+    yield "random_normal", lambda: b.random_normal((rows, columns), 1, 0, dtype)
+    yield "dropout", lambda: b.dropout(x, 0.5, 1, 0)
+    weights = [x.copy(), vector.copy()]
+    gradients = [np.zeros_like(w) for w in weights]
+    state = [[np.ones_like(w) for w in weights] for _ in range(3)]
+    yield "sgd_update", lambda: b.sgd_update(weights, gradients, 0.1)
+    yield "momentum_update", lambda: b.momentum_update(weights, gradients, state[0], 0.1, 0.9, False)
+    yield "adagrad_update", lambda: b.adagrad_update(weights, gradients, state[0], 0.1, 1e-7)
+    for means, momenta in ((None, None), (state[1], None), (None, state[2]), (state[1], state[2])):
+        yield (
+            "rmsprop_update",
+            lambda means=means, momenta=momenta: b.rmsprop_update(  # type: ignore[misc]
+                weights, gradients, state[0], means, momenta, 0.1, 0.9, 0.9 if momenta else 0.0, 1e-7
+            ),
+        )
+    yield "adam_update", lambda: b.adam_update(weights, gradients, state[0], state[1], 0.1, 0.9, 0.999, 1e-7, 1)
+
+
+# Loops of the CPU
+
+
+def _warm_loops(cases: Iterable[Case], dtype: str, report: Callable[[int, int, Compiled], None] | None) -> Warmed:
+    """Calls every implementation by Numba once, on arrays that are small: what is compiled depends on types alone."""
+    backend = numpy_backend()
+    calls: list[tuple[str, Callable[[], Any]]] = [
+        (case.op, functools.partial(case.run, backend, case.zeros())) for case in _smallest(cases)
+    ]
+    calls += others(backend, dtype, 8, 16)
+    pairs = [
+        (op, record.name, run)
+        for op, run in calls
+        for record in implementations(op, "cpu")
+        if record.name.startswith("numba") and record.available()[0]
+    ]
+    done = Warmed("cpu", None)
+    before = _loop_counts()
+    for number, (op, name, run) in enumerate(pairs, 1):
+        begin = time.perf_counter()
+        with use_implementation(op, name):
+            _attempt(run)
+        seconds = time.perf_counter() - begin
+        now = _loop_counts()
+        for loop, (hits, misses) in now.items():
+            hits_before, misses_before = before.get(loop, (0, 0))
+            for cached, count in ((True, hits - hits_before), (False, misses - misses_before)):
+                done.compiled += [Compiled(loop, op, cached, seconds)] * count
+        before = now
+        if report is not None:
+            report(number, len(pairs), Compiled(name, op, True, seconds))
+    folders = {Path(loop.stats.cache_path) for loop in _loops().values()}
+    if pairs and folders:
+        done.folder = min(folders)
+        done.bytes = sum(_size(folder, "*.nb*") for folder in folders)
+    return done
+
+
+def _smallest(cases: Iterable[Case]) -> list[Case]:
+    """The case of least work for each operation and each kind of layer, which decides the implementations."""
+    best: dict[Any, Case] = {}
+    for case in cases:
+        key = case.op, getattr(case.geometry, "is_depthwise", None)
+        if key not in best or case.bytes < best[key].bytes:
+            best[key] = case
+    return list(best.values())
+
+
+def _loops() -> dict[str, Any]:
+    """Every loop that Numba compiles and keeps, of the files that are loaded."""
+    return {
+        f"{name.rpartition('.')[2]}.{key}": value.compiled
+        for name, module in list(sys.modules.items())
+        if name.startswith("deepcore.kernels.numba.")
+        for key, value in vars(module).items()
+        if hasattr(value, "compiled") and value.__module__ == name
+    }
+
+
+def _loop_counts() -> dict[str, tuple[int, int]]:
+    counts = {}
+    for name, loop in _loops().items():
+        stats = loop.stats
+        counts[name] = sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
+    return counts
+
+
+def _size(folder: Path, pattern: str) -> int:
+    return sum(file.stat().st_size for file in folder.glob(pattern))

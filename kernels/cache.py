@@ -1,0 +1,73 @@
+"""Where compiled kernels are kept: ``$DEEPCORE_HOME/kernels``, or ``~/.deepcore/kernels``.
+
+A file's name says what went into it, so that a build is found again only as long as nothing of that has changed.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import re
+import tempfile
+import uuid
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+
+def cache_folder() -> Path:
+    """Where builds are kept; a folder for this process alone, with one warning, if that cannot be written to."""
+    return _cache_folder(os.environ.get("DEEPCORE_HOME") or "~/.deepcore")
+
+
+@functools.cache
+def _cache_folder(home: str) -> Path:
+    folder = Path(home).expanduser() / "kernels"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as problem:
+        other = Path(tempfile.mkdtemp(prefix="deepcore-kernels-"))
+        warnings.warn(
+            f"{folder} cannot be written to ({problem}); kernels are built in {other} and not kept. Set DEEPCORE_HOME "
+            "to a folder that can.",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+        return other
+    return folder
+
+
+def digest(parts: Iterable[str | bytes]) -> str:
+    result = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        result.update(len(data).to_bytes(8, "little") + data)
+    return result.hexdigest()[:24]
+
+
+def included(source: Path, folders: Sequence[Path]) -> dict[Path, str]:
+    """``source`` and all files that it includes, directly or through others, where they are found; with their text."""
+    found: dict[Path, str] = {}
+    waiting = [source]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found[file] = file.read_text(encoding="utf-8")
+        for name in re.findall(r'^[ \t]*#[ \t]*include[ \t]*[<"]([^>"\n]+)[>"]', found[file], flags=re.MULTILINE):
+            candidates = (folder / name for folder in (file.parent, *folders))
+            waiting += [path.resolve() for path in candidates if path.is_file()][:1]
+    return found
+
+
+def replace(folder: Path, name: str, make: Callable[[Path], object]) -> None:
+    """Makes a file under another name and renames it: nobody sees half a file, and of two makers the last one wins."""
+    temporary = folder / f"{uuid.uuid4().hex}.tmp"
+    try:
+        make(temporary)
+        os.replace(temporary, folder / name)
+    finally:
+        temporary.unlink(missing_ok=True)
