@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
+from emulator.foreign import MISSING as MISSING_FOR_ARM
+from emulator.foreign import REASON, ForeignModule
 from emulator.marks import KERNELS
 
 from deepcore.kernels.emulator import CompilerNotFoundError, Module, compiler
@@ -30,24 +31,22 @@ def pytest_collection_modifyitems(config, items):
         items[:] = [item for item in items if item not in lost[1:]]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _builds_of_their_own(tmp_path_factory):
-    """Builds do not go into the user's folder; DEEPCORE_TEST_HOME names one to keep them in from run to run."""
-    patch = pytest.MonkeyPatch()
-    patch.setenv("DEEPCORE_HOME", os.environ.get("DEEPCORE_TEST_HOME") or str(tmp_path_factory.mktemp("deepcore")))
-    yield
-    patch.undo()
-
-
 @pytest.fixture(scope="session")
 def planted():
     return Module(KERNELS / "planted.cu", check=True)
 
 
-@pytest.fixture(scope="session", params=["fast", "check"])
+on_arm = pytest.mark.skipif(bool(MISSING_FOR_ARM), reason=REASON)
+
+
+@pytest.fixture(
+    scope="session",
+    params=["fast", "check", pytest.param("fast on Arm", marks=on_arm), pytest.param("check on Arm", marks=on_arm)],
+)
 def values(request):
-    """Kernels whose results are compared with NumPy's, in both modes."""
-    return Module(KERNELS / "values.cu", check=request.param == "check")
+    """Kernels whose results are compared with NumPy's, in both modes, here and on another processor."""
+    kind = ForeignModule if "Arm" in request.param else Module
+    return kind(KERNELS / "values.cu", check="check" in request.param)
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,9 @@ import pytest
 
 from deepcore import initializers, random
 
+# Every test runs on the CPU, on the emulator, and on a GPU where there is one.
+pytestmark = pytest.mark.usefixtures("device")
+
 SHAPE = (3, 3, 40, 50)
 FAN_IN, FAN_OUT = 360, 450
 VARIANCES = {

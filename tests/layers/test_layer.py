@@ -10,6 +10,9 @@ from deepcore.layers import Dense, Layer
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
+# Every test runs on the CPU, on the emulator, and on a GPU where there is one.
+pytestmark = pytest.mark.usefixtures("device")
+
 
 class Pair(Layer):
     """Two dense layers, one of them in a list, and a weight of its own."""

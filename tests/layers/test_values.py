@@ -11,6 +11,9 @@ from deepcore import activations, layers
 from deepcore.autograd import gradcheck
 from deepcore.models import Sequential
 
+# Every test runs on the CPU, on the emulator, and on a GPU where there is one.
+pytestmark = pytest.mark.usefixtures("device")
+
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
 
 

@@ -9,6 +9,9 @@ from deepcore import ops
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
+# Every test runs on the CPU, on the emulator, and on a GPU where there is one.
+pytestmark = pytest.mark.usefixtures("device")
+
 
 def test_assigning_writes_in_place_and_casts():
     variable = Variable(np.zeros((2, 2), np.float32))

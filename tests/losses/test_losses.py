@@ -9,6 +9,9 @@ from deepcore import losses
 from deepcore.autograd import gradcheck
 from deepcore.tensor import Tensor
 
+# Every test runs on the CPU, on the emulator, and on a GPU where there is one.
+pytestmark = pytest.mark.usefixtures("device")
+
 EPSILON = np.float64(np.float32(1e-7))
 
 

@@ -8,6 +8,9 @@ import pytest
 from deepcore import metrics
 from deepcore.autograd.graph import is_recording
 
+# Every test runs on the CPU, on the emulator, and on a GPU where there is one.
+pytestmark = pytest.mark.usefixtures("device")
+
 
 @pytest.fixture
 def batches(rng):

@@ -7,6 +7,9 @@ import pytest
 
 from deepcore import Tensor, ops
 
+# Every test runs on the CPU, on the emulator, and on a GPU where there is one.
+pytestmark = pytest.mark.usefixtures("device")
+
 
 def close(tensor, expected):
     expected = np.asarray(expected)

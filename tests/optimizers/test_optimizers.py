@@ -9,6 +9,9 @@ from deepcore import optimizers
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
+# Every test runs on the CPU, on the emulator, and on a GPU where there is one.
+pytestmark = pytest.mark.usefixtures("device")
+
 STEPS = 6
 
 
