@@ -44,6 +44,7 @@ _NAMES = {
     "value_and_grad": "autograd",
     "explain": "backend.explain",
     "use_implementation": "backend.dispatch",
+    "GradientTape": "autograd",
     "Input": "layers",
     "Layer": "layers",
     "Loss": "losses",

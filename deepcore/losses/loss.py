@@ -43,6 +43,19 @@ def paired(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     return target, prediction
 
 
+def masked_weight(sample_weight: Any, mask: Tensor, reduction: str | None) -> Tensor:
+    """Weights that are zero where ``mask`` is, and for a mean are scaled so that it is one of the rest."""
+    if reduction in ("mean", "sum_over_batch_size"):
+        mask = mask * (float(mask.size) / ops.maximum(ops.sum(mask), 1.0))
+    if sample_weight is None:
+        return mask
+    weight = ops.cast(ops.convert_to_tensor(sample_weight, like=mask), mask.dtype)
+    mask, weight = align(mask, weight)
+    while weight.ndim < mask.ndim:
+        weight = ops.expand_dims(weight, -1)
+    return mask * weight
+
+
 def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | None = "sum_over_batch_size") -> Tensor:
     """Weighted values as ``reduction`` says: their sum, their mean, or each of them."""
     weight = None
@@ -88,8 +101,15 @@ class Loss(Configurable):
         raise NotImplementedError(f"{type(self).__name__} must implement call(y_true, y_pred).")
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor:
-        """The reduced loss; ``sample_weight`` weighs each example."""
-        return reduce_values(self.call(y_true, y_pred), sample_weight, self.reduction)
+        """The reduced loss; ``sample_weight`` weighs each example.
+
+        What the mask of ``y_pred`` leaves out does not count: a mean is one of the rest.
+        """
+        values = self.call(y_true, y_pred)
+        mask = getattr(y_pred, "mask", None)
+        if mask is not None:
+            sample_weight = masked_weight(sample_weight, ops.cast(mask, values.dtype), self.reduction)
+        return reduce_values(values, sample_weight, self.reduction)
 
     def check_targets(self, y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
         """Raises ``ValueError`` if the targets ``y`` cannot be compared with outputs of ``output_shape``."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.autograd import no_grad
-from deepcore.losses.loss import align
+from deepcore.losses.loss import align, masked_weight
 from deepcore.naming import snake_case, unique_name
 from deepcore.registry import Configurable
 from deepcore.tensor import FLOATX, Tensor
@@ -133,7 +133,10 @@ class MeanMetricWrapper(Mean):
         self.kwargs = kwargs
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
+        mask = getattr(y_pred, "mask", None)
         with no_grad():
+            if mask is not None:
+                sample_weight = masked_weight(sample_weight, ops.cast(mask, self.dtype), "sum")
             super().update_state(self.fn(y_true, y_pred, **self.kwargs), sample_weight)
 
     def get_config(self) -> dict[str, Any]:

@@ -235,17 +235,15 @@ class IterableData:
             self.source.on_epoch_end()
 
     def _batch(self, item: Any, device: Device, dtype: np.dtype[Any]) -> Batch:
-        parts = tuple(item) if isinstance(item, list | tuple) else (item,)
-        if not 1 <= len(parts) <= 3:
-            raise ValueError(f"A batch is x, (x, y) or (x, y, sample_weight); the iterable gave {len(parts)} parts.")
-        if self.class_weight is not None and len(parts) > 1:
-            if len(parts) == 3:
+        x, y, sample_weight = unpack_x_y_sample_weight(item)
+        if self.class_weight is not None and y is not None:
+            if sample_weight is not None:
                 raise ValueError(
                     "class_weight and sample_weight cannot be used together, but the iterable gives sample weights; "
                     "multiply the two there."
                 )
-            parts = (*parts, class_weights_of(_arrays(parts[1], "y"), self.class_weight))
-        checked = ArrayData(*parts)
+            sample_weight = class_weights_of(_arrays(y, "y"), self.class_weight)
+        checked = ArrayData(x, y, sample_weight)
         return Batch(
             *(
                 map_leaves(lambda b: None if b is None else to_tensor(b, device, dtype), a)
