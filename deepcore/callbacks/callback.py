@@ -91,9 +91,21 @@ class Callback:
         params: ``epochs`` and ``steps`` (None where unknown), and ``verbose``.
     """
 
+    comes_last = False  # whether it is told after all callbacks that do not
+
     def __init__(self) -> None:
         self.model: Any = None
         self.params: dict[str, Any] = {}
+
+    def get_state(self) -> dict[str, Any]:
+        """What it remembers and a training that is taken up again needs: numbers, text, and lists of arrays, each
+        under the name of an attribute."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Remembers what ``get_state`` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def set_model(self, model: Any) -> None:
         self.model = model
@@ -189,14 +201,15 @@ class CallbackList(Callback):
         if add_history and history is None:
             history = History()
             given.append(history)
-        self.callbacks = given
+        self.callbacks = sorted(given, key=lambda callback: callback.comes_last)
         self.history = history
         if model is not None:
             self.set_model(model)
         self.set_params(params)
 
     def append(self, callback: Callback) -> None:
-        self.callbacks.append(callback)
+        """Adds a callback."""
+        self.callbacks = sorted([*self.callbacks, callback], key=lambda callback: callback.comes_last)
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)

@@ -74,10 +74,10 @@ class CompileLoss:
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Tensor | None:
         """The weighted sum of all terms; None if there is none."""
-        targets = self._targets(y_true, y_pred)
         if self.terms is None:
-            self.build(targets, y_pred)
+            self.build(y_true, y_pred)
         assert self.terms is not None
+        targets = self._targets(y_true, y_pred)
         total = None
         for term in self.terms:
             prediction = at(y_pred, term.path)
@@ -89,8 +89,11 @@ class CompileLoss:
             total = value if total is None else total + value
         return total
 
-    def build(self, targets: dict[Path, Any], y_pred: Any) -> None:
-        """Finds the loss of each output."""
+    def build(self, y_true: Any, y_pred: Any) -> None:
+        """Finds the loss of each output, once; of targets and outputs only the shapes count."""
+        if self.terms is not None:
+            return
+        targets = self._targets(y_true, y_pred)
         wanted = self._placed(y_pred)
         names = _names(y_pred, self.output_names())
         found = []

@@ -53,7 +53,9 @@ class CompileMetrics(Metric):
         """It has no sums of its own."""
 
     def build(self, y_true: Any, y_pred: Any) -> None:
-        """Makes the metrics of each output for targets and predictions of these shapes."""
+        """Makes the metrics of each output, once, for targets and predictions of these shapes."""
+        if self.built:
+            return
         for argument, weighted in (("metrics", False), ("weighted_metrics", True)):
             for name, identifiers, target, prediction in self._chosen(argument, y_true, y_pred):
                 if target is None and identifiers:
@@ -64,8 +66,7 @@ class CompileMetrics(Metric):
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         """Adds a batch to the metrics of each output."""
-        if not self.built:
-            self.build(y_true, y_pred)
+        self.build(y_true, y_pred)
         paths, targets = self._by_output(y_true, y_pred)
         predictions = dict(places(y_pred))
         weights: dict[Any, Any] = dict.fromkeys(paths)

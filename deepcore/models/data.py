@@ -134,6 +134,11 @@ class ArrayData:
         return part(slice(None, at), self.batch_size), part(slice(at, None), last_batch_size or self.batch_size)
 
     @property
+    def targets(self) -> Any:
+        """The targets of all examples; None if there are none."""
+        return self.y
+
+    @property
     def input_shape(self) -> Any:
         """Shapes of x with None for the batch axis."""
         return map_leaves(lambda a: (None, *a.shape[1:]), self.x)
@@ -182,21 +187,28 @@ class IterableData:
         except TypeError:
             self.length = None
         self.steps = self.length if steps is None else steps
-        self.y = self  # unlike None: there may be targets
         self._first: list[Any] = []
         self.endless = iter(source) is source
 
     @property
     def input_shape(self) -> Any:
         """Shapes of the first batch with None for the batch axis."""
+        x = unpack_x_y_sample_weight(self._first_batch())[0]
+        return map_leaves(lambda a: (None, *np.shape(a)[1:]), _arrays(x, "x"))
+
+    @property
+    def targets(self) -> Any:
+        """The targets of the first batch; None if it has none."""
+        return _arrays(unpack_x_y_sample_weight(self._first_batch())[1], "y")
+
+    def _first_batch(self) -> Any:
         if not self._first:
             for item in self.source:
                 self._first.append(item)
                 break
             else:
                 raise ValueError("The iterable given as x has no batches.")
-        x = unpack_x_y_sample_weight(self._first[0])[0]
-        return map_leaves(lambda a: (None, *np.shape(a)[1:]), _arrays(x, "x"))
+        return self._first[0]
 
     def batches(
         self, device: Device, dtype: np.dtype[Any], shuffle: Generator | None = None, skip: int = 0

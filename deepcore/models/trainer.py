@@ -585,9 +585,16 @@ class Trainer:
             with no_grad():
                 output_shape = self.compute_output_shape(shapes)  # type: ignore[attr-defined]
             self._check_input_shape(shapes)
-            if self._compile_loss is not None and isinstance(part, ArrayData) and part.y is not None:
-                if not own_steps and type(self).compute_loss is Trainer.compute_loss:
-                    self._compile_loss.check_targets(part.y, map_shapes(OutputShape, output_shape))
+            if not own_steps and self.compiled and (y := part.targets) is not None:
+                self._make_trackers(y, map_shapes(OutputShape, output_shape))
+
+    def _make_trackers(self, y: Any, outputs: Any) -> None:
+        """Looks at targets, and makes what follows loss and metrics, unless the class compares them in its own way."""
+        if self._compile_loss is not None and type(self).compute_loss is Trainer.compute_loss:
+            self._compile_loss.check_targets(y, outputs)
+            self._compile_loss.build(y, outputs)
+        if self._compile_metrics is not None and type(self).compute_metrics is Trainer.compute_metrics:
+            self._compile_metrics.build(y, outputs)
 
     def _can_be_called(self) -> bool:
         """Whether there is a ``call``; a model that only trains other models may do without."""
