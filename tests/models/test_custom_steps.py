@@ -127,11 +127,13 @@ def test_a_gan_with_metrics_of_its_own():
     gan = GAN(discriminator, generator)
     gan.compile(keras.optimizers.Adam(0.01), keras.optimizers.Adam(0.01), keras.losses.BinaryCrossentropy())
     real = np.random.default_rng(0).normal(3.0, 0.1, (128, 1)).astype(np.float32)
+    noise = np.random.default_rng(1).standard_normal((200, 2)).astype(np.float32)
+    before = generator.predict(noise, verbose=0)
     told = gan.fit(real, batch_size=32, epochs=30, verbose=0).history
     assert list(told) == ["d_loss", "g_loss"]
     assert len(told["d_loss"]) == 30
-    made = generator.predict(np.random.default_rng(1).standard_normal((200, 2)).astype(np.float32), verbose=0)
-    assert 1.0 < made.mean() < 5.0, "the generator has moved towards the data"
+    made = generator.predict(noise, verbose=0)
+    assert made.mean() > before.mean() + 1.0, "the generator has moved towards the data"
 
 
 def test_a_loss_and_a_metric_of_the_class(problem):
