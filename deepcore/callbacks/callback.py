@@ -36,7 +36,7 @@ class Logs(dict[str, Any]):
         return super().__iter__()
 
     def get(self, name: str, default: Any = None) -> Any:
-        return self[name] if name in self else default
+        return self[name] if name in self else default  # noqa: SIM401
 
     def items(self) -> Any:
         return [(name, self[name]) for name in self]
@@ -55,7 +55,7 @@ class Logs(dict[str, Any]):
     def __eq__(self, other: object) -> bool:
         return self.copy() == (other.copy() if isinstance(other, Logs) else other)
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
     def __repr__(self) -> str:
         return repr(self.copy())

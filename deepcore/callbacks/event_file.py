@@ -118,7 +118,7 @@ def record(data: bytes) -> bytes:
 
 
 def masked(data: bytes) -> int:
-    """The checksum of a record: CRC-32C, rotated by 15 bits and with a constant added, as records within records need."""
+    """The checksum of a record: CRC-32C, rotated by 15 bits and with a constant added, for records within records."""
     crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

@@ -31,7 +31,9 @@ class MonitorCallback(Callback):
     ) -> None:
         super().__init__()
         if mode not in ("auto", "min", "max"):
-            warnings.warn(f"{type(self).__name__}: mode is 'auto', 'min' or 'max'; {mode!r} is taken as 'auto'.", stacklevel=3)
+            warnings.warn(
+                f"{type(self).__name__}: mode is 'auto', 'min' or 'max'; {mode!r} is taken as 'auto'.", stacklevel=3
+            )
             mode = "auto"
         self.monitor, self.mode = monitor, mode
         self.best = baseline

@@ -43,9 +43,7 @@ class TensorBoard(Callback):
     ) -> None:
         super().__init__()
         if profile_batch:
-            raise ValueError(
-                f"TensorBoard does not profile; got profile_batch={profile_batch!r}. Leave it 0, and see deepcore bench."
-            )
+            raise ValueError(f"TensorBoard does not profile; got profile_batch={profile_batch!r}. Leave it 0.")
         if embeddings_freq or embeddings_metadata:
             raise ValueError(
                 f"TensorBoard does not write embeddings; got embeddings_freq={embeddings_freq!r}, "

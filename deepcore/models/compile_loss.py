@@ -151,7 +151,9 @@ class CompileLoss:
         flat_loss = not isinstance(loss, dict) and not any(is_nested(part) for part in loss)
         outputs = [where for where, _ in places(y_pred, path)]
         if flat_loss and len(loss) == len(outputs):
-            yield from ((where, values[(*place, i)]) for i, where in enumerate(outputs))
+            for i, where in enumerate(outputs):
+                spot = (*place, i)
+                yield where, values[spot]
             return
         alike = isinstance(loss, dict) == isinstance(y_pred, dict) and is_nested(y_pred)
         if not alike and not isinstance(loss, dict):

@@ -44,7 +44,7 @@ class CompileMetrics(Metric):
         return [metric for _, _, group in self._groups for metric in group]
 
     @property
-    def variables(self) -> list[Variable]:  # type: ignore[override]
+    def variables(self) -> list[Variable]:
         """The sums of all metrics."""
         return [variable for metric in self.metrics for variable in metric.variables]
 
@@ -72,7 +72,9 @@ class CompileMetrics(Metric):
         weights: dict[Any, Any] = dict.fromkeys(paths)
         if sample_weight is not None:
             given = flat(sample_weight)
-            weights = dict.fromkeys(paths, given[0]) if len(given) < len(paths) else self._weights(sample_weight, y_pred)
+            weights = (
+                dict.fromkeys(paths, given[0]) if len(given) < len(paths) else self._weights(sample_weight, y_pred)
+            )
         for i, (_, weighted, group) in enumerate(self._groups):
             path = paths[i % len(paths)]
             for metric in group:
@@ -111,7 +113,7 @@ class CompileMetrics(Metric):
         predictions = dict(places(y_pred))
         names = self._names(y_pred, len(paths))
         if not given:
-            chosen = [[] for _ in paths]
+            chosen: list[list[Any]] = [[] for _ in paths]
         elif len(paths) == 1:
             chosen = [_identifiers(given)]
         else:
@@ -135,7 +137,8 @@ class CompileMetrics(Metric):
     def _names(self, y_pred: Any, count: int) -> list[str | None]:
         if isinstance(y_pred, dict) and len(y_pred) == count:
             return [path[0] for path, _ in places(y_pred)]
-        return list(self.output_names() or [None] * count)
+        names: list[str | None] = list(self.output_names() or [])
+        return names or [None] * count
 
     def _by_output(self, y_true: Any, y_pred: Any) -> tuple[list[Any], dict[Any, Any]]:
         paths = [path for path, _ in places(y_pred)]

@@ -146,8 +146,8 @@ class ArrayData:
     def batches(
         self, device: Device, dtype: np.dtype[Any], shuffle: Generator | None = None, skip: int = 0
     ) -> Iterator[Batch]:
-        """Batches on ``device`` from number ``skip`` on, floating arrays as ``dtype``; in random order where ``shuffle``
-        is a stream."""
+        """Batches on ``device`` from number ``skip`` on, floating arrays as ``dtype``; in random order where
+        ``shuffle`` is a stream."""
         order = None if shuffle is None else shuffle.permutation(self.samples)
         orders: dict[Device, Tensor] = {}  # where there is data: copied once, not for every batch
 

@@ -104,9 +104,7 @@ def batches_of(dataset: PyDataset, indices: Iterable[int]) -> Iterator[Any]:
     return (dataset[index] for index in indices)
 
 
-def ahead(
-    function: Callable[[Any], Any], arguments: Iterable[Any], workers: int, max_queue_size: int
-) -> Iterator[Any]:
+def ahead(function: Callable[[Any], Any], arguments: Iterable[Any], workers: int, max_queue_size: int) -> Iterator[Any]:
     """``function`` of each argument, in order, computed by threads at most ``max_queue_size`` ahead.
 
     An error in a thread is raised here, where its result is due. When the iterator is closed, by an error or by

@@ -47,7 +47,7 @@ class Feed:
         while self.steps is None or given < self.steps:
             if self._pass is None:
                 self._begin()
-            batch = None if self._taken == self.length else next(self._pass, None)  # type: ignore[arg-type]
+            batch = next(self._pass, None)  # type: ignore[arg-type]
             if batch is None:
                 self._ran_out(given)
                 break

@@ -20,7 +20,7 @@ from deepcore.device import use_device
 from deepcore.models.compile_loss import CompileLoss, OutputShape
 from deepcore.models.compile_metrics import CompileMetrics
 from deepcore.models.data import ArrayData, Batch, IterableData, class_weights_of, is_iterable_of_batches
-from deepcore.models.dataset import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
+from deepcore.models.dataset import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from deepcore.models.interrupt import InterruptBetweenSteps
 from deepcore.models.outputs import flat
 from deepcore.models.progress import Feed, Progress
@@ -93,7 +93,9 @@ class Trainer:
         list nor a dictionary.
         """
         if jit_compile is True and run_eagerly:
-            warnings.warn("run_eagerly=True and jit_compile=True exclude each other; nothing is compiled.", stacklevel=2)
+            warnings.warn(
+                "run_eagerly=True and jit_compile=True exclude each other; nothing is compiled.", stacklevel=2
+            )
             jit_compile = False
         optimizer = optimizers.get(optimizer)
         _check_count("steps_per_execution", steps_per_execution)
@@ -123,8 +125,7 @@ class Trainer:
         kinds = {"optimizer": optimizers, "loss": losses, "metrics": metrics, "weighted_metrics": metrics}
         config = dict(self._compile_arguments)
         for name in kinds.keys() & config.keys():
-            serialize = kinds[name].serialize
-            config[name] = map_leaves(lambda one, to=serialize: one if isinstance(one, str) else to(one), config[name])
+            config[name] = map_leaves(functools.partial(_config, kinds[name]), config[name])
         return config
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
@@ -500,7 +501,7 @@ class Trainer:
         """The model's output for all examples, NumPy arrays nested like it. Arguments and errors as for ``fit``."""
         _check_count("steps", steps)
         data = _data_of(x, None, None, batch_size, steps)
-        outputs = []
+        outputs: list[Any] = []
         with use_device(self.device), no_grad(), InterruptBetweenSteps() as interrupt:  # type: ignore[attr-defined]
             self._prepare(data)
             told = self._callbacks(callbacks, verbose, data, steps)
@@ -508,8 +509,8 @@ class Trainer:
             told.on_predict_begin()
             for step, group in self._groups(data, steps, interrupt):
                 told.on_predict_batch_begin(step)
-                for batch in group:
-                    outputs.append(map_leaves(_as_numpy, self.predict_step(pack_x_y_sample_weight(*batch))))
+                found = (self.predict_step(pack_x_y_sample_weight(*batch)) for batch in group)
+                outputs.extend(map_leaves(_as_numpy, output) for output in found)
                 told.on_predict_batch_end(step + len(group) - 1, {"outputs": outputs[-1]})
                 interrupt.check()
                 if self.stop_predicting:
@@ -556,9 +557,7 @@ class Trainer:
         """The numbers of logs in the order of ``metrics_names``, others after them; the number itself if it is one."""
         names: list[str] = []
         for metric in self.metrics:
-            names.extend(one.name for one in metric.metrics) if metric is self._compile_metrics else names.append(
-                metric.name
-            )
+            names.extend(one.name for one in (metric.metrics if isinstance(metric, CompileMetrics) else [metric]))
         first = [name for name in names if name in logs]
         values = [logs[name] for name in (*first, *sorted(logs.keys() - set(names)))]
         return values[0] if len(values) == 1 else values
@@ -721,6 +720,10 @@ def _attribute_metrics(layer: Any, is_outermost: bool = False, seen: set[int] | 
     for inner in layer.sublayers():
         found.extend(_attribute_metrics(inner, seen=seen))
     return found
+
+
+def _config(kind: Any, one: Any) -> Any:
+    return one if isinstance(one, str) else kind.serialize(one)
 
 
 def _from_configs(given: Any, kind: Any) -> Any:

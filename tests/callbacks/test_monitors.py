@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from telling import Told, tell
 
 from deepcore import metrics
@@ -65,7 +64,7 @@ def test_a_number_of_nobody_knows_which_way():
         pass
 
     own = Told(metrics=[Own(name="own")])
-    with pytest.raises(ValueError, match="cannot tell whether 'val_own' .* pass mode='max'"):
+    with pytest.raises(ValueError, match=r"cannot tell whether 'val_own' .* pass mode='max'"):
         tell(EarlyStopping("val_own"), [1.0], own, "val_own")
     tell(EarlyStopping("val_own", mode="max"), [1.0], own, "val_own")
     with pytest.warns(UserWarning, match="mode is 'auto', 'min' or 'max'; 'minimum' is taken as 'auto'"):
@@ -91,7 +90,7 @@ def test_rates_on_a_plateau(arguments, values, rates):
 
 
 def test_a_factor_must_be_below_one():
-    with pytest.raises(ValueError, match="factor must be below 1; got factor=1.0"):
+    with pytest.raises(ValueError, match=r"factor must be below 1; got factor=1.0"):
         ReduceLROnPlateau(factor=1.0)
 
 

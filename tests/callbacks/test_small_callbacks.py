@@ -6,7 +6,6 @@ import csv
 
 import numpy as np
 import pytest
-
 from telling import tell
 
 from deepcore import Tensor
@@ -24,7 +23,7 @@ def test_a_rate_for_every_epoch(problem, model, capsys):
     assert "Epoch 2: LearningRateScheduler setting learning rate to 0.025" in capsys.readouterr().out
     model.fit(*problem, epochs=1, verbose=0, callbacks=[LearningRateScheduler(lambda epoch: 0.75)])
     assert float(model.optimizer.learning_rate) == 0.75
-    with pytest.raises(ValueError, match="must give a float; got '0.1' in epoch 0"):
+    with pytest.raises(ValueError, match=r"must give a float; got '0.1' in epoch 0"):
         model.fit(*problem, verbose=0, callbacks=[LearningRateScheduler(lambda epoch, rate: "0.1")])
 
 
@@ -60,7 +59,9 @@ def test_training_ends_with_a_loss_that_is_no_number(problem, model, capsys):
 
 def test_a_callback_of_functions(problem, model):
     told = []
-    functions = {name: lambda *args, name=name, **kwargs: told.append(name) for name in dir(Callback) if "on_" == name[:3]}
+    functions = {
+        name: lambda *args, name=name, **kwargs: told.append(name) for name in dir(Callback) if name[:3] == "on_"
+    }
     model.fit(*problem, batch_size=20, verbose=0, validation_split=0.5, callbacks=[LambdaCallback(**functions)])
     assert told == [
         "on_train_begin",

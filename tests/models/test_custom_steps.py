@@ -44,7 +44,7 @@ class ByBackward(keras.Model):
         y_pred = self(x, training=True)
         loss = self.compute_loss(y=y, y_pred=y_pred)
         loss.backward()
-        weights = [v for v in self.trainable_weights]
+        weights = list(self.trainable_weights)
         gradients = [v.value.grad for v in weights]
         with keras.no_grad():
             self.optimizer.apply(gradients, weights)
@@ -72,7 +72,7 @@ def test_weights_of_examples_arrive_as_the_third_part(problem):
 
     class Own(keras.Model):
         def train_step(self, data):
-            x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+            _, _, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
             seen.append((len(data), sample_weight))
             return super().train_step(data)
 
@@ -205,7 +205,7 @@ def test_a_step_must_give_a_dictionary(problem):
 
     model = regression(Own)
     model.compile("sgd", "mse")
-    with pytest.raises(TypeError, match="train_step must return a dictionary .* got float"):
+    with pytest.raises(TypeError, match=r"train_step must return a dictionary .* got float"):
         model.fit(*problem, verbose=0)
 
 

@@ -257,7 +257,9 @@ def test_dictionaries_of_inputs_and_targets_in_batches():
     model.compile("sgd", "mse")
     whole = {"a": X, "b": 2 * X}, {"sum": Y}
     batches = [({k: v[i : i + 5] for k, v in whole[0].items()}, {"sum": Y[i : i + 5]}) for i in range(0, 20, 5)]
-    assert model.evaluate(batches_of_list(batches), verbose=0) == pytest.approx(model.evaluate(*whole, verbose=0), rel=1e-6)
+    assert model.evaluate(batches_of_list(batches), verbose=0) == pytest.approx(
+        model.evaluate(*whole, verbose=0), rel=1e-6
+    )
 
 
 def batches_of_list(batches):

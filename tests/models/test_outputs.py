@@ -84,7 +84,14 @@ def test_weights_of_examples(weight):
 
 
 NAMES = [
-    ("tuple", (A, B), ["mse", SPARSE], [["mae", "mse"], ["accuracy"]], "head_a_mae head_a_mse head_b_accuracy", "head_"),
+    (
+        "tuple",
+        (A, B),
+        ["mse", SPARSE],
+        [["mae", "mse"], ["accuracy"]],
+        "head_a_mae head_a_mse head_b_accuracy",
+        "head_",
+    ),
     ("list", {"head_a": A, "head_b": B}, {"head_a": "mse", "head_b": SPARSE}, {"head_b": "acc"}, "head_b_acc", "head_"),
     ("list", [A, HOT], "mse", None, "", "head_"),
     ("dict", {"zeta": A, "alpha": B}, {"zeta": "mse", "alpha": SPARSE}, {"zeta": "mae"}, "zeta_mae", "dict"),
