@@ -141,6 +141,17 @@ def test_an_output_without_a_loss_does_not_train():
     assert partial.evaluate(X, [A], verbose=0) == pytest.approx(numbers(partial)[0].mean(), rel=1e-5)
 
 
+def test_an_output_without_targets():
+    model = network()
+    model.compile("sgd", ["mse", None])
+    assert model.evaluate(X, [A, None], verbose=0) == pytest.approx(numbers(model)[0].mean(), rel=1e-5)
+    told = model.fit(X, [A, None], sample_weight=[W1, None], batch_size=3, validation_split=0.2, verbose=0).history
+    assert list(told) == ["loss", "val_loss"]
+    model.compile("sgd", ["mse", None], metrics=[None, "accuracy"])
+    with pytest.raises(ValueError, match=r"metrics has \['accuracy'\] for an output that has no targets"):
+        model.fit(X, [A, None], verbose=0)
+
+
 def test_crossentropy_is_the_one_that_fits():
     model = network()
     model.compile("sgd", ["mse", "crossentropy"])
