@@ -387,6 +387,7 @@ class Trainer:
                     if validation is not None and _is_due(epoch, validation_freq):
                         found = self._measure(validation, callbacks, validation_steps, interrupt)
                         logs.update({f"val_{name}": value for name, value in found.items()})
+                        logs = dict(sorted(logs.items()))
                     progress.epoch, progress.step = epoch + 1, 0
                     callbacks.on_epoch_end(epoch, logs)
                     interrupt.check()

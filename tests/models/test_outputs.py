@@ -125,7 +125,10 @@ def test_names_where_the_model_has_none():
 def test_names_that_would_be_twice():
     model = Model(*(lambda x: (x, Dense(2, name="out")(x)))(Input((3,))))
     model.compile("sgd", "mse", metrics=["mae", "mae"], weighted_metrics=["mae", "mse"])
-    assert list(model.fit(X, A, verbose=0).history) == ["loss", "mae", "mae_1", "mse", "weighted_mae"]
+    names = ["loss", "mae", "mae_1", "mse", "weighted_mae"]
+    assert list(model.fit(X, A, verbose=0).history) == names
+    validated = model.fit(X, A, validation_split=0.2, verbose=0).history
+    assert list(validated) == sorted([*names, *(f"val_{name}" for name in names)])
 
 
 def test_an_output_without_a_loss_does_not_train():

@@ -544,6 +544,37 @@ def test_unknown_names_are_refused_by_compile(arguments, error, message):
         Sequential([Dense(2)]).compile(**arguments)
 
 
+def test_without_an_optimizer_a_model_can_only_be_evaluated(data):
+    x, y = data
+    model, other = linear(x), linear(x)
+    other.set_weights(model.get_weights())
+    other.compile(None, "sparse_categorical_crossentropy")
+    assert other.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    with pytest.raises(ValueError, match="compiled with optimizer=None"):
+        other.fit(x, y, verbose=0)
+
+
+def test_no_epochs_are_no_training(data, model):
+    before = model.get_weights()
+    assert model.fit(*data, epochs=0, verbose=0).history == {}
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_validation_goes_on_with_a_generator_without_end(data, model):
+    x, y = data
+
+    def endless():
+        while True:
+            for i in range(0, 50, 10):
+                yield x[i : i + 10], y[i : i + 10]
+
+    told = model.fit(x, y, validation_data=endless(), validation_steps=5, epochs=2, verbose=0, shuffle=False).history
+    assert told["val_loss"][1] == pytest.approx(model.evaluate(x, y, verbose=0)[0], rel=1e-5)
+    with pytest.raises(ValueError, match="validation_freq is an integer or a list of epochs; got 'often'"):
+        model.fit(x, y, validation_split=0.2, validation_freq="often", verbose=0)
+
+
 def test_without_a_loss_there_is_nothing_to_train(data):
     model = Sequential([Dense(2)])
     model.compile("sgd")
