@@ -49,6 +49,7 @@ _NAMES = {
     "set_precision": "backend.dispatch",
     "use_implementation": "backend.dispatch",
     "use_precision": "backend.dispatch",
+    "GradientTape": "autograd",
     "Input": "layers",
     "Layer": "layers",
     "Loss": "losses",

@@ -8,7 +8,20 @@ from typing import Any
 import numpy as np
 
 from deepcore import random
+from deepcore.models.dataset import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
 from deepcore.naming import reset_names
+
+Sequence = PyDataset
+
+__all__ = [
+    "PyDataset",
+    "Sequence",
+    "clear_session",
+    "pack_x_y_sample_weight",
+    "set_random_seed",
+    "to_categorical",
+    "unpack_x_y_sample_weight",
+]
 
 
 def set_random_seed(seed: int) -> None:

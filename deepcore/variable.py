@@ -75,8 +75,13 @@ class Variable(Tensor):
 
     @property
     def value(self) -> Tensor:
-        """The variable as a plain tensor: the same memory, and gradients still arrive at the variable."""
-        return self.alias()
+        """The variable as a plain tensor: the same memory, and gradients still arrive at the variable.
+
+        Its ``grad`` is the variable's as it is now.
+        """
+        value = self.alias()
+        value.grad = self.grad
+        return value
 
     def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""

@@ -174,6 +174,38 @@ def test_losses_and_metrics_stay_on_the_device(loss, metrics, data):
     log.assert_none()
 
 
+def test_a_step_with_many_outputs_stays_on_the_device(data):
+    x, y = data
+    inputs = layers.Input((6, 6, 1))
+    flat = layers.Flatten()(inputs)
+    heads = [layers.Dense(10, activation="softmax", name="digit")(flat), layers.Dense(1, name="size")(flat)]
+    model = deepcore.Model(inputs, heads)
+    model.compile("adam", ["sparse_categorical_crossentropy", "mse"], [1.0, 0.5], [["accuracy"], ["mae"]])
+    targets = [y, ops.cast(y, "float32")]
+    model.train_on_batch(x, targets)
+    weights = [targets[1] * 0.1, targets[1] * 0.2]
+    with deepcore.audit() as log:
+        model.train_step((x, targets, weights))
+        model.test_step((x, targets))
+    log.assert_none()
+    with deepcore.audit() as log:
+        told = model.test_on_batch(x, targets, return_dict=True)
+    assert len(told) == 5
+    assert (log.host_to_device.number, log.device_to_host.number) == (0, 5), "each number once, when it is asked for"
+
+
+def test_a_tape_stays_on_the_device(data):
+    x, y = data
+    model = network()
+    model.train_on_batch(x, y)
+    loss_of = losses.SparseCategoricalCrossentropy()
+    with deepcore.audit() as log:
+        with deepcore.GradientTape() as tape:
+            loss = loss_of(y, model(x, training=True))
+        model.optimizer.apply(tape.gradient(loss, model.trainable_weights), model.trainable_weights)
+    log.assert_none()
+
+
 @pytest.mark.parametrize("steps", [2, 8])
 def test_an_epoch_reads_its_results_once_however_many_steps_it_has(steps, data, monkeypatch):
     monkeypatch.setattr(loss_watch, "INTERVAL", float("inf"))  # looks in between are of the clock

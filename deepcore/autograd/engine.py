@@ -74,11 +74,12 @@ def gradients(
     *,
     create_graph: bool = False,
     retain_graph: bool | None = None,
-) -> tuple[Tensor, ...]:
+    unused: str | None = "zeros",
+) -> tuple[Any, ...]:
     """The gradients of the sum of ``outputs`` with respect to ``inputs``, leaving every ``.grad`` as it is.
 
-    Only the part of the graph between the two is walked. An input that the outputs do not depend on has zeros.
-    Arguments and errors otherwise as for ``backward``.
+    Only the part of the graph between the two is walked. An input that the outputs do not depend on has zeros,
+    or None if ``unused`` is None. Arguments and errors otherwise as for ``backward``.
     """
     outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
     retain = create_graph if retain_graph is None else retain_graph
@@ -99,7 +100,7 @@ def gradients(
             gradient = sums.leaves[id(edge)][1] if id(edge) in sums.leaves else None
         else:
             gradient = targets.points[edge[0].number, edge[1]]
-        if gradient is None:
+        if gradient is None and unused is not None:
             gradient = Tensor.wrap(tensor.device.backend.xp.zeros(tensor.shape, tensor.dtype), tensor.device)
         results.append(gradient)
     return tuple(results)

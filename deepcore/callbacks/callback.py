@@ -6,26 +6,78 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
-class Logs(Mapping[str, float]):
-    """Loss and metrics by name, fetched from the device when they are first read."""
+class Logs(dict[str, Any]):
+    """Loss and metrics by name in alphabetical order, fetched from the device when they are first read.
+
+    Values are numbers, tensors of one element, or functions that give one; dictionaries among them are spread out.
+    What is no single number is kept as it is, on the host.
+
+    >>> Logs({"loss": lambda: 0.5, "all": {"b": 1.0, "a": 2}})
+    {'a': 2.0, 'b': 1.0, 'loss': 0.5}
+    """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = dict(values)
+        super().__init__(sorted(_spread(values)))
+        self._pending = set(self.keys())
 
-    def __getitem__(self, name: str) -> float:
-        value = self._values[name]
-        if not isinstance(value, float):
-            value = self._values[name] = float(value() if callable(value) else value)
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        if name in self._pending:
+            value = _number(value() if callable(value) else value)
+            super().__setitem__(name, value)
+            self._pending.discard(name)
         return value
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._pending.discard(name)
+        super().__setitem__(name, value)
 
-    def __len__(self) -> int:
-        return len(self._values)
+    def __iter__(self) -> Iterator[str]:  # makes dict(logs) ask for each value, and not take them as they lie
+        return super().__iter__()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        return self[name] if name in self else default  # noqa: SIM401
+
+    def items(self) -> Any:
+        return [(name, self[name]) for name in self]
+
+    def values(self) -> Any:
+        return [self[name] for name in self]
+
+    def copy(self) -> dict[str, Any]:
+        return dict(self.items())
+
+    def pop(self, name: str, *default: Any) -> Any:
+        value = self.get(name, *default)
+        super().pop(name, *default)
+        return value
+
+    def __eq__(self, other: object) -> bool:
+        return self.copy() == (other.copy() if isinstance(other, Logs) else other)
+
+    __hash__ = None
 
     def __repr__(self) -> str:
-        return repr(dict(self))
+        return repr(self.copy())
+
+
+def _spread(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name in values:
+        # The values of other logs are taken as they lie, not fetched.
+        value = dict.__getitem__(values, name) if isinstance(values, Logs) else values[name]
+        if isinstance(value, Mapping):
+            yield from _spread(value)
+        else:
+            yield name, value
+
+
+def _number(value: Any) -> Any:
+    if hasattr(value, "numpy") and getattr(value, "size", 1) != 1:
+        return value.numpy()
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return value
 
 
 class Callback:
@@ -39,9 +91,21 @@ class Callback:
         params: ``epochs`` and ``steps`` (None where unknown), and ``verbose``.
     """
 
+    comes_last = False  # whether it is told after all callbacks that do not
+
     def __init__(self) -> None:
         self.model: Any = None
         self.params: dict[str, Any] = {}
+
+    def get_state(self) -> dict[str, Any]:
+        """What it remembers and a training that is taken up again needs: numbers, text, and lists of arrays, each
+        under the name of an attribute."""
+        return {}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Remembers what ``get_state`` gave."""
+        for name, value in state.items():
+            setattr(self, name, value)
 
     def set_model(self, model: Any) -> None:
         self.model = model
@@ -137,14 +201,15 @@ class CallbackList(Callback):
         if add_history and history is None:
             history = History()
             given.append(history)
-        self.callbacks = given
+        self.callbacks = sorted(given, key=lambda callback: callback.comes_last)
         self.history = history
         if model is not None:
             self.set_model(model)
         self.set_params(params)
 
     def append(self, callback: Callback) -> None:
-        self.callbacks.append(callback)
+        """Adds a callback."""
+        self.callbacks = sorted([*self.callbacks, callback], key=lambda callback: callback.comes_last)
 
     def set_model(self, model: Any) -> None:
         super().set_model(model)

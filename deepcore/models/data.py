@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from deepcore.device import CPU, Device
+from deepcore.models.dataset import PyDataset, batches_of, unpack_x_y_sample_weight
 from deepcore.random import Generator
-from deepcore.structure import leaves, map_leaves
+from deepcore.structure import leaves, like, map_leaves
 from deepcore.tensor import Tensor
 
 
@@ -24,13 +27,16 @@ class Batch(NamedTuple):
 def _array(value: Any, what: str) -> Any:
     """An array of numbers with a batch axis; a tensor on another device than the CPU, which stays there."""
     array = value.data if isinstance(value, Tensor) and value.device == CPU else value
+    if hasattr(array, "to_numpy"):  # a table; one column of it stands for an axis of length one
+        array = array.to_numpy()[:, None] if getattr(array, "ndim", 2) == 1 else array.to_numpy()
+    elif not isinstance(array, np.ndarray | Tensor) and hasattr(array, "numpy"):  # another library's tensor
+        array = array.detach().cpu() if hasattr(array, "detach") else array
+        array = array.numpy()
     if not hasattr(array, "dtype") or not hasattr(array, "shape") or not hasattr(array, "__getitem__"):
         try:
             array = np.asarray(array)
         except ValueError as error:
             raise ValueError(f"{what} must be an array of numbers; got rows of different lengths ({error}).") from None
-    elif hasattr(array, "to_numpy"):
-        array = array.to_numpy()
     if array.dtype.kind not in "fiub":
         raise TypeError(
             f"{what} must be an array of numbers; got dtype {array.dtype}, such as {array.reshape(-1)[:1].tolist()}. "
@@ -47,13 +53,27 @@ def _arrays(value: Any, what: str) -> Any:
         return None
     if isinstance(value, Mapping):
         return {key: _arrays(part, f"{what}[{key!r}]") for key, part in value.items()}
-    if isinstance(value, list | tuple) and any(hasattr(part, "shape") and len(part.shape) for part in value):
-        return [_arrays(part, f"{what}[{i}]") for i, part in enumerate(value)]
+    if isinstance(value, list | tuple) and any(_holds_arrays(part) for part in value):
+        return like(value, [_arrays(part, f"{what}[{i}]") for i, part in enumerate(value)])
     return _array(value, what)
+
+
+def _holds_arrays(value: Any) -> bool:
+    """Whether ``value`` is an array, or a structure of some; numbers in nested lists are one array themselves."""
+    if isinstance(value, list | tuple):
+        return any(_holds_arrays(part) for part in value)
+    return isinstance(value, Mapping) or (hasattr(value, "shape") and len(value.shape) > 0)
+
+
+def _present(structure: Any) -> list[Any]:
+    """The arrays of a structure, without the places that hold None."""
+    return [leaf for leaf in leaves(structure) if leaf is not None]
 
 
 def is_iterable_of_batches(x: Any) -> bool:
     """Whether ``x`` gives batches itself: a generator, or another iterable that is no array."""
+    if isinstance(x, PyDataset):
+        return True
     return not isinstance(x, list | tuple | Mapping | str) and not hasattr(x, "shape") and hasattr(x, "__iter__")
 
 
@@ -76,13 +96,13 @@ class ArrayData:
         self.x, self.y = _arrays(x, "x"), _arrays(y, "y")
         self.sample_weight = _arrays(sample_weight, "sample_weight")
         parts = {"x": self.x, "y": self.y, "sample_weight": self.sample_weight}
-        counts = {name: {len(a) for a in leaves(part)} for name, part in parts.items() if part is not None}
+        counts = {name: {len(a) for a in _present(part)} for name, part in parts.items() if part is not None}
         if len(set().union(*counts.values())) > 1:
             told = ", ".join(f"{name} has {' and '.join(map(str, sorted(n)))}" for name, n in counts.items())
             raise ValueError(f"All arrays need the same number of examples (their first axis); {told}.")
         self.samples = counts["x"].pop()
         for name, part in parts.items():
-            for array in leaves(part) if part is not None else ():
+            for array in _present(part):
                 if 0 in array.shape:
                     raise ValueError(f"{name} is empty: its shape is {tuple(array.shape)}.")
                 if name != "x" and array.dtype.kind == "f" and isinstance(array, np.ndarray):
@@ -107,23 +127,33 @@ class ArrayData:
 
         def part(where: slice, batch_size: int) -> ArrayData:
             x, y, weight = (
-                None if a is None else map_leaves(lambda b: b[where], a) for a in (self.x, self.y, self.sample_weight)
+                map_leaves(lambda b: None if b is None else b[where], a) for a in (self.x, self.y, self.sample_weight)
             )
             return ArrayData(x, y, weight, batch_size)
 
         return part(slice(None, at), self.batch_size), part(slice(at, None), last_batch_size or self.batch_size)
 
     @property
+    def targets(self) -> Any:
+        """The targets of all examples; None if there are none."""
+        return self.y
+
+    @property
     def input_shape(self) -> Any:
         """Shapes of x with None for the batch axis."""
         return map_leaves(lambda a: (None, *a.shape[1:]), self.x)
 
-    def batches(self, device: Device, dtype: np.dtype[Any], shuffle: Generator | None = None) -> Iterator[Batch]:
-        """Batches on ``device``, floating arrays as ``dtype``; in random order where ``shuffle`` is a stream."""
+    def batches(
+        self, device: Device, dtype: np.dtype[Any], shuffle: Generator | None = None, skip: int = 0
+    ) -> Iterator[Batch]:
+        """Batches on ``device`` from number ``skip`` on, floating arrays as ``dtype``; in random order where
+        ``shuffle`` is a stream."""
         order = None if shuffle is None else shuffle.permutation(self.samples)
         orders: dict[Device, Tensor] = {}  # where there is data: copied once, not for every batch
 
-        def cut(array: Any) -> Tensor:
+        def cut(array: Any) -> Any:
+            if array is None:
+                return None
             if order is None:
                 return to_tensor(array[start:stop], device, dtype)
             if not isinstance(array, Tensor):
@@ -132,16 +162,16 @@ class ArrayData:
                 orders[array.device] = Tensor(order, device=array.device)
             return to_tensor(array[orders[array.device][start:stop]], device, dtype)
 
-        for start in range(0, self.samples, self.batch_size):
+        for start in range(skip * self.batch_size, self.samples, self.batch_size):
             stop = min(start + self.batch_size, self.samples)
-
-            yield Batch(*(None if a is None else map_leaves(cut, a) for a in (self.x, self.y, self.sample_weight)))
+            yield Batch(*(map_leaves(cut, a) for a in (self.x, self.y, self.sample_weight)))
 
 
 class IterableData:
     """Batches from an iterable: x, (x, y) or (x, y, sample_weight) each.
 
-    An iterator is read on from epoch to epoch; another iterable starts anew each epoch.
+    An iterator is read on from epoch to epoch; another iterable starts anew each epoch, a ``PyDataset`` with its
+    batches in a new order where they are shuffled.
     """
 
     batch_size = None
@@ -150,41 +180,88 @@ class IterableData:
 
     def __init__(self, source: Iterable[Any], steps: int | None = None) -> None:
         self.source = source
+        self.class_weight: Mapping[int, float] | None = None
+        self.length: int | None
         try:
-            self.steps = steps if steps is not None else len(source)  # type: ignore[arg-type]
+            self.length = source.num_batches if isinstance(source, PyDataset) else len(source)  # type: ignore[arg-type]
         except TypeError:
-            self.steps = None  # type: ignore[assignment]
-        self.y = self  # unlike None: there may be targets
+            self.length = None
+        self.steps = self.length if steps is None else steps
         self._first: list[Any] = []
-        self._endless = iter(source) is source
+        self.endless = iter(source) is source
 
     @property
     def input_shape(self) -> Any:
         """Shapes of the first batch with None for the batch axis."""
+        x = unpack_x_y_sample_weight(self._first_batch())[0]
+        return map_leaves(lambda a: (None, *np.shape(a)[1:]), _arrays(x, "x"))
+
+    @property
+    def targets(self) -> Any:
+        """The targets of the first batch; None if it has none."""
+        return _arrays(unpack_x_y_sample_weight(self._first_batch())[1], "y")
+
+    def _first_batch(self) -> Any:
         if not self._first:
             for item in self.source:
                 self._first.append(item)
                 break
             else:
                 raise ValueError("The iterable given as x has no batches.")
-        x = self._first[0][0] if isinstance(self._first[0], tuple) else self._first[0]
-        return map_leaves(lambda a: (None, *np.shape(a)[1:]), _arrays(x, "x"))
+        return self._first[0]
 
-    def batches(self, device: Device, dtype: np.dtype[Any], shuffle: Generator | None = None) -> Iterator[Batch]:
-        """The batches on ``device``, floating arrays as ``dtype``; the order is the iterable's."""
-        ahead = self._first if self._endless else []
-        while ahead:
-            yield self._batch(ahead.pop(), device, dtype)
-        for item in self.source:
-            yield self._batch(item, device, dtype)
+    def batches(
+        self, device: Device, dtype: np.dtype[Any], shuffle: Generator | None = None, skip: int = 0
+    ) -> Iterator[Batch]:
+        """The batches on ``device`` from number ``skip`` on, floating arrays as ``dtype``; the order is the
+        iterable's, but for a ``PyDataset`` where ``shuffle`` is a stream."""
+        if self.endless:
+            items: Iterator[Any] = itertools.chain(self._first, self.source)
+            self._first = []
+        elif isinstance(self.source, PyDataset):
+            items, skip = batches_of(self.source, self._order(shuffle, skip)), 0
+        else:
+            items = iter(self.source)
+        try:
+            for item in itertools.islice(items, skip, None):
+                yield self._batch(item, device, dtype)
+        finally:
+            if not self.endless and hasattr(items, "close"):
+                items.close()  # workers end now, and not when memory is cleared up
+
+    def _order(self, shuffle: Generator | None, skip: int) -> Iterable[int]:
+        if self.length is not None:
+            return (range(self.length) if shuffle is None else shuffle.permutation(self.length).tolist())[skip:]
+        if shuffle is not None:
+            warnings.warn("shuffle=True is ignored: the PyDataset has no end, so it has no order.", stacklevel=7)
+        return itertools.count(skip)
+
+    def on_epoch_begin(self) -> None:
+        """Tells the source that an epoch begins."""
+        if isinstance(self.source, PyDataset):
+            self.source.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """Tells the source that an epoch has ended."""
+        if isinstance(self.source, PyDataset):
+            self.source.on_epoch_end()
 
     def _batch(self, item: Any, device: Device, dtype: np.dtype[Any]) -> Batch:
-        parts = item if isinstance(item, tuple) else (item,)
-        if not 1 <= len(parts) <= 3:
-            raise ValueError(f"A batch is x, (x, y) or (x, y, sample_weight); the iterable gave {len(parts)} parts.")
-        checked = ArrayData(*parts)
-        arrays = (checked.x, checked.y, checked.sample_weight)
-        return Batch(*(None if a is None else map_leaves(lambda b: to_tensor(b, device, dtype), a) for a in arrays))
+        x, y, sample_weight = unpack_x_y_sample_weight(item)
+        if self.class_weight is not None and y is not None:
+            if sample_weight is not None:
+                raise ValueError(
+                    "class_weight and sample_weight cannot be used together, but the iterable gives sample weights; "
+                    "multiply the two there."
+                )
+            sample_weight = class_weights_of(_arrays(y, "y"), self.class_weight)
+        checked = ArrayData(x, y, sample_weight)
+        return Batch(
+            *(
+                map_leaves(lambda b: None if b is None else to_tensor(b, device, dtype), a)
+                for a in (checked.x, checked.y, checked.sample_weight)
+            )
+        )
 
 
 def to_tensor(array: Any, device: Device, dtype: np.dtype[Any]) -> Tensor:
@@ -197,11 +274,14 @@ def to_tensor(array: Any, device: Device, dtype: np.dtype[Any]) -> Tensor:
 def class_weights_of(y: Any, class_weight: Mapping[int, float]) -> np.ndarray[Any, Any]:
     """The weight of each example from the weight of its class; 1 for classes that are not named.
 
-    ``y`` holds class numbers [n] or [n, 1], or one-hot rows [n, classes].
+    ``y`` holds class numbers [n] or [n, 1], or one-hot rows [n, classes]. Raises ``ValueError`` for other targets, and
+    for negative weights.
     """
+    if isinstance(y, list | tuple | Mapping):
+        raise ValueError("class_weight is for a model of one output; give many outputs a sample_weight each.")
     if not isinstance(y, np.ndarray) or y.ndim > 2:
-        raise ValueError("class_weight needs class numbers, or one-hot rows, in one NumPy array as y.")
-    labels = y.argmax(1) if y.ndim == 2 and y.shape[1] > 1 else y.reshape(-1).astype(np.int64)
+        raise ValueError("class_weight needs class numbers, or one-hot rows, in one array on the CPU as y.")
+    labels = y.argmax(1) if y.ndim == 2 and y.shape[1] > 1 else np.round(y.reshape(-1)).astype(np.int64)
     weights = np.ones(len(labels), np.float32)
     for label, weight in class_weight.items():
         if not weight >= 0:

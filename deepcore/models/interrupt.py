@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any
 
@@ -16,6 +18,7 @@ class InterruptBetweenSteps:
 
     def __init__(self) -> None:
         self.pending = False
+        self._at_once = False
         self._previous: Any = None
 
     def __enter__(self) -> InterruptBetweenSteps:
@@ -32,9 +35,18 @@ class InterruptBetweenSteps:
             self._previous = None
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.pending:
+        if self.pending or self._at_once:
             signal.default_int_handler(number, frame)
         self.pending = True
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Within the block Ctrl-C does not wait: it may be a long wait for data, and there is no step to finish."""
+        self._at_once = True
+        try:
+            yield
+        finally:
+            self._at_once = False
 
     def check(self) -> None:
         """Raises ``KeyboardInterrupt`` if Ctrl-C was pressed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import itertools
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,39 +11,55 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import losses, metrics, ops, optimizers
+from deepcore import metrics, optimizers
 from deepcore.autograd import gradients, no_grad
 from deepcore.autograd.graph import recording
 from deepcore.callbacks import CallbackList, History, LossWatch
 from deepcore.callbacks.callback import Logs
 from deepcore.device import use_device
+from deepcore.models.compile_loss import CompileLoss, OutputShape
+from deepcore.models.compile_metrics import CompileMetrics
 from deepcore.models.data import ArrayData, Batch, IterableData, class_weights_of, is_iterable_of_batches
+from deepcore.models.dataset import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from deepcore.models.interrupt import InterruptBetweenSteps
+from deepcore.models.outputs import flat
+from deepcore.models.progress import Feed, Progress
 from deepcore.random import as_generator
-from deepcore.structure import is_shape, leaves, map_leaves
+from deepcore.structure import leaves, like, map_leaves, map_shapes
 from deepcore.tensor import Tensor
 
 Data = ArrayData | IterableData
+
+# Attributes of a trainer that hold its own metrics, which come first, or hold members a second time.
+_NOT_ITS_METRICS = {"_tracker", "_compile_metrics", "_given", "_compile_arguments", "_own_weights", "_inbound_nodes"}
 
 
 class Trainer:
     """What a model can do with data; mixed into ``Model``.
 
-    ``train_step``, ``test_step`` and ``predict_step`` take a batch and can be overridden, as can ``compute_loss`` and
-    ``compute_metrics``, which they call.
+    ``train_step``, ``test_step`` and ``predict_step`` take a batch, x, (x, y) or (x, y, sample_weight), and can be
+    overridden, as can ``compute_loss`` and ``compute_metrics``, which they call. A ``train_step`` of your own finds
+    gradients with ``loss.backward()`` and ``weight.value.grad``, or with ``deepcore.GradientTape``, and returns a
+    dictionary for the logs. Metrics that are attributes of the model are reset with the others.
     """
 
     optimizer: Any = None
     loss: Any = None
     history: History | None = None
+    progress: Progress | None = None
     stop_training = False
+    stop_evaluating = False
+    stop_predicting = False
 
     # Set by compile
     compiled = False
-    _compile_arguments: Mapping[str, Any] = {}  # what it was given, for files
-    _loss: losses.Loss | None = None
-    _loss_weight = 1.0
-    _loss_tracker: metrics.Mean | None = None
+    steps_per_execution = 1
+    run_eagerly = False
+    jit_compile: Any = False
+    _compile_loss: CompileLoss | None = None
+    _compile_metrics: CompileMetrics | None = None
+    _compile_arguments: Mapping[str, Any] = {}
+    _tracker: metrics.Mean | None = None
     _watch: LossWatch | None = None
 
     def compile(
@@ -59,78 +77,93 @@ class Trainer:
         """Says how to train and what to measure.
 
         Args:
-            optimizer: a name, a configuration or an ``Optimizer``.
-            loss: a name, a function f(y_true, y_pred) or a ``Loss``.
-            loss_weights: a number that the loss is multiplied by.
-            metrics: names, functions or ``Metric`` objects; ``"accuracy"`` is binary, sparse or categorical as the
-                model's output and the targets say.
+            optimizer: a name, a configuration or an ``Optimizer``; None for a model that is only evaluated.
+            loss: a name, a function f(y_true, y_pred) or a ``Loss``; for many outputs one for all of them, or losses
+                nested like the outputs, in a list in their order, or in a dictionary by name; None for an output that
+                has none.
+            loss_weights: a float, or numbers nested like the losses, that they are multiplied by in the sum.
+            metrics: names, functions or ``Metric`` objects; for many outputs a metric or a list of metrics for each,
+                in a list or a dictionary by name. ``"accuracy"`` is binary, sparse or categorical as the model's
+                output and the targets say.
             weighted_metrics: the same, weighted by sample and class weights.
-            run_eagerly, steps_per_execution, jit_compile, auto_scale_loss: accepted as Keras has them; every step
-                runs eagerly here.
+            steps_per_execution: how many steps are taken between two calls of ``on_train_batch_begin``.
+            run_eagerly, jit_compile, auto_scale_loss: accepted as Keras has them; every step runs eagerly here.
 
-        Raises ``ValueError`` for a name that nobody knows, with the nearest ones.
+        Raises ``ValueError`` for a name that nobody knows, with the nearest ones, and for metrics that are neither a
+        list nor a dictionary.
         """
+        if jit_compile is True and run_eagerly:
+            warnings.warn(
+                "run_eagerly=True and jit_compile=True exclude each other; nothing is compiled.", stacklevel=2
+            )
+            jit_compile = False
         optimizer = optimizers.get(optimizer)
-        if optimizer is None:
-            raise TypeError("compile needs an optimizer; got None. Try optimizer='adam'.")
-        self._loss = None if loss is None else losses.loss_of(loss)
-        self._loss_weight = _single_number(loss_weights)
-        wanted = [(m, False) for m in _listed(metrics)] + [(m, True) for m in _listed(weighted_metrics)]
-        for identifier, _ in wanted:
-            _check_metric(identifier)
+        _check_count("steps_per_execution", steps_per_execution)
+        compile_loss = None if loss is None else CompileLoss(loss, loss_weights, self._names_of_outputs)
+        compile_metrics = None
+        if metrics is not None or weighted_metrics is not None:
+            compile_metrics = CompileMetrics(metrics, weighted_metrics, self._names_of_outputs)
         self.optimizer, self.loss = optimizer, loss
-        self._wanted_metrics = wanted
-        self._metrics: list[tuple[Any, bool]] | None = None
-        self._loss_tracker = None
-        self.compiled = True
-        self.stop_training = False
+        self._compile_loss, self._compile_metrics, self._tracker = compile_loss, compile_metrics, None
+        self.steps_per_execution = int(steps_per_execution)
+        self.run_eagerly, self.jit_compile = bool(run_eagerly), jit_compile is True
         self._compile_arguments = {
             "optimizer": optimizer,
             "loss": loss,
             "loss_weights": loss_weights,
             "metrics": metrics,
             "weighted_metrics": weighted_metrics,
-            "run_eagerly": run_eagerly,
-            "steps_per_execution": steps_per_execution,
-            "jit_compile": jit_compile,
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+            "jit_compile": self.jit_compile,
         }
+        self.compiled = True
+        self.stop_training = False
+
+    def _names_of_outputs(self) -> list[str] | None:
+        """Names of the outputs of a drawn model, in the order of sorted keys; None otherwise."""
+        graph = self.graph  # type: ignore[attr-defined]
+        if graph is None:
+            return None
+        return [x.node.operation.name if x.node is not None else x.name for x in flat(graph.outputs)]
 
     # One step
 
-    def train_step(self, data: Batch) -> Mapping[str, Any]:
+    def train_step(self, data: Any) -> Mapping[str, Any]:
         """Changes the weights by one step, and gives loss and metrics so far."""
-        x, y, sample_weight = data
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
+        if self.optimizer is None:
+            raise ValueError("The model was compiled with optimizer=None, so it cannot be trained; name an optimizer.")
         with recording(True):
             y_pred = self(x, training=True)  # type: ignore[operator]
-            loss = self.compute_loss(x, y, y_pred, sample_weight)
+            loss = self._loss_of(x, y, y_pred, sample_weight, True)
             weights = self.trainable_weights  # type: ignore[attr-defined]
-            found = gradients(loss, weights) if weights else ()
+            found = gradients(loss, weights, unused=None) if weights else ()
         if weights:
             self.optimizer.apply(found, weights)
         self._track(loss.detach(), x)
-        return self.compute_metrics(x, y, y_pred.detach() if isinstance(y_pred, Tensor) else y_pred, sample_weight)
+        return self.compute_metrics(x, y, _detached(y_pred), sample_weight)
 
-    def test_step(self, data: Batch) -> Mapping[str, Any]:
+    def test_step(self, data: Any) -> Mapping[str, Any]:
         """Gives loss and metrics so far."""
-        x, y, sample_weight = data
+        x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)  # type: ignore[operator]
-        self._track(self.compute_loss(x, y, y_pred, sample_weight, training=False), x)
+        self._track(self._loss_of(x, y, y_pred, sample_weight, False), x)
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
-    def predict_step(self, data: Batch) -> Any:
+    def predict_step(self, data: Any) -> Any:
         """Gives the output."""
-        return self(data.x, training=False)  # type: ignore[operator]
+        return self(unpack_x_y_sample_weight(data)[0], training=False)  # type: ignore[operator]
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
     ) -> Tensor:
         """The scalar that training minimises: the loss, what ``add_loss`` added, and the penalties on weights."""
         terms = []
-        if self._loss is not None and y is not None:
-            loss = self._loss(y, y_pred, sample_weight)
-            if loss.ndim:
-                loss = ops.mean(loss)
-            terms.append(loss if self._loss_weight == 1 else loss * self._loss_weight)
+        if self._compile_loss is not None and y is not None:
+            loss = self._compile_loss(y, y_pred, sample_weight)
+            if loss is not None:
+                terms.append(loss.mean() if loss.ndim else loss)
         terms.extend(self.losses)  # type: ignore[attr-defined]
         if not terms:
             raise ValueError(
@@ -139,39 +172,65 @@ class Trainer:
             )
         total = terms[0]
         for term in terms[1:]:
-            total = total + term
+            total = total + (term.mean() if term.ndim else term)
         return total
+
+    def _loss_of(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Tensor:
+        """``compute_loss``, which a class may have written without ``training``."""
+        given = {"x": x, "y": y, "y_pred": y_pred, "sample_weight": sample_weight}
+        if _takes_training(type(self).compute_loss):
+            given["training"] = training
+        return self.compute_loss(**given)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Mapping[str, Any]:
         """Adds a batch to the metrics, and gives all so far."""
-        if y is not None:
-            for metric, weighted in self._built_metrics(y, y_pred):
-                metric.update_state(y, y_pred, sample_weight if weighted else None)
+        if self._compile_metrics is not None and y is not None:
+            self._compile_metrics.update_state(y, y_pred, sample_weight)
         return self.get_metrics_result()
 
     def get_metrics_result(self) -> Mapping[str, Any]:
         """Loss and metrics so far by name, fetched from the device when they are read."""
-        return Logs({metric.name: metric.result for metric in self.metrics})
+        found: dict[str, Any] = {}
+        for metric in self.metrics:
+            if metric is self._compile_metrics:
+                found.update((name, one.result) for name, one in self._compile_metrics.named().items())
+            elif type(metric) is metrics.Mean:
+                found[metric.name] = metric.result
+            else:  # of a class of its own, which may give several numbers
+                found[metric.name] = metric.result()
+        return Logs(found)
+
+    def zero_grad(self) -> None:
+        """Forgets the gradients that ``loss.backward()`` has gathered."""
+        for weight in self.weights:  # type: ignore[attr-defined]
+            weight.grad = None
 
     def _track(self, loss: Tensor, x: Any) -> None:
-        if self._loss_tracker is None:
-            self._loss_tracker = metrics.Mean(name="loss")
-        self._loss_tracker.update_state(loss, sample_weight=float(leaves(x)[0].shape[0]))
+        sizes = (part.shape[0] for part in leaves(x) if part is not None)
+        self._loss_tracker.update_state(loss, sample_weight=float(next(sizes)))
         if self._watch is not None:
             self._watch.step(loss)
 
-    def _built_metrics(self, y: Any, y_pred: Any) -> list[tuple[Any, bool]]:
-        if self._metrics is None:
-            shapes = leaves(y)[0].shape, leaves(y_pred)[0].shape
-            self._metrics = [(metrics.metric_of(m, *shapes), weighted) for m, weighted in self._wanted_metrics]
-        return self._metrics
+    @property
+    def _loss_tracker(self) -> metrics.Mean:
+        """The mean loss, made where the weights are."""
+        if self._tracker is None:
+            with use_device(self.device):  # type: ignore[attr-defined]
+                self._tracker = metrics.Mean(name="loss")
+        return self._tracker
 
     @property
     def metrics(self) -> list[Any]:
-        """The mean loss, and the metrics of ``compile``; these exist from the first batch on."""
-        if self._loss_tracker is None:
-            return []
-        return [self._loss_tracker, *(metric for metric, _ in self._metrics or [])]
+        """The mean loss, the metrics of ``compile`` in one, the mean loss of each of many outputs, and all metrics
+        that are attributes of the model and of its layers."""
+        found: list[Any] = []
+        if self.compiled:
+            found.append(self._loss_tracker)
+            if self._compile_metrics is not None:
+                found.append(self._compile_metrics)
+            if self._compile_loss is not None:
+                found.extend(self._compile_loss.metrics)
+        return [*found, *_attribute_metrics(self, is_outermost=True)]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -207,8 +266,9 @@ class Trainer:
         """Trains on data for a number of epochs.
 
         Args:
-            x: an array [examples, ...], several in a list or dictionary, or an iterable of batches (x, y) or
-                (x, y, sample_weight).
+            x: an array [examples, ...], several in a list or dictionary, a table with ``to_numpy``, a ``PyDataset``,
+                or another iterable of batches (x, y) or (x, y, sample_weight), such as a generator or a data loader;
+                arrays may be tensors of other libraries.
             y: targets [examples, ...]; None with an iterable.
             batch_size: examples in a step, 32 by default.
             epochs: number of the last epoch, counted from 1.
@@ -219,25 +279,28 @@ class Trainer:
                 validation.
             validation_data: (x, y) or (x, y, sample_weight) to validate on instead.
             shuffle: whether arrays are taken in a new random order each epoch.
-            class_weight: weights of the classes by number, in the loss.
-            sample_weight: weight of each example in the loss.
+            class_weight: weights of the classes by number, in the loss of a model of one output.
+            sample_weight: weight of each example in the loss, or of each step of a sequence [examples, steps]; for many
+                outputs one array for all, or one for each.
             initial_epoch: epochs already done.
-            steps_per_epoch: steps in an epoch; by default as many as the data gives. Arrays are gone through again
-                when they are used up.
+            steps_per_epoch: steps in an epoch; by default as many as the data gives. The next epoch goes on where one
+                stopped; data that is used up ends its epoch, with a warning, and the next one starts anew.
             validation_steps, validation_batch_size: of the validation.
             validation_freq: validate every so many epochs, or after these (counted from 1).
 
         Returns the ``History``, which is also ``model.history``. Everything is checked before the first step:
         ``ValueError`` for arrays of different lengths, no data, NaN or impossible targets, sizes that are not
-        positive and shapes that do not fit the model; ``TypeError`` for arrays of objects or text; ``RuntimeError``
-        before ``compile``. Ctrl-C ends training after the step in progress: callbacks are told, the history is kept,
+        positive and shapes that do not fit the model, and before ``compile``; ``TypeError`` for arrays of objects or
+        text. Ctrl-C ends training after the step in progress: callbacks are told, the history is kept,
         and ``KeyboardInterrupt`` is raised.
         """
         self._require_compiled("fit")
-        for name, value in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
-            _check_count(name, value)
-        if isinstance(initial_epoch, bool) or not hasattr(initial_epoch, "__index__") or initial_epoch < 0:
-            raise ValueError(f"initial_epoch must be an integer that is not negative; got {initial_epoch!r}.")
+        _check_count("steps_per_epoch", steps_per_epoch)
+        for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+            if isinstance(value, bool) or not hasattr(value, "__index__") or value < 0:
+                raise ValueError(f"{name} must be an integer that is not negative; got {value!r}.")
+        if not isinstance(validation_freq, int | Sequence) or isinstance(validation_freq, str):
+            raise ValueError(f"validation_freq is an integer or a list of epochs; got {validation_freq!r}.")
         data = _data_of(x, y, sample_weight, batch_size, steps_per_epoch)
         validation: Data | None = None
         if validation_split != 0 and validation_data is None:
@@ -265,64 +328,71 @@ class Trainer:
                 samples=data.samples,
             )
             told.append(self._watch)
+            stream = as_generator(None) if shuffle else None
+            feed = Feed(functools.partial(self._batches, data), data, stream, steps_per_epoch)
+            self.progress = Progress(initial_epoch, feed, told)
             try:
-                self._run_epochs(
-                    data,
-                    validation,
-                    told,
-                    initial_epoch,
-                    epochs,
-                    shuffle,
-                    steps_per_epoch,
-                    validation_steps,
-                    validation_freq,
-                )
+                self._run_epochs(epochs, validation, validation_steps, validation_freq)
             finally:
-                self._watch = None
+                self._watch = self.progress = None
+                feed.close()
         assert told.history is not None
         return told.history
 
     def _run_epochs(
-        self,
-        data: Data,
-        validation: Data | None,
-        callbacks: CallbackList,
-        initial_epoch: int,
-        epochs: int,
-        shuffle: bool,
-        steps_per_epoch: int | None,
-        validation_steps: int | None,
-        validation_freq: int | Sequence[int],
+        self, epochs: int, validation: Data | None, validation_steps: int | None, validation_freq: int | Sequence[int]
     ) -> None:
-        stream = as_generator(None) if shuffle else None
-        feed = _Feed(self, data, stream, steps_per_epoch)
+        progress = self.progress
+        assert progress is not None
+        callbacks = progress.callbacks
         self.stop_training = False
         logs: dict[str, float] = {}
-        callbacks.on_train_begin()
         with InterruptBetweenSteps() as interrupt:
             try:
-                for epoch in range(initial_epoch, epochs):
+                callbacks.on_train_begin()
+                while progress.epoch < epochs and not self.stop_training:
+                    epoch = progress.epoch
                     self.reset_metrics()
                     callbacks.on_epoch_begin(epoch)
-                    batch_logs: Mapping[str, Any] = {}
-                    for step, batch in enumerate(feed.epoch()):
-                        callbacks.on_train_batch_begin(step)
-                        batch_logs = self.train_step(batch)
-                        batch_logs = batch_logs if isinstance(batch_logs, Logs) else Logs(batch_logs)
-                        callbacks.on_train_batch_end(step, batch_logs)
-                        interrupt.check()
-                        if self.stop_training:
-                            break
-                    logs = dict(batch_logs)
+                    batch_logs = self._run_steps(progress, interrupt)
+                    if progress.feed.exhausted and not progress.step:
+                        break
+                    logs = dict(self._epoch_logs(batch_logs))
                     if validation is not None and _is_due(epoch, validation_freq):
                         found = self._measure(validation, callbacks, validation_steps, interrupt)
                         logs.update({f"val_{name}": value for name, value in found.items()})
+                        logs = dict(sorted(logs.items()))
+                    progress.epoch, progress.step = epoch + 1, 0
                     callbacks.on_epoch_end(epoch, logs)
                     interrupt.check()
-                    if self.stop_training:
-                        break
+                if hasattr(self.optimizer, "finalize_variable_values"):
+                    self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
             finally:
                 callbacks.on_train_end(logs)
+
+    def _run_steps(self, progress: Progress, interrupt: InterruptBetweenSteps) -> Mapping[str, Any]:
+        """The steps of an epoch that are still to be done; gives the logs of the last."""
+        callbacks = progress.callbacks
+        batches = progress.feed.epoch(progress.step)
+        logs: Mapping[str, Any] = {}
+        while True:
+            with interrupt.at_once():
+                group = list(itertools.islice(batches, self.steps_per_execution))
+            if not group:
+                return logs
+            callbacks.on_train_batch_begin(progress.step)
+            for batch in group:
+                logs = _as_logs(self.train_step(pack_x_y_sample_weight(*batch)), "train_step")
+            progress.step += len(group)
+            callbacks.on_train_batch_end(progress.step - 1, logs)
+            interrupt.check()
+            if self.stop_training:
+                return logs
+
+    def _epoch_logs(self, logs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The metrics as they are, unless a step of its own has given other numbers."""
+        found = self.get_metrics_result()
+        return found if not logs or set(found) == set(logs) else logs
 
     def evaluate(
         self,
@@ -351,28 +421,49 @@ class Trainer:
                     logs = self._measure(data, told, steps, interrupt)
             finally:
                 self._watch = watch
-        return logs if return_dict else _flat(logs)
+        return logs if return_dict else self._listed(logs)
 
     def _measure(
         self, data: Data, callbacks: CallbackList, steps: int | None, interrupt: InterruptBetweenSteps
     ) -> dict[str, float]:
         watch, self._watch = self._watch, None
         self.reset_metrics()
+        self.stop_evaluating = False
         callbacks.on_test_begin()
         logs: Mapping[str, Any] = {}
         try:
             with no_grad():
-                for step, batch in enumerate(itertools.islice(self._batches(data), steps)):
+                for step, group in self._groups(data, steps, interrupt):
                     callbacks.on_test_batch_begin(step)
-                    logs = self.test_step(batch)
-                    logs = logs if isinstance(logs, Logs) else Logs(logs)
-                    callbacks.on_test_batch_end(step, logs)
+                    for batch in group:
+                        logs = _as_logs(self.test_step(pack_x_y_sample_weight(*batch)), "test_step")
+                    callbacks.on_test_batch_end(step + len(group) - 1, logs)
                     interrupt.check()
-            result = dict(logs)
+                    if self.stop_evaluating:
+                        break
+            result = dict(self._epoch_logs(logs))
             callbacks.on_test_end(result)
         finally:
             self._watch = watch
         return result
+
+    def _groups(
+        self, data: Data, steps: int | None, interrupt: InterruptBetweenSteps
+    ) -> Iterator[tuple[int, list[Batch]]]:
+        """The batches of one pass, ``steps_per_execution`` at a time, with the number of the first."""
+        feed = Feed(functools.partial(self._batches, data), data, None, steps)
+        batches = feed.epoch()
+        step = 0
+        try:
+            while True:
+                with interrupt.at_once():
+                    group = list(itertools.islice(batches, self.steps_per_execution))
+                if not group:
+                    return
+                yield step, group
+                step += len(group)
+        finally:
+            feed.close()
 
     def predict(
         self,
@@ -382,20 +473,23 @@ class Trainer:
         steps: int | None = None,
         callbacks: Any = None,
     ) -> Any:
-        """The model's output for all examples, as a NumPy array. Arguments and errors as for ``fit``."""
+        """The model's output for all examples, NumPy arrays nested like it. Arguments and errors as for ``fit``."""
         _check_count("steps", steps)
         data = _data_of(x, None, None, batch_size, steps)
-        outputs = []
+        outputs: list[Any] = []
         with use_device(self.device), no_grad(), InterruptBetweenSteps() as interrupt:  # type: ignore[attr-defined]
             self._prepare(data)
             told = self._callbacks(callbacks, verbose, data, steps)
+            self.stop_predicting = False
             told.on_predict_begin()
-            for step, batch in enumerate(itertools.islice(self._batches(data), steps)):
+            for step, group in self._groups(data, steps, interrupt):
                 told.on_predict_batch_begin(step)
-                output = self.predict_step(batch)
-                outputs.append(map_leaves(lambda y: y.numpy(), output))
-                told.on_predict_batch_end(step, {"outputs": outputs[-1]})
+                found = (self.predict_step(pack_x_y_sample_weight(*batch)) for batch in group)
+                outputs.extend(map_leaves(_as_numpy, output) for output in found)
+                told.on_predict_batch_end(step + len(group) - 1, {"outputs": outputs[-1]})
                 interrupt.check()
+                if self.stop_predicting:
+                    break
             told.on_predict_end()
         return _joined(outputs)
 
@@ -425,25 +519,37 @@ class Trainer:
         with no_grad(), use_device(self.device):  # type: ignore[attr-defined]
             data = _data_of(x, None, None, None, None)
             self._prepare(data)
-            return map_leaves(lambda y: y.numpy(), self.predict_step(self._whole(data)))
+            return map_leaves(_as_numpy, self.predict_step(self._whole(data)))
 
     def _on_batch(self, step: Any, data: Data, return_dict: bool) -> Any:
         with use_device(self.device):  # type: ignore[attr-defined]
             self._prepare(data)
             self.reset_metrics()
-            logs = {name: float(value) for name, value in step(self._whole(data)).items()}
-        return logs if return_dict else _flat(logs)
+            logs = dict(_as_logs(step(self._whole(data)), step.__name__))
+        return logs if return_dict else self._listed(logs)
+
+    def _listed(self, logs: Mapping[str, Any]) -> Any:
+        """The numbers of logs in the order of ``metrics_names``, others after them; the number itself if it is one."""
+        names: list[str] = []
+        for metric in self.metrics:
+            names.extend(one.name for one in (metric.metrics if isinstance(metric, CompileMetrics) else [metric]))
+        first = [name for name in names if name in logs]
+        values = [logs[name] for name in (*first, *sorted(logs.keys() - set(names)))]
+        return values[0] if len(values) == 1 else values
 
     # What comes before
 
     def _require_compiled(self, method: str) -> None:
         if not self.compiled:
-            raise RuntimeError(
+            raise ValueError(
                 f"The model is not compiled. Call compile(optimizer=..., loss=..., metrics=[...]) before {method}()."
             )
 
     def _prepare(self, *data: Data | None) -> None:
         """Builds the model, and checks inputs against it and targets against the loss, before any work."""
+        own_steps = type(self).train_step is not Trainer.train_step
+        if own_steps and (self.built or not self._can_be_called()):  # type: ignore[attr-defined]
+            return  # what its data means only its steps know
         for part in data:
             if part is None:
                 continue
@@ -453,21 +559,31 @@ class Trainer:
             with no_grad():
                 output_shape = self.compute_output_shape(shapes)  # type: ignore[attr-defined]
             self._check_input_shape(shapes)
-            if self._loss is not None and isinstance(part, ArrayData) and part.y is not None and is_shape(output_shape):
-                for y in leaves(part.y):
-                    if isinstance(y, np.ndarray):
-                        self._loss.check_targets(y, output_shape)
+            if not own_steps and self.compiled and (y := part.targets) is not None:
+                self._make_trackers(y, map_shapes(OutputShape, output_shape))
+
+    def _make_trackers(self, y: Any, outputs: Any) -> None:
+        """Looks at targets, and makes what follows loss and metrics, unless the class compares them in its own way."""
+        if self._compile_loss is not None and type(self).compute_loss is Trainer.compute_loss:
+            self._compile_loss.check_targets(y, outputs)
+            self._compile_loss.build(y, outputs)
+        if self._compile_metrics is not None and type(self).compute_metrics is Trainer.compute_metrics:
+            self._compile_metrics.build(y, outputs)
+
+    def _can_be_called(self) -> bool:
+        """Whether there is a ``call``; a model that only trains other models may do without."""
+        return self.graph is not None or type(self).call.__module__ != "deepcore.models.model"  # type: ignore[attr-defined]
 
     def _check_input_shape(self, shapes: Any) -> None:
         """Raises ``ValueError`` where a model can tell that inputs of these shapes do not fit."""
 
-    def _batches(self, data: Data, shuffle: Any = None) -> Iterator[Batch]:
-        return data.batches(self.device, self.compute_dtype, shuffle)  # type: ignore[attr-defined]
+    def _batches(self, data: Data, shuffle: Any = None, skip: int = 0) -> Iterator[Batch]:
+        return data.batches(self.device, self.compute_dtype, shuffle, skip)  # type: ignore[attr-defined]
 
-    def _whole(self, data: Data) -> Batch:
+    def _whole(self, data: Data) -> Any:
         if isinstance(data, ArrayData):
             data.batch_size = data.samples
-        return next(self._batches(data))
+        return pack_x_y_sample_weight(*next(self._batches(data)))
 
     def _callbacks(self, callbacks: Any, verbose: int | str, data: Data, steps: int | None) -> CallbackList:
         if isinstance(callbacks, CallbackList):
@@ -484,40 +600,11 @@ class Trainer:
         )
 
 
-class _Feed:
-    """The batches of epoch after epoch; with ``steps`` an epoch goes on where the last one stopped."""
-
-    def __init__(self, trainer: Trainer, data: Data, shuffle: Any, steps: int | None) -> None:
-        self.trainer, self.data, self.shuffle, self.steps = trainer, data, shuffle, steps
-        self.rest: Iterator[Batch] | None = None
-
-    def epoch(self) -> Iterator[Batch]:
-        if self.steps is None:
-            yield from self.trainer._batches(self.data, self.shuffle)
-            return
-        given = 0
-        while given < self.steps:
-            fresh = self.rest is None
-            if self.rest is None:
-                self.rest = self.trainer._batches(self.data, self.shuffle)
-            batch = next(self.rest, None)
-            if batch is None:
-                self.rest = None
-                if fresh:
-                    warnings.warn(
-                        f"The data ran out after {given} of steps_per_epoch={self.steps} steps.", stacklevel=4
-                    )
-                    return
-                continue
-            given += 1
-            yield batch
-
-
 def _data_of(x: Any, y: Any, sample_weight: Any, batch_size: int | None, steps: int | None) -> Data:
     if x is None:
         raise ValueError("x is None; give an array of examples, or an iterable of batches.")
     if is_iterable_of_batches(x):
-        for name, value in (("y", y), ("sample_weight", sample_weight), ("batch_size", batch_size)):
+        for name, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(f"With an iterable of batches as x, {name} comes from it; leave {name} out.")
         return IterableData(x, steps)
@@ -538,7 +625,10 @@ def _validation_data_of(data: Any, batch_size: int | None, steps: int | None) ->
 
 def _apply_class_weight(data: Data, class_weight: Mapping[int, float]) -> None:
     if isinstance(data, IterableData):
-        raise ValueError("class_weight needs arrays; let the iterable give (x, y, sample_weight).")
+        if data.endless or type(data.source).__name__ == "DataLoader":
+            raise ValueError("class_weight does not go with a generator; let it give (x, y, sample_weight).")
+        data.class_weight = class_weight
+        return
     if data.sample_weight is not None:
         raise ValueError("class_weight and sample_weight cannot be used together; multiply them into sample_weight.")
     data.sample_weight = class_weights_of(data.y, class_weight)
@@ -561,36 +651,58 @@ def _is_due(epoch: int, frequency: int | Sequence[int]) -> bool:
     return (epoch + 1) % frequency == 0 if isinstance(frequency, int) else epoch + 1 in frequency
 
 
-def _listed(wanted: Any) -> list[Any]:
-    if wanted is None:
-        return []
-    if isinstance(wanted, dict) or any(isinstance(m, list | tuple | dict) and "class_name" not in m for m in wanted):
-        raise ValueError(f"metrics is a list, for a model of one output; got {wanted!r}.")
-    if not isinstance(wanted, list | tuple):
-        raise ValueError(f"metrics is a list such as ['accuracy']; got {wanted!r}.")
-    return list(wanted)
+def _as_logs(given: Any, step: str) -> Logs:
+    if given is not None and not isinstance(given, Mapping):
+        raise TypeError(f"{step} must return a dictionary of numbers by name; got {type(given).__name__}.")
+    return given if isinstance(given, Logs) else Logs(given or {})
 
 
-def _check_metric(identifier: Any) -> None:
-    metrics.check(identifier)
+def _detached(y_pred: Any) -> Any:
+    """Outputs cut from the tape, with their masks."""
+
+    def cut(y: Any) -> Any:
+        if not isinstance(y, Tensor):
+            return y
+        result = y.detach()
+        result.mask = y.mask
+        return result
+
+    return map_leaves(cut, y_pred)
 
 
-def _single_number(loss_weights: Any) -> float:
-    values = [1.0] if loss_weights is None else leaves(loss_weights)
-    if len(values) != 1:
-        raise ValueError(f"loss_weights is one number, for a model of one output; got {loss_weights!r}.")
-    return float(values[0])
+def _as_numpy(y: Any) -> Any:
+    return y.numpy() if isinstance(y, Tensor) else np.asarray(y)
 
 
-def _flat(logs: Mapping[str, float]) -> Any:
-    values = list(logs.values())
-    return values[0] if len(values) == 1 else values
+@functools.cache
+def _takes_training(compute_loss: Any) -> bool:
+    parameters = inspect.signature(compute_loss).parameters.values()
+    return any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _attribute_metrics(layer: Any, is_outermost: bool = False, seen: set[int] | None = None) -> list[Any]:
+    """Metrics that are attributes of ``layer`` and of the layers within; those of models within are theirs alone."""
+    seen = set() if seen is None else seen
+    found = []
+    if is_outermost or not isinstance(layer, Trainer):
+        for name, value in vars(layer).items():
+            if name in _NOT_ITS_METRICS:
+                continue
+            for leaf in leaves(value) if isinstance(value, list | tuple | dict) else (value,):
+                if isinstance(leaf, metrics.Metric) and id(leaf) not in seen:
+                    seen.add(id(leaf))
+                    found.append(leaf)
+    for inner in layer.sublayers():
+        found.extend(_attribute_metrics(inner, seen=seen))
+    return found
 
 
 def _joined(outputs: list[Any]) -> Any:
+    if not outputs:
+        raise ValueError("The data given to predict has no batches.")
     first = outputs[0]
     if isinstance(first, dict):
         return {key: _joined([output[key] for output in outputs]) for key in first}
     if isinstance(first, list | tuple):
-        return [_joined([output[i] for output in outputs]) for i in range(len(first))]
+        return like(first, [_joined([output[i] for output in outputs]) for i in range(len(first))])
     return np.concatenate(outputs)

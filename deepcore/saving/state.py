@@ -23,7 +23,7 @@ from deepcore.random import Generator
 from deepcore.variable import misfit
 
 _OF_EVERY_MODEL = frozenset(
-    "_compile_arguments _drawn _input _loss _metrics _stack _wanted_metrics graph history".split()  # noqa: SIM905
+    "_compile_arguments _compile_loss _compile_metrics _drawn _input _stack _tracker graph history progress".split()  # noqa: SIM905
 )
 
 

@@ -118,7 +118,7 @@ def test_each_epoch_is_shuffled_anew_and_completely(data):
 
     class Spy(Sequential):
         def train_step(self, batch):
-            seen.append(batch.y.numpy())
+            seen.append(batch[1].numpy())
             return super().train_step(batch)
 
     x, _ = data
@@ -137,14 +137,15 @@ def test_steps_per_epoch_goes_on_where_it_stopped(data):
 
     class Spy(Sequential):
         def train_step(self, batch):
-            seen.append(batch.y.numpy()[0])
+            seen.append(batch[1].numpy()[0])
             return super().train_step(batch)
 
     x, _ = data
     model = Spy([Input((6,)), Dense(50, activation="softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
-    model.fit(x, np.arange(50), batch_size=10, steps_per_epoch=2, epochs=3, shuffle=False, verbose=0)
-    assert seen == [0, 10, 20, 30, 40, 0]
+    with pytest.warns(UserWarning, match="ran out after 1 of steps_per_epoch=2"):
+        model.fit(x, np.arange(50), batch_size=10, steps_per_epoch=2, epochs=4, shuffle=False, verbose=0)
+    assert seen == [0, 10, 20, 30, 40, 0, 10], "the epoch that has no more data is short, and the next starts anew"
 
 
 def test_initial_epoch_counts_epochs_already_done(data):
@@ -191,8 +192,10 @@ def test_accuracy_means_what_the_model_does(outputs, loss, targets, expected, da
     model = Sequential([Input((6,)), Dense(outputs, activation="sigmoid" if outputs == 1 else "softmax")])
     model.compile("sgd", loss, metrics=["accuracy"])
     model.fit(x, targets(y), verbose=0)
-    assert [type(metric).__name__ for metric in model.metrics] == ["Mean", expected]
-    assert model.metrics_names == ["loss", "accuracy"]
+    assert [type(metric).__name__ for metric in model.metrics] == ["Mean", "CompileMetrics"]
+    assert [type(metric).__name__ for metric in model.metrics[1].metrics] == [expected]
+    assert model.metrics_names == ["loss", "compile_metrics"]
+    assert list(model.history.history) == ["accuracy", "loss"]
 
 
 def test_generators_of_batches(data):
@@ -448,7 +451,7 @@ X, Y = np.ones((8, 6), np.float32), np.zeros(8, np.int64)
         (None, None, {}, ValueError, "x is None"),
         (X, Y, {"batch_size": 0}, ValueError, "batch_size must be a positive integer; got 0"),
         (X, Y, {"batch_size": 2.5}, ValueError, "batch_size must be a positive integer; got 2.5"),
-        (X, Y, {"epochs": 0}, ValueError, "epochs must be a positive integer; got 0"),
+        (X, Y, {"epochs": -1}, ValueError, "epochs must be an integer that is not negative; got -1"),
         (X, Y, {"steps_per_epoch": -1}, ValueError, "steps_per_epoch must be a positive integer"),
         (X, Y, {"initial_epoch": -1}, ValueError, "initial_epoch"),
         (X, Y, {"verbose": 3}, ValueError, "verbose must be 0, 1, 2 or 'auto'"),
@@ -474,7 +477,7 @@ X, Y = np.ones((8, 6), np.float32), np.zeros(8, np.int64)
         (X, Y, {"class_weight": {0: -1.0}}, ValueError, "class_weight must not be negative"),
         (iter([(X, Y)]), Y, {}, ValueError, "leave y out"),
         (iter([]), None, {}, ValueError, "has no batches"),
-        (iter([(X, Y, Y, Y)]), None, {}, ValueError, "the iterable gave 4 parts"),
+        (iter([(X, Y, Y, Y)]), None, {}, ValueError, "got 4 parts"),
         (X, Y, {"callbacks": [3]}, TypeError, "callbacks must be instances of Callback; got 3"),
     ],
 )
@@ -518,7 +521,7 @@ def test_targets_that_the_loss_cannot_take(loss, outputs, y, message):
 
 @pytest.mark.parametrize("method", ["fit", "evaluate", "train_on_batch", "test_on_batch"])
 def test_before_compile(method):
-    with pytest.raises(RuntimeError, match=rf"not compiled. Call compile\(.*before {method}\(\)"):
+    with pytest.raises(ValueError, match=rf"not compiled. Call compile\(.*before {method}\(\)"):
         getattr(Sequential([Dense(2)]), method)(X, Y)
 
 
@@ -529,14 +532,47 @@ def test_before_compile(method):
         ({"loss": "mean_square_error"}, ValueError, "Unknown loss.*'mean_squared_error'"),
         ({"metrics": ["acuracy"]}, ValueError, "Unknown metric 'acuracy'. Did you mean 'accuracy'"),
         ({"metrics": "accuracy"}, ValueError, r"metrics is a list such as \['accuracy'\]"),
-        ({"optimizer": None}, TypeError, "needs an optimizer"),
         ({"optimizer": 3}, TypeError, "known optimizer"),
-        ({"loss_weights": [1.0, 2.0]}, ValueError, "one number"),
+        ({"loss": "mse", "loss_weights": 2}, ValueError, "loss_weights is a float .* got loss_weights=2"),
+        ({"loss": ["mse", {"a": "mea"}]}, ValueError, "Unknown loss 'mea'"),
+        ({"metrics": {"a": ["mae", "rsme"]}}, ValueError, "Unknown metric 'rsme'"),
+        ({"steps_per_execution": 0}, ValueError, "steps_per_execution must be a positive integer; got 0"),
     ],
 )
 def test_unknown_names_are_refused_by_compile(arguments, error, message):
     with pytest.raises(error, match=message):
         Sequential([Dense(2)]).compile(**arguments)
+
+
+def test_without_an_optimizer_a_model_can_only_be_evaluated(data):
+    x, y = data
+    model, other = linear(x), linear(x)
+    other.set_weights(model.get_weights())
+    other.compile(None, "sparse_categorical_crossentropy")
+    assert other.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+    with pytest.raises(ValueError, match="compiled with optimizer=None"):
+        other.fit(x, y, verbose=0)
+
+
+def test_no_epochs_are_no_training(data, model):
+    before = model.get_weights()
+    assert model.fit(*data, epochs=0, verbose=0).history == {}
+    for a, b in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_validation_goes_on_with_a_generator_without_end(data, model):
+    x, y = data
+
+    def endless():
+        while True:
+            for i in range(0, 50, 10):
+                yield x[i : i + 10], y[i : i + 10]
+
+    told = model.fit(x, y, validation_data=endless(), validation_steps=5, epochs=2, verbose=0, shuffle=False).history
+    assert told["val_loss"][1] == pytest.approx(model.evaluate(x, y, verbose=0)[0], rel=1e-5)
+    with pytest.raises(ValueError, match="validation_freq is an integer or a list of epochs; got 'often'"):
+        model.fit(x, y, validation_split=0.2, validation_freq="often", verbose=0)
 
 
 def test_without_a_loss_there_is_nothing_to_train(data):
