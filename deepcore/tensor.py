@@ -37,7 +37,17 @@ class Tensor:
     Tensor([2., 4.], dtype=float32)
     """
 
-    __slots__ = ("__weakref__", "_leaf_requires_grad", "data", "device", "grad", "node", "output_index", "version")
+    __slots__ = (
+        "__weakref__",
+        "_leaf_requires_grad",
+        "data",
+        "device",
+        "grad",
+        "mask",
+        "node",
+        "output_index",
+        "version",
+    )
 
     # NumPy must leave array * tensor to Tensor.__rmul__.
     __array_priority__ = 1000
@@ -92,6 +102,7 @@ class Tensor:
     device: Device
     grad: Tensor | None
     node: Node | None
+    mask: Any  # which steps of a sequence count, where a layer such as Masking has said so
 
     def __init__(
         self, data: Any, dtype: Any = None, device: DeviceLike | None = None, requires_grad: bool = False
@@ -106,6 +117,7 @@ class Tensor:
             array = as_array(data, dtype, self.device)
         self.data = array
         self.grad = None
+        self.mask = None
         self.node = None
         self.output_index = 0
         self.version = 0
@@ -120,6 +132,7 @@ class Tensor:
         self.data = np.asarray(array) if isinstance(array, np.generic) else array  # NumPy makes scalars of 0-d results
         self.device = device
         self.grad = None
+        self.mask = None
         self.node = node
         self.output_index = index
         self.version = 0

@@ -14,8 +14,8 @@ from deepcore.layers.normalization import BatchNormalization, LayerNormalization
 from deepcore.layers.pooling import AveragePooling2D, GlobalAveragePooling2D, GlobalMaxPooling2D, MaxPooling2D
 from deepcore.layers.regularization import Dropout
 from deepcore.layers.reshaping import Flatten, Reshape
-from deepcore.layers.symbolic import SymbolicTensor
 from deepcore.registry import Registry
+from deepcore.symbolic import SymbolicTensor
 
 Convolution2D = Conv2D
 Convolution2DTranspose = Conv2DTranspose

@@ -6,39 +6,46 @@ import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from deepcore import initializers, regularizers
-from deepcore.autograd import no_grad
 from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.errors import nearest
+from deepcore.layers.dtype_policy import DTypePolicy
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.symbolic import Shape, SymbolicTensor, is_shape, leaves, map_leaves
 from deepcore.naming import current_scope, name_scope, snake_case, unique_name
 from deepcore.ops import cast
-from deepcore.tensor import FLOATX, Tensor
+from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
+from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic
+from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
 # The training flag of the outermost call in progress; None while no layer is being called.
 _training: ContextVar[bool | None] = ContextVar("deepcore_training", default=None)
 _depth: ContextVar[int] = ContextVar("deepcore_call_depth", default=0)
 
+# Attributes that hold no sublayers, or hold them a second time.
+_NOT_MEMBERS = {"_own_weights", "_given", "_inbound_nodes", "_build_shapes"}
+_EVERY_LAYERS_ARGUMENTS = {"self", "name", "trainable", "dtype", "activity_regularizer", "autocast"}
+_PLAIN = (bool, int, float, str, type(None))
+
 
 class Layer:
     """The base of all layers and models.
 
     A layer of your own sets its arguments in ``__init__``, makes its weights in ``build(input_shape)`` with
-    ``add_weight``, and computes in ``call(x)``, which may take ``training``. Layers, and lists of layers, that are
-    attributes of a layer are its sublayers, and their weights are among its weights.
+    ``add_weight``, and computes in ``call(x)``, which may take ``training`` and ``mask``. Layers, and lists of layers,
+    that are attributes of a layer are its sublayers, and their weights are among its weights.
 
     Args:
         activity_regularizer: a penalty on the output, added to the loss.
         trainable: whether an optimizer may change its weights.
-        dtype: of weights and computation; float32 by default.
+        dtype: of weights and computation, float32 or float64, or a ``DTypePolicy``; float32 by default.
         autocast: whether floating inputs are cast to ``dtype``.
         name: ``dense``, ``dense_1``, ... by default.
         input_shape: shape of the input without the batch axis, for the first layer of a ``Sequential``;
@@ -56,6 +63,14 @@ class Layer:
 
     input_spec: InputSpec | None = None
     built = False
+    _given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+    _build_shapes: tuple[Any, ...] | None = None
+    _supports_masking: bool | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        self = object.__new__(cls)
+        self._given = args, kwargs  # what a layer without a get_config of its own is made anew with
+        return self
 
     def __init__(
         self,
@@ -86,9 +101,7 @@ class Layer:
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(f"A layer's name is a string without '/', not empty; got name={name!r}.")
         self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
-        self.dtype = np.dtype(FLOATX if dtype is None else dtype)
-        if self.dtype not in (np.dtype("float32"), np.dtype("float64")):
-            raise ValueError(f"{self.name}: a layer computes in float32 or float64; got dtype={self.dtype}.")
+        self.dtype_policy = DTypePolicy.of(dtype)
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.path = "/".join((*current_scope(), self.name))
@@ -96,6 +109,7 @@ class Layer:
         self._trainable = bool(trainable)
         self._own_weights: list[Variable] = []
         self._added_losses: list[Tensor] = []
+        self._inbound_nodes: list[CallNode] = []
         self._building = 0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -116,16 +130,37 @@ class Layer:
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the output for inputs of ``input_shape``; None where any size will do.
 
-        Layers that do not say are called once with zeros, with 1 where any size will do.
+        Layers that do not say are called with ones of two sizes where any size will do.
         """
-        zeros = [self._zeros(shape) for shape in _shapes(input_shape)]
-        with no_grad():
-            output = self(zeros[0] if is_shape(input_shape) else zeros, training=False)
-        free = (_shapes(input_shape)[0] or (1,))[0] is None
-        return map_leaves(lambda y: (None, *y.shape[1:]) if free else y.shape, output)
+        symbols = map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype, "shape"), input_shape)
+        return map_leaves(lambda y: y.shape, self._inferred((symbols,), {}))
 
-    def _zeros(self, shape: Sequence[int | None]) -> Tensor:
-        return Tensor(np.zeros([size or 1 for size in shape], self.dtype), device=self.device)
+    def checked_output_shape(self, input_shape: Any) -> Any:
+        """``compute_output_shape`` of a shape that the layer accepts; other shapes raise as in a call."""
+        try:
+            self._check_inputs(input_shape)
+            return self.compute_output_shape(input_shape)
+        except (TypeError, ValueError) as error:
+            self._sign(error)
+            raise
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the output; that of the first input unless the layer says otherwise.
+
+        It is asked for where ``supports_masking``, which is so for every layer that overrides this.
+        """
+        return previous_mask
+
+    @property
+    def supports_masking(self) -> bool:
+        """Whether the mask of an input is handed on with the output."""
+        if self._supports_masking is None:
+            return type(self).compute_mask is not Layer.compute_mask
+        return self._supports_masking
+
+    @supports_masking.setter
+    def supports_masking(self, on: bool) -> None:
+        self._supports_masking = bool(on)
 
     # Weights
 
@@ -233,12 +268,14 @@ class Layer:
         """The layer's own weights, the trainable ones first, and its sublayers: whatever its attributes hold now."""
         variables = {id(v): v for v in self._own_weights}
         layers: dict[int, Layer] = {}
-        for value in vars(self).values():
+        for attribute, value in vars(self).items():
+            if attribute in _NOT_MEMBERS:
+                continue
             if isinstance(value, Variable):
                 variables[id(value)] = value
             elif isinstance(value, Layer):
                 layers[id(value)] = value
-            elif isinstance(value, list | tuple | dict) and value and value is not self._own_weights:
+            elif isinstance(value, list | tuple | dict) and value:
                 for leaf in leaves(value):
                     if isinstance(leaf, Variable):
                         variables[id(leaf)] = leaf
@@ -256,9 +293,14 @@ class Layer:
         return current_device()
 
     @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the weights."""
+        return self.dtype_policy.variable_dtype
+
+    @property
     def compute_dtype(self) -> np.dtype[Any]:
         """Of the computation."""
-        return self.dtype
+        return self.dtype_policy.compute_dtype
 
     @property
     def variable_dtype(self) -> np.dtype[Any]:
@@ -273,22 +315,34 @@ class Layer:
         """
         if "_own_weights" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
-        training = kwargs.pop("training", None)
-        outer = _training.get()
+        spec = _call_spec(type(self))  # type: ignore[arg-type]
+        if spec.training is not None and len(args) > spec.training:
+            kwargs.update(zip(spec.names[spec.training :], args[spec.training :], strict=False))
+            args = args[: spec.training]
+        if not args and spec.names and spec.names[0] in kwargs:
+            args = (kwargs.pop(spec.names[0]),)
+        asked = kwargs.pop("training", None)
+        training = _training.get() if asked is None else asked
         if training is None:
-            training = outer
-        accepts, default = _training_parameter(type(self))  # type: ignore[arg-type]
-        if training is None:
-            training = default
+            training = spec.training_default
         tokens = _training.set(training), _depth.set(_depth.get() + 1)
         try:
             if _depth.get() == 1:
                 self._forget_losses()
             if args:
-                args = (map_leaves(self._as_input, _structure(args[0])), *args[1:])
-            if accepts and training is not None:
+                first = map_leaves(self._as_input, _structure(args[0]))
+                args = (first, *(map_leaves(self._if_array, value) for value in args[1:]))
+            if kwargs:
+                kwargs = {name: map_leaves(self._if_array, value) for name, value in kwargs.items()}
+            if is_symbolic(args, kwargs):
+                return self._draw(spec, args, kwargs, asked)
+            mask = self._take_masks(spec, args, kwargs)
+            if spec.training is not None and training is not None:
                 kwargs["training"] = bool(training)
-            return self._run(args, kwargs)
+            output = self._run(spec, args, kwargs)
+            if mask is not None or spec.makes_masks:
+                self._hand_on(spec, args, output, mask)
+            return output
         except (TypeError, ValueError) as error:
             self._sign(error)
             raise
@@ -296,32 +350,86 @@ class Layer:
             _training.reset(tokens[0])
             _depth.reset(tokens[1])
 
-    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        inputs = args[0] if args else None
-        shapes = map_leaves(lambda x: tuple(x.shape) if hasattr(x, "shape") else None, inputs)
-        if not self.built:
-            self._check_inputs(shapes)
-            self.build(shapes)
-        self._check_inputs(shapes)
-        if any(isinstance(x, SymbolicTensor) for x in leaves(inputs)):
-            shape = self.compute_output_shape(shapes)
-            outputs = [SymbolicTensor(s, self.compute_dtype) for s in _shapes(shape)]
-            for output in outputs:
-                output.history = (self, args, kwargs)
-            return outputs[0] if is_shape(shape) else outputs
+    def _run(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        self._build_for(spec, args, kwargs)
         scope = current_scope()
         with name_scope(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
             output = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
-            self.add_loss(self.activity_regularizer(output))
+            for y in leaves(output):
+                self.add_loss(self.activity_regularizer(y))
         return output
+
+    def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        shapes = map_leaves(_shape_of, args[0]) if args else None
+        if not self.built:
+            self._check_inputs(shapes)
+            self.build(*_shape_arguments(type(self).build, spec, args, kwargs))
+        self._check_inputs(shapes)
+
+    def _draw(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
+        """The symbolic output of a call that is noted for a functional model, with ``training`` if it was given."""
+        self._build_for(spec, args, kwargs)
+        # Masks are not noted: they travel with the tensors that the model is run with.
+        noted = dict(kwargs) if training is None else {**kwargs, "training": training}
+        mask = self._take_masks(spec, args, kwargs)
+        if type(self).compute_output_shape is Layer.compute_output_shape:
+            outputs = self._inferred(args, kwargs)
+        else:
+            shapes = self.compute_output_shape(*_shape_arguments(type(self).compute_output_shape, spec, args, kwargs))
+            outputs = map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype), shapes)
+        node = CallNode(self, args, noted, outputs)
+        self._inbound_nodes.append(node)
+        if mask is not None or spec.makes_masks:
+            self._hand_on(spec, args, node.structure, mask)
+        return node.structure
+
+    def _inferred(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with use_device(self.device):
+            return infer(functools.partial(self, training=False), args, kwargs)
+
+    def _take_masks(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The mask of the first input; those that ``call`` takes and was not given are put into ``kwargs``."""
+        mask = kwargs.get("mask")
+        if mask is None and args:
+            mask = _mask_of(args[0])
+        if mask is not None and "mask" in spec.names[len(args) :]:
+            kwargs["mask"] = mask
+        for position, name in spec.masks:
+            value = args[position] if position < len(args) else kwargs.get(spec.names[position])
+            if kwargs.get(name) is None and (found := _mask_of(value)) is not None:
+                kwargs[name] = found
+        return mask
+
+    def _hand_on(self, spec: _CallSpec, args: tuple[Any, ...], output: Any, mask: Any) -> None:
+        """Gives the output its mask, or says that the layer loses one."""
+        if not self.supports_masking:
+            if mask is not None and "mask" not in spec.names:
+                warnings.warn(
+                    f"Layer {self.name!r} ({type(self).__name__}) was given an input with a mask, which it does not "
+                    "support: later layers will not see the mask.",
+                    stacklevel=3,
+                )
+            return
+        found = [y for y in leaves(output) if isinstance(y, Tensor | SymbolicTensor)]
+        if all(y.mask is not None for y in found):
+            return
+        masks = self.compute_mask(args[0] if args else None, mask)
+        for y, its_mask in zip(found, leaves(masks), strict=False):
+            if y.mask is None:
+                y.mask = its_mask
+
+    def _if_array(self, x: Any) -> Any:
+        return self._as_input(x) if isinstance(x, Tensor | np.ndarray) else x
 
     def _as_input(self, x: Any) -> Any:
         if isinstance(x, SymbolicTensor) or x is None:
             return x
         tensor = x if isinstance(x, Tensor) else Tensor(x, device=self._home())
-        if self.autocast and tensor.dtype.kind == "f" and tensor.dtype != self.dtype:
-            return cast(tensor, self.dtype)
+        if self.autocast and tensor.dtype.kind == "f" and tensor.dtype != self.compute_dtype:
+            converted: Tensor = cast(tensor, self.compute_dtype)
+            converted.mask = tensor.mask
+            return converted
         return tensor
 
     def _home(self) -> Device | None:
@@ -340,6 +448,32 @@ class Layer:
             error.args = (f"Layer {self.name!r} ({type(self).__name__}): {message}",)
             with contextlib.suppress(AttributeError):
                 error.layer = self.name  # type: ignore[attr-defined]
+
+    # Its place in a functional model
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the layer's only call. Raises ``ValueError`` if there is none, or more than one."""
+        node = self._only_node("input")
+        return node.args[0] if node.args else node.inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of the layer's only call. Raises ``ValueError`` if there is none, or more than one."""
+        return self._only_node("output").structure
+
+    def _only_node(self, wanted: str) -> CallNode:
+        if len(self._inbound_nodes) != 1:
+            calls = len(self._inbound_nodes)
+            raise ValueError(
+                f"Layer {self.name!r} has {calls or 'no'} symbolic {wanted}{'s' * (calls != 1)}: it was "
+                + (
+                    "not called with a symbolic tensor. Put an Input in front of it."
+                    if not calls
+                    else f"called that often. Keep the {wanted} of the call that you mean."
+                )
+            )
+        return self._inbound_nodes[0]
 
     # Losses that do not come from the targets
 
@@ -365,17 +499,45 @@ class Layer:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make this layer anew, without its weights."""
-        own = [p for p in inspect.signature(type(self).__init__).parameters.values() if p.kind is not p.VAR_KEYWORD]
-        names = {"self", "name", "trainable", "dtype", "activity_regularizer", "autocast"}
-        if type(self).get_config is Layer.get_config and any(p.name not in names for p in own):
-            raise NotImplementedError(
-                f"{type(self).__name__}.__init__ takes arguments of its own, so the class must implement "
-                "get_config(): return {**super().get_config(), 'argument': self.argument, ...}."
-            )
-        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype.name}
+        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.serialize()}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
+        if type(self).get_config is Layer.get_config:
+            config.update(self._own_arguments())
         return config
+
+    def _own_arguments(self) -> dict[str, Any]:
+        """What ``__init__`` was given beyond what every layer takes, where a file can hold it."""
+        args, kwargs = self._given
+        signature = inspect.signature(type(self).__init__)
+        own = dict(signature.bind(self, *args, **kwargs).arguments)
+        for parameter in signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                own.update(own.pop(parameter.name, {}))
+        own = {name: value for name, value in own.items() if name not in _EVERY_LAYERS_ARGUMENTS}
+        for name, value in own.items():
+            if not all(isinstance(leaf, _PLAIN) for leaf in leaves(value)):
+                raise NotImplementedError(
+                    f"{type(self).__name__}.__init__ was given {name}={value!r}, which a file cannot hold, so the "
+                    "class must implement get_config(): return {**super().get_config(), 'argument': ..., ...}."
+                )
+        return own
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """The shapes that the layer was built for; None if it was not."""
+        if self._build_shapes is None:
+            return None
+        if len(self._build_shapes) == 1:
+            return {"input_shape": self._build_shapes[0]}
+        names = list(inspect.signature(type(self).build).parameters)[1:]
+        return {"shapes_dict": dict(zip(names, self._build_shapes, strict=False))}
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the layer for the shapes of ``get_build_config``."""
+        if "input_shape" in config:
+            self.build(_as_shapes(config["input_shape"]))
+        elif "shapes_dict" in config:
+            self.build(**{name: _as_shapes(shape) for name, shape in config["shapes_dict"].items()})
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -410,6 +572,8 @@ def _scoped(build: Any) -> Any:
                     self.path = "/".join(scope)
                 build(self, *args, **kwargs)
             self.built = True
+            if outermost:
+                self._build_shapes = (*args, *kwargs.values())
         except (TypeError, ValueError) as error:
             del self._own_weights[before:]
             self._sign(error)
@@ -423,13 +587,73 @@ def _scoped(build: Any) -> Any:
 Layer.build = _scoped(Layer.build)  # type: ignore[method-assign]  # __init_subclass__ does not see the base itself
 
 
+@dataclass(frozen=True)
+class _CallSpec:
+    """What a class's ``call`` takes.
+
+    Attributes:
+        names: of its parameters.
+        training: the position of ``training`` among them, None if it is not taken.
+        training_default: its default.
+        masks: (position of a parameter, name of the parameter for its mask), besides ``mask``.
+        makes_masks: whether the class says which mask its output has.
+    """
+
+    names: tuple[str, ...]
+    training: int | None
+    training_default: bool | None
+    masks: tuple[tuple[int, str], ...]
+    makes_masks: bool
+
+
 @functools.cache
-def _training_parameter(layer_class: type[Layer]) -> tuple[bool, bool | None]:
-    """Whether ``call`` takes ``training``, and its default."""
-    parameter = inspect.signature(layer_class.call).parameters.get("training")
-    if parameter is None:
-        return False, None
-    return True, None if parameter.default in (None, parameter.empty) else bool(parameter.default)
+def _call_spec(layer_class: type[Layer]) -> _CallSpec:
+    parameters = inspect.signature(layer_class.call).parameters
+    names = tuple(p.name for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))[1:]
+    default = parameters["training"].default if "training" in names else None
+    return _CallSpec(
+        names,
+        names.index("training") if "training" in names else None,
+        None if default in (None, inspect.Parameter.empty) else bool(default),
+        tuple((i, f"{name}_mask") for i, name in enumerate(names) if f"{name}_mask" in names),
+        layer_class.compute_mask is not Layer.compute_mask,
+    )
+
+
+@functools.cache
+def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
+    parameters = list(inspect.signature(function).parameters.values())[1:]
+    return tuple(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
+
+
+def _shape_arguments(
+    function: Callable[..., Any], spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[Any]:
+    """The shapes that ``build`` or ``compute_output_shape`` takes: the first input's, or ``x_shape`` for each ``x``."""
+    names = _parameters(function)
+    first = map_leaves(_shape_of, args[0]) if args else None
+    if len(names) <= 1:
+        return [first]
+    given = {**dict(zip(spec.names, args, strict=False)), **kwargs}
+    others = (given.get(name.removesuffix("_shape")) for name in names[1:])
+    return [first, *(None if value is None else map_leaves(_shape_of, value) for value in others)]
+
+
+def _shape_of(x: Any) -> Any:
+    return tuple(x.shape) if hasattr(x, "shape") else None
+
+
+def _as_shapes(config: Any) -> Any:
+    """Shapes that a file holds as lists, as tuples."""
+    return map_shapes(lambda shape: None if shape is None else tuple(shape), config)
+
+
+def _mask_of(inputs: Any) -> Any:
+    """The masks of tensors, nested like them; None if none has one."""
+    if isinstance(inputs, Tensor | SymbolicTensor):
+        return inputs.mask
+    masks = map_leaves(lambda x: getattr(x, "mask", None), inputs)
+    return masks if any(mask is not None for mask in leaves(masks)) else None
 
 
 def _structure(value: Any) -> Any:
@@ -437,12 +661,6 @@ def _structure(value: Any) -> Any:
     if isinstance(value, list | tuple | dict) and not any(hasattr(leaf, "shape") for leaf in leaves(value)):
         return Tensor(value) if not isinstance(value, dict) else value
     return value
-
-
-def _shapes(shape: Any) -> list[Shape]:
-    if is_shape(shape):
-        return [tuple(shape)]
-    return [s for part in (shape.values() if isinstance(shape, dict) else shape) for s in _shapes(part)]
 
 
 def positive_int(name: str, value: Any) -> int:

@@ -32,6 +32,7 @@ class Dropout(Layer):
         self.seed = seed
         self.noise_shape = None if noise_shape is None else tuple(noise_shape)
         self.seed_generator = as_generator(seed)
+        self.supports_masking = True
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         if not training or self.rate == 0:

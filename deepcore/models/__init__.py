@@ -1,6 +1,7 @@
 """Models: layers that are trained, measured and shown."""
 
+from deepcore.models.functional import Functional
 from deepcore.models.model import Model
 from deepcore.models.sequential import Sequential
 
-__all__ = ["Model", "Sequential"]
+__all__ = ["Functional", "Model", "Sequential"]

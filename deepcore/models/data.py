@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepcore.device import CPU, Device
-from deepcore.layers.symbolic import leaves, map_leaves
 from deepcore.random import Generator
+from deepcore.structure import leaves, map_leaves
 from deepcore.tensor import Tensor
 
 

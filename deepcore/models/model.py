@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.layers.layer import Layer
+from deepcore.models.graph import Graph
 from deepcore.models.trainer import Trainer
+from deepcore.structure import leaves, map_leaves, shape_leaves
+from deepcore.symbolic import SymbolicTensor
+from deepcore.tensor import Tensor
 
 
 class Model(Trainer, Layer):
-    """A layer with ``compile``, ``fit``, ``evaluate`` and ``predict``. Subclass it and implement ``call``.
+    """A layer with ``compile``, ``fit``, ``evaluate`` and ``predict``.
+
+    ``Model(inputs, outputs)`` is the network drawn from one to the other with symbolic tensors. A subclass implements
+    ``call``, or gives ``inputs`` and ``outputs`` to ``super().__init__``.
 
     >>> from deepcore.layers import Dense
     >>> class Double(Model):
@@ -23,16 +30,168 @@ class Model(Trainer, Layer):
     array([[6.]], dtype=float32)
     """
 
+    graph: Graph | None = None
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and (args or "inputs" in kwargs or "outputs" in kwargs):
+            from deepcore.models.functional import Functional
+
+            return super().__new__(Functional, *args, **kwargs)
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        drawn = dict(zip(("inputs", "outputs"), args, strict=False))
+        if len(args) > 2:
+            raise TypeError(f"Model takes inputs and outputs, and the rest by name; got {len(args)} arguments.")
+        drawn.update((key, kwargs.pop(key)) for key in ("inputs", "outputs") if key in kwargs)
+        super().__init__(**kwargs)
+        if drawn:
+            if set(drawn) != {"inputs", "outputs"}:
+                raise ValueError(f"A model is drawn from inputs= to outputs=; got only {next(iter(drawn))}.")
+            self.set_graph(drawn["inputs"], drawn["outputs"])
+
+    # A model that is drawn
+
+    def set_graph(self, inputs: Any, outputs: Any) -> None:
+        """Makes the model the network from ``inputs`` to ``outputs``; it is built then."""
+        self.graph = Graph(inputs, outputs)
+        names = [operation.name for operation in self.graph.operations]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"Two operations of a model cannot have one name; {', '.join(map(repr, twice))} "
+                f"{'is' if len(twice) == 1 else 'are'} used twice. Give one of the layers another name=..."
+            )
+        self.built = True
+        self.supports_masking = True
+        if not self._trainable:
+            self.trainable = False
+
+    @property
+    def inputs(self) -> list[SymbolicTensor]:
+        """The symbolic inputs. Raises ``ValueError`` for a model that is not drawn."""
+        return leaves(self._graph_of("inputs").inputs)
+
+    @property
+    def outputs(self) -> list[SymbolicTensor]:
+        """The symbolic outputs. Raises ``ValueError`` for a model that is not drawn."""
+        return leaves(self._graph_of("outputs").outputs)
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input, or inputs nested as they were given."""
+        return self._graph_of("input").inputs
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output, or outputs nested as they were given."""
+        return self._graph_of("output").outputs
+
+    @property
+    def input_shape(self) -> Any:
+        """Of the input, or of each in a list; None for a batch axis of any size."""
+        return map_leaves(lambda x: x.shape, self._graph_of("input_shape").inputs)
+
+    @property
+    def output_shape(self) -> Any:
+        """Of the output, or of each in a list; None for a batch axis of any size."""
+        return map_leaves(lambda x: x.shape, self._graph_of("output_shape").outputs)
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the inputs, as ``fit`` takes them in a dictionary."""
+        return [layer.name for layer in self._graph_of("input_names").input_layers]
+
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the operations that the outputs come from, as ``compile`` takes them in a dictionary."""
+        return [x.node.operation.name if x.node is not None else x.name for x in self.outputs]
+
+    @property
+    def operations(self) -> list[Any]:
+        """Layers and functions of a drawn model, in order."""
+        return list(self._graph_of("operations").operations)
+
+    def _graph_of(self, wanted: str) -> Graph:
+        if self.graph is None:
+            raise ValueError(
+                f"{self.name} has no {wanted} yet: it is not drawn with Input() and Model(inputs, outputs), and was "
+                "not built for a shape."
+            )
+        return self.graph
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """The outputs of a drawn model. A subclass that is not drawn implements it."""
+        if self.graph is None:
+            raise NotImplementedError(f"{type(self).__name__} must implement call(x).")
+        values = self._arranged(inputs)
+        for value, one_mask in zip(values, leaves(mask), strict=False) if mask is not None else ():
+            if isinstance(value, Tensor) and one_mask is not None:
+                value.mask = one_mask
+        return self.graph.run(values)
+
+    def _arranged(self, inputs: Any) -> list[Any]:
+        """What the model was called with, in the order of its inputs, checked and in their ranks and dtypes."""
+        graph = self._graph_of("inputs")
+        names = self.input_names
+        if isinstance(inputs, dict):
+            keys = list(graph.inputs) if isinstance(graph.inputs, dict) else names
+            optional = {name for name, layer in zip(names, graph.input_layers, strict=True) if layer.optional}
+            missing = [key for key in keys if key not in inputs and key not in optional]
+            if missing:
+                raise ValueError(
+                    f"the model takes the inputs {', '.join(map(repr, keys))}; got {', '.join(map(repr, inputs))}, "
+                    f"without {', '.join(map(repr, missing))}."
+                )
+            values = [leaf for key in keys for leaf in leaves(inputs.get(key))]
+        else:
+            values = leaves(inputs)
+        expected = leaves(graph.inputs)
+        if len(values) != len(expected):
+            raise ValueError(
+                f"the model takes {len(expected)} input{'s' * (len(expected) != 1)} "
+                f"({', '.join(names)}); it was given {len(values)}."
+            )
+        return [
+            value if value is None else _fitted(value, symbol, name)
+            for value, symbol, name in zip(values, expected, names, strict=True)
+        ]
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if self.graph is None:
+            return Layer.compute_output_shape(self, input_shape)
+        inputs = leaves(self.graph.inputs)
+        if all(x.shape == shape for x, shape in zip(inputs, shape_leaves(input_shape), strict=False)):
+            return map_leaves(lambda x: x.shape, self.graph.outputs)
+        return Layer.compute_output_shape(self, input_shape)
+
+    def build(self, input_shape: Any) -> None:
+        """Builds all layers, by one call with ones."""
+        if self.graph is None and type(self).call is not Model.call:
+            self.built = True
+            Layer.compute_output_shape(self, input_shape)
+
+    # What it is made of
+
     @property
     def layers(self) -> list[Layer]:
         """The layers directly within the model, in order."""
-        return self.sublayers()
+        if self.graph is None:
+            return self.sublayers()
+        drawn = self.graph.layers
+        known = {id(layer) for layer in drawn}
+        return [*drawn, *(layer for layer in super().sublayers() if id(layer) not in known)]
 
-    def build(self, input_shape: Any) -> None:
-        """Builds all layers, by one call with zeros."""
-        if type(self).call is not Layer.call:
-            self.built = True
-            Layer.compute_output_shape(self, input_shape)
+    def sublayers(self) -> list[Layer]:
+        return super().sublayers() if self.graph is None else self.layers
+
+    def _members(self) -> Any:
+        weights, layers = super()._members()
+        if self.graph is None:
+            return weights, layers
+        drawn = {id(layer): layer for layer in self.graph.layers}
+        drawn.update((id(layer), layer) for layer in layers)
+        return weights, list(drawn.values())
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place. Raises ``ValueError`` if there is none."""
@@ -51,18 +210,40 @@ class Model(Trainer, Layer):
     def summary(
         self,
         line_length: int | None = None,
+        positions: Any = None,
         print_fn: Any = None,
         expand_nested: bool = False,
         show_trainable: bool = False,
+        layer_range: Any = None,
     ) -> None:
         """Prints each layer with its output shape and number of parameters.
 
         Args:
             line_length: width in characters; that of the terminal by default.
+            positions: accepted as Keras has it; the columns find their widths themselves.
             print_fn: called with the text instead of printing it.
             expand_nested: whether to show layers within layers.
             show_trainable: whether to say which layers are trainable.
+            layer_range: names of the first and the last layer to show.
         """
         from deepcore.models.summary import show
 
-        show(self, line_length, print_fn, expand_nested, show_trainable)
+        show(self, line_length, print_fn, expand_nested, show_trainable, layer_range)
+
+
+def _fitted(value: Any, symbol: SymbolicTensor, name: str) -> Any:
+    """``value`` in the rank of ``symbol``: an axis of length one at the end is added or taken away."""
+    shape = tuple(value.shape)
+    if len(shape) == len(symbol.shape) + 1 and shape[-1] == 1:
+        value = value.reshape(shape[:-1])
+    elif len(shape) == len(symbol.shape) - 1 and symbol.shape[-1] == 1:
+        value = value.reshape((*shape, 1))
+    shape = tuple(value.shape)
+    fits = len(shape) == len(symbol.shape) and all(
+        want in (None, have) for have, want in zip(shape, symbol.shape, strict=True) if have is not None
+    )
+    if not fits:
+        raise ValueError(f"expected the input {name!r} to have shape {symbol.shape}, got shape {shape}.")
+    if isinstance(value, Tensor) and value.dtype != symbol.dtype and symbol.dtype.kind in "iub":
+        value = value.astype(symbol.dtype)
+    return value

@@ -8,8 +8,11 @@ from typing import Any
 from deepcore import layers as layers_module
 from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
-from deepcore.layers.symbolic import SymbolicTensor, is_shape
+from deepcore.models.graph import Graph
 from deepcore.models.model import Model
+from deepcore.structure import is_shape
+from deepcore.symbolic import SymbolicTensor
+from deepcore.tensor import Tensor
 
 
 class Sequential(Model):
@@ -21,8 +24,8 @@ class Sequential(Model):
         trainable: whether an optimizer may change its weights.
         name: ``sequential``, ``sequential_1``, ... by default.
 
-    Raises ``TypeError`` for what is no layer, and ``ValueError`` for two layers of one name and for a layer that does
-    not fit the one before, naming it.
+    Raises ``ValueError`` for what is no layer, for two layers of one name and for a layer that does not fit the one
+    before, naming it.
 
     >>> from deepcore.layers import Dense, Input
     >>> model = Sequential([Input((3,)), Dense(2), Dense(1)])
@@ -36,7 +39,7 @@ class Sequential(Model):
         super().__init__(trainable=trainable, name=name, **kwargs)
         self._stack: list[Layer] = []
         self._input: InputLayer | None = None
-        self._shape: Any = None  # of the input, once it is known
+        self._drawn: list[SymbolicTensor] = []  # the input, and the output of each layer, once shapes are known
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._build_if_known()
@@ -44,79 +47,91 @@ class Sequential(Model):
     def add(self, layer: Any, rebuild: bool = True) -> None:
         """Puts ``layer`` at the end."""
         if isinstance(layer, SymbolicTensor):
-            if layer.history is not None:
+            if layer.node is None or not isinstance(layer.node.operation, InputLayer):
                 raise ValueError(f"Only an Input may start a Sequential; {layer!r} is the output of a layer.")
-            layer = InputLayer(layer.shape[1:], layer.shape[0], layer.dtype, layer.name)
+            layer = layer.node.operation
         if not isinstance(layer, Layer):
             hint = f" Did you mean {layer.__name__}()?" if isinstance(layer, type) and issubclass(layer, Layer) else ""
-            raise TypeError(f"A Sequential is made of layers; got {layer!r} ({type(layer).__name__}).{hint}")
+            raise ValueError(f"A Sequential is made of layers; got {layer!r} ({type(layer).__name__}).{hint}")
         if isinstance(layer, InputLayer):
             if self._stack or self._input is not None:
                 raise ValueError(f"{self.name}: an Input can only be the first of a Sequential's layers.")
             self._input = layer
-            self._shape = layer.batch_shape
             return
         if any(layer.name == other.name for other in self._stack):
             raise ValueError(
                 f"{self.name} has a layer called {layer.name!r} already; give one of the two another name=..."
             )
-        if not self._stack and self._shape is None and layer.given_input_shape is not None:
-            self._shape = (None, *layer.given_input_shape)
+        if not self._stack and self._input is None:
+            self._input = _input_of(layer)
         self._stack.append(layer)
         if not self._trainable:
             layer.trainable = False
-        self.built = False
         if rebuild:
             try:
                 self._build_if_known()
             except (TypeError, ValueError):
                 self._stack.pop()
-                self._build_if_known()
                 raise
 
-    def pop(self) -> Layer:
+    def pop(self, rebuild: bool = True) -> Layer:
         """Takes the last layer away, and gives it. Raises ``ValueError`` if there is none."""
         if not self._stack:
             raise ValueError(f"{self.name} has no layers to pop.")
         layer = self._stack.pop()
-        self.built = False
-        self._build_if_known()
+        if self._drawn:
+            node = self._drawn.pop().node
+            layer._inbound_nodes = [other for other in layer._inbound_nodes if other is not node]
+        self._close()
         return layer
 
     def _build_if_known(self) -> None:
-        if self._shape is not None and self._stack:
-            self.build(self._shape)
+        if self._input is not None and self._stack:
+            self.build(self._input.batch_shape)
 
     @property
     def layers(self) -> list[Layer]:
         """The layers in order, without the ``Input``."""
         return list(self._stack)
 
-    @property
-    def input_shape(self) -> Any:
-        """With None for the batch axis; None while it is not known."""
-        return self._shape
+    def _members(self) -> Any:
+        return [], list(self._stack)
 
     @property
-    def output_shape(self) -> Any:
-        """With None for the batch axis. Raises ``ValueError`` while it is not known."""
-        if self._shape is None:
-            raise ValueError(f"{self.name} does not know its shapes yet: call it with data, or put an Input first.")
-        return self.compute_output_shape(self._shape)
+    def input_shape(self) -> Any:
+        """With None for a batch axis of any size; None while it is not known."""
+        return None if self._input is None else self._input.batch_shape
 
     def build(self, input_shape: Any = None) -> None:
         """Builds the layers that are not built yet for inputs of ``input_shape``."""
-        shape = self._shape if input_shape is None else input_shape
+        shape = self.input_shape if input_shape is None else input_shape
         if shape is None or not is_shape(shape):
             raise ValueError(f"a Sequential is built for one input shape; got {input_shape!r}.")
         if not self._stack:
             raise ValueError("a Sequential without layers cannot be built; add() a layer first.")
-        if self._shape is None:
-            self._shape = (None, *shape[1:])
-        for layer in self._stack:
-            shape = layer(SymbolicTensor(shape, self.compute_dtype)).shape
+        known = self._input
+        if known is None:
+            self._input = InputLayer(batch_shape=(None, *shape[1:]), dtype=self.compute_dtype)
+        if not self._drawn and self._input is not None:
+            self._drawn = [self._input.output]
+        try:
+            for layer in self._stack[len(self._drawn) - 1 :]:
+                self._drawn.append(layer(self._drawn[-1]))
+        except (TypeError, ValueError):
+            if known is None:  # the next data may fit
+                self._input, self._drawn = None, []
+            raise
+        self._close()
 
-    def call(self, x: Any) -> Any:
+    def _close(self) -> None:
+        """The network is what is drawn now; without layers there is none."""
+        self.built = len(self._drawn) == len(self._stack) + 1 > 1
+        self.graph = Graph(self._drawn[0], self._drawn[-1]) if self.built else None
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        x = inputs
+        if mask is not None and isinstance(x, Tensor):
+            x.mask = mask
         for layer in self._stack:
             x = layer(x)
         return x
@@ -124,17 +139,24 @@ class Sequential(Model):
     def compute_output_shape(self, input_shape: Any) -> Any:
         shape = tuple(input_shape)
         for layer in self._stack:
-            shape = layer(SymbolicTensor(shape, self.compute_dtype, "shape")).shape
+            shape = layer.checked_output_shape(shape)
         return shape
+
+    @property
+    def output_shape(self) -> Any:
+        """With None for a batch axis of any size. Raises ``ValueError`` while it is not known."""
+        if self.graph is None:
+            raise ValueError(f"{self.name} does not know its shapes yet: call it with data, or put an Input first.")
+        return self._drawn[-1].shape
 
     def get_config(self) -> dict[str, Any]:
         first = [] if self._input is None else [layers_module.serialize(self._input)]
         return {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": self.dtype.name,
+            "dtype": self.dtype_policy.serialize(),
             "layers": [*first, *(layers_module.serialize(layer) for layer in self._stack)],
-            "build_input_shape": self._shape,
+            "build_input_shape": self.input_shape,
         }
 
     @classmethod
@@ -145,6 +167,15 @@ class Sequential(Model):
         if shape is not None and not model.built:
             model.build(tuple(shape))
         return model
+
+
+def _input_of(layer: Layer) -> InputLayer | None:
+    """What the first layer says of the model's input: by ``input_shape``, or as a model that was drawn."""
+    if layer.given_input_shape is not None:
+        return InputLayer(batch_shape=(None, *layer.given_input_shape), dtype=layer.compute_dtype)
+    if isinstance(layer, Model) and layer.graph is not None and isinstance(layer.graph.inputs, SymbolicTensor):
+        return InputLayer(batch_shape=layer.graph.inputs.shape, dtype=layer.graph.inputs.dtype)
+    return None
 
 
 layers_module.registry.register()(Sequential)

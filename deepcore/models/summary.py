@@ -9,21 +9,31 @@ from deepcore.layers.layer import Layer
 
 
 def show(
-    model: Any, line_length: int | None, print_fn: Callable[[str], Any] | None, nested: bool, show_trainable: bool
+    model: Any,
+    line_length: int | None,
+    print_fn: Callable[[str], Any] | None,
+    nested: bool,
+    show_trainable: bool,
+    layer_range: Any = None,
 ) -> None:
     """Prints the table, or calls ``print_fn`` with it."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console(width=line_length, record=print_fn is not None, quiet=False, highlight=False)
+    drawn = model.graph is not None and not isinstance(model, _sequential())
     table = Table(show_lines=False, header_style="bold")
     table.add_column("Layer (type)", overflow="fold")
     table.add_column("Output shape", overflow="fold")
     table.add_column("Parameters", justify="right")
+    if drawn:
+        table.add_column("Connected to", overflow="fold")
     if show_trainable:
         table.add_column("Trainable", justify="center")
-    for depth, layer, shape in _rows(model, nested):
+    rows = list(_rows(model, nested))
+    for depth, layer, shape, sources in _between(rows, layer_range):
         row = [f"{'  ' * depth}{layer.name} ({type(layer).__name__})", shape, _count(layer)]
+        row += [sources] if drawn else []
         table.add_row(*row, *([("yes" if layer.trainable else "no")] if show_trainable else []))
     parts: list[Any] = [f'Model: "{model.name}"', table, *_totals(model)]
     if print_fn is None:
@@ -36,21 +46,58 @@ def show(
     print_fn(captured.get().rstrip())
 
 
-def _rows(model: Any, nested: bool, depth: int = 0, shape: Any = None) -> Iterator[tuple[int, Layer, str]]:
-    shape = getattr(model, "input_shape", None) if shape is None else shape
-    chained = hasattr(model, "input_shape")
-    for layer in model.layers:
-        text = "?"
-        before = shape
-        if chained and shape is not None:
-            shape = layer.compute_output_shape(shape)
-            text = str(tuple(shape))
-        yield depth, layer, text
-        if nested and hasattr(layer, "layers"):
-            yield from _rows(layer, nested, depth + 1, before)
+Row = tuple[int, Any, str, str]
 
 
-def _count(layer: Layer) -> str:
+def _rows(model: Any, nested: bool, depth: int = 0) -> Iterator[Row]:
+    """Each operation with its depth of nesting, the shapes that it gives in this model, and what it is given."""
+    if model.graph is None:
+        for layer in model.layers:
+            yield depth, layer, "?", ""
+            if nested and hasattr(layer, "layers"):
+                yield from _rows(layer, nested, depth + 1)
+        return
+    operations = model.graph.operations
+    if isinstance(model, _sequential()):
+        operations = model.layers
+    shapes: dict[int, str] = {}
+    sources: dict[int, str] = {}
+    for node in model.graph.nodes:
+        key = id(node.operation)
+        shapes.setdefault(key, ", ".join(str(output.shape) for output in node.outputs))
+        names = [x.node.operation.name for x in node.inputs if x.node is not None]
+        sources[key] = ", ".join([*filter(None, [sources.get(key, "")]), *names])
+    for layer in model.graph.input_layers:
+        shapes.setdefault(id(layer), str(layer.batch_shape))
+    for operation in operations:
+        yield depth, operation, shapes.get(id(operation), "?"), sources.get(id(operation), "")
+        if nested and hasattr(operation, "layers"):
+            yield from _rows(operation, nested, depth + 1)
+
+
+def _between(rows: list[Row], layer_range: Any) -> list[Row]:
+    """The rows from the first to the last layer that ``layer_range`` names."""
+    if layer_range is None:
+        return rows
+    first, last = layer_range
+    places = []
+    for name in (first, last):
+        found = [i for i, (_, layer, _, _) in enumerate(rows) if layer.name == name]
+        if not found:
+            raise ValueError(f"layer_range names {name!r}, which is no layer of the model.")
+        places.append(found[0])
+    return rows[places[0] : places[1] + 1]
+
+
+def _sequential() -> Any:
+    from deepcore.models.sequential import Sequential
+
+    return Sequential
+
+
+def _count(layer: Any) -> str:
+    if not isinstance(layer, Layer):
+        return "0"
     if not layer.built and not layer.weights:
         return "not built"
     return f"{layer.count_params():,}"

@@ -15,10 +15,10 @@ from deepcore.autograd.graph import recording
 from deepcore.callbacks import CallbackList, History, LossWatch
 from deepcore.callbacks.callback import Logs
 from deepcore.device import use_device
-from deepcore.layers.symbolic import is_shape, leaves, map_leaves
 from deepcore.models.data import ArrayData, Batch, IterableData, class_weights_of, is_iterable_of_batches
 from deepcore.models.interrupt import InterruptBetweenSteps
 from deepcore.random import as_generator
+from deepcore.structure import is_shape, leaves, map_leaves
 from deepcore.tensor import Tensor
 
 Data = ArrayData | IterableData

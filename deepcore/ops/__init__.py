@@ -4,6 +4,8 @@ Every function takes tensors, or what ``Tensor`` takes, runs where its tensors a
 is. Names and meanings are those of ``keras.ops`` and of NumPy.
 """
 
+import inspect
+
 from deepcore.ops import operators
 from deepcore.ops.activation import (
     EPILOGUES,
@@ -68,8 +70,7 @@ from deepcore.ops.elementwise import (
 from deepcore.ops.indexing import embedding, one_hot, take
 from deepcore.ops.matmul import dot, matmul
 from deepcore.ops.norm import batch_norm, batch_norm_inference, layer_norm, local_response_norm
-from deepcore.ops.operand import cast
-from deepcore.ops.operand import tensor_of as convert_to_tensor
+from deepcore.ops.operand import cast, convert_to_tensor
 from deepcore.ops.pool import avg_pool2d, global_avg_pool2d, global_max_pool2d, max_pool2d
 from deepcore.ops.reduction import all, any, argmax, argmin, logsumexp, max, mean, min, std, sum, var
 from deepcore.ops.shape import (
@@ -87,12 +88,12 @@ from deepcore.ops.shape import (
     transpose,
 )
 from deepcore.ops.softmax import log_softmax, softmax, softmax_cross_entropy
+from deepcore.ops.symbolic import Operation, recordable
 from deepcore.tensor import Tensor
-
-operators.install()
 
 __all__ = [
     "EPILOGUES",
+    "Operation",
     "Tensor",
     "abs",
     "add",
@@ -193,3 +194,10 @@ __all__ = [
     "where",
     "zeros_like",
 ]
+
+# A functional model is drawn with the same functions; see ``deepcore.symbolic``.
+for _name in __all__:
+    if inspect.isfunction(globals()[_name]) and _name != "convert_to_tensor":
+        globals()[_name] = recordable(globals()[_name])
+
+operators.install()

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.autograd.primitive import primitive
+from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import FLOATX, Tensor
 
 
@@ -20,6 +21,18 @@ def tensor_of(x: Any, like: Tensor | None = None) -> Tensor:
     if isinstance(x, Tensor):
         return x
     return Tensor(x, device=None if like is None else like.device)
+
+
+def convert_to_tensor(x: Any, dtype: Any = None, *, like: Tensor | None = None) -> Any:
+    """``x`` as a tensor, of ``dtype`` if one is given, on the device of ``like``; symbolic tensors stay what they are.
+
+    >>> convert_to_tensor([1, 2], "float32")
+    Tensor([1., 2.], dtype=float32)
+    """
+    if isinstance(x, SymbolicTensor):
+        return x
+    tensor = tensor_of(x, like)
+    return tensor if dtype is None else cast(tensor, dtype)
 
 
 def floating(x: Any) -> Tensor:

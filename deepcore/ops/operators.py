@@ -6,38 +6,31 @@ from typing import Any
 
 from deepcore.device import DeviceLike, as_device
 from deepcore.ops import elementwise, indexing, matmul, operand, reduction, shape
+from deepcore.ops.symbolic import recordable
+from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import Tensor
 
-
-def _swapped(function: Any) -> Any:
-    return lambda x, y: function(y, x)
-
-
-_OPERATORS = {
-    "__add__": elementwise.add,
-    "__radd__": _swapped(elementwise.add),
-    "__sub__": elementwise.subtract,
-    "__rsub__": _swapped(elementwise.subtract),
-    "__mul__": elementwise.multiply,
-    "__rmul__": _swapped(elementwise.multiply),
-    "__truediv__": elementwise.divide,
-    "__rtruediv__": _swapped(elementwise.divide),
-    "__floordiv__": elementwise.floor_divide,
-    "__rfloordiv__": _swapped(elementwise.floor_divide),
-    "__mod__": elementwise.mod,
-    "__rmod__": _swapped(elementwise.mod),
-    "__pow__": elementwise.power,
-    "__rpow__": _swapped(elementwise.power),
-    "__matmul__": matmul.matmul,
-    "__rmatmul__": _swapped(matmul.matmul),
-    "__neg__": elementwise.negative,
-    "__abs__": elementwise.abs,
+_BINARY: dict[str, Any] = {
+    "add": elementwise.add,
+    "sub": elementwise.subtract,
+    "mul": elementwise.multiply,
+    "truediv": elementwise.divide,
+    "floordiv": elementwise.floor_divide,
+    "mod": elementwise.mod,
+    "pow": elementwise.power,
+    "matmul": matmul.matmul,
+}
+_COMPARISONS: dict[str, Any] = {
     "__eq__": elementwise.equal,
     "__ne__": elementwise.not_equal,
     "__lt__": elementwise.less,
     "__le__": elementwise.less_equal,
     "__gt__": elementwise.greater,
     "__ge__": elementwise.greater_equal,
+}
+_METHODS: dict[str, Any] = {
+    "__neg__": elementwise.negative,
+    "__abs__": elementwise.abs,
     "__getitem__": shape.getitem,
     "sum": reduction.sum,
     "mean": reduction.mean,
@@ -56,6 +49,17 @@ _OPERATORS = {
 }
 
 
+def _left(function: Any) -> Any:
+    def operator(x: Any, y: Any) -> Any:
+        return NotImplemented if type(y) is SymbolicTensor else function(x, y)
+
+    return operator
+
+
+def _right(function: Any) -> Any:
+    return lambda x, y: function(y, x)
+
+
 def _to(self: Tensor, device: DeviceLike) -> Tensor:
     """The tensor on ``device``; itself if it is there already. The copy is cut from the tape."""
     target = as_device(device)
@@ -63,10 +67,21 @@ def _to(self: Tensor, device: DeviceLike) -> Tensor:
 
 
 def install() -> None:
-    """Sets the operators and methods on ``Tensor``."""
-    for name, function in _OPERATORS.items():
+    """Sets the operators and methods on ``Tensor`` and ``SymbolicTensor``."""
+    for name, function in _BINARY.items():
+        setattr(Tensor, f"__{name}__", _left(function))
+        setattr(Tensor, f"__r{name}__", _right(function))
+        setattr(SymbolicTensor, f"__{name}__", recordable(function))
+        setattr(SymbolicTensor, f"__r{name}__", _right(recordable(function)))
+    for name, function in _COMPARISONS.items():
+        setattr(Tensor, name, _left(function))
+        setattr(SymbolicTensor, name, recordable(function))
+    for name, function in _METHODS.items():
         setattr(Tensor, name, function)
-    # == compares elements, so that identity is what makes a tensor a key.
-    setattr(Tensor, "__hash__", object.__hash__)  # noqa: B010
+        setattr(SymbolicTensor, name, recordable(function))
+    for kind in (Tensor, SymbolicTensor):
+        # == compares elements, so that identity is what makes a tensor a key.
+        setattr(kind, "__hash__", object.__hash__)  # noqa: B010
     setattr(Tensor, "T", property(shape.transpose))  # noqa: B010
+    setattr(SymbolicTensor, "T", property(recordable(shape.transpose)))  # noqa: B010
     setattr(Tensor, "to", _to)  # noqa: B010

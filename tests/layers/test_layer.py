@@ -173,14 +173,19 @@ def test_a_layer_made_from_its_configuration_has_the_same(layer):
 
 def test_a_layer_of_ones_own_must_say_its_configuration():
     class Power(Layer):
-        def __init__(self, exponent):
-            super().__init__()
+        def __init__(self, exponent, **kwargs):
+            super().__init__(**kwargs)
+            self.exponent = exponent
 
         def call(self, x):
-            return x
+            return x**self.exponent
 
-    with pytest.raises(NotImplementedError, match=r"Power.*get_config"):
-        Power(2).get_config()
+    config = Power(2, name="squared").get_config()
+    assert (config["exponent"], config["name"]) == (2, "squared")
+    again = Power.from_config(config)
+    assert (again.exponent, again.name) == (2, "squared")
+    with pytest.raises(NotImplementedError, match=r"Power.*exponent=.*get_config"):
+        Power(np.array(2.0)).get_config()
 
 
 def test_a_layer_that_does_not_say_its_output_shape_is_asked_with_zeros():
@@ -331,8 +336,8 @@ def test_called_with_an_input_a_layer_is_built_and_gives_a_shape():
     layer = Dense(3)
     y = layer(x)
     assert y.shape == (None, 4, 3)
-    assert y.history[0] is layer
-    assert y.history[1][0] is x
+    assert y.node.operation is layer
+    assert y.node.args[0] is x
     assert layer.kernel.shape == (6, 3)
 
 

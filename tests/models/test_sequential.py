@@ -68,8 +68,8 @@ def test_a_layer_that_does_not_fit_is_named_and_not_added():
 @pytest.mark.parametrize(
     ("stack", "error", "message"),
     [
-        ([3], TypeError, r"made of layers; got 3 \(int\)"),
-        ([Dense], TypeError, r"Did you mean Dense\(\)\?"),
+        ([3], ValueError, r"made of layers; got 3 \(int\)"),
+        ([Dense], ValueError, r"Did you mean Dense\(\)\?"),
         ([Dense(2, name="a"), Dense(2, name="a")], ValueError, r"has a layer called 'a' already"),
         ([Dense(2), Input((2,))], ValueError, "can only be the first"),
     ],
