@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from deepcore.backend import Backend
 from deepcore.optimizers.optimizer import Arrays, Optimizer
 
@@ -110,7 +112,7 @@ class Nadam(Adamax):
         step: int,
     ) -> None:
         (product,) = self._counters
-        product.assign(float(product) * self._factor(step))
+        product.assign(np.float64(float(product) * self._factor(step)))
         super().update(backend, parameters, gradients, slots, learning_rate, step)
 
     def _factor(self, step: int) -> float:

@@ -45,7 +45,8 @@ class Optimizer(Configurable):
             gradients since the last change; at least 2.
         name: the class's name in snake case by default.
 
-    Raises ``ValueError`` for numbers out of these ranges, a learning rate that is not a float, and if more than one way of clipping is given.
+    Raises ``ValueError`` for numbers out of these ranges, a learning rate that is not a float, and if more than one
+    way of clipping is given.
     """
 
     slots: tuple[str, ...] = ()
