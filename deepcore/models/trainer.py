@@ -93,7 +93,7 @@ class Trainer:
             y_pred = self(x, training=True)  # type: ignore[operator]
             loss = self.compute_loss(x, y, y_pred, sample_weight)
             weights = self.trainable_weights  # type: ignore[attr-defined]
-            found = gradients(loss, weights) if weights else ()
+            found = gradients(self.optimizer.scale_loss(loss), weights) if weights else ()
         if weights:
             self.optimizer.apply(found, weights)
         self._track(loss.detach(), x)

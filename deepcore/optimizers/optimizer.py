@@ -120,6 +120,10 @@ class Optimizer(Configurable):
         every = self.gradient_accumulation_steps
         return self._iterations // every if every else self._iterations
 
+    def _scheduled(self, step: int) -> Any:
+        takes_step = isinstance(self._schedule, LearningRateSchedule) or inspect.signature(self._schedule).parameters
+        return self._schedule(step) if takes_step else self._schedule()
+
     @property
     def learning_rate(self) -> Any:
         """The learning rate, a variable; assigning a number, or a schedule, changes it from the next step on."""
@@ -127,10 +131,6 @@ class Optimizer(Configurable):
             with use_device(CPU):
                 self._learning_rate.assign(_rate(self._scheduled(int(self._iterations))))
         return self._learning_rate
-
-    def _scheduled(self, step: int) -> Any:
-        takes_step = isinstance(self._schedule, LearningRateSchedule) or inspect.signature(self._schedule).parameters
-        return self._schedule(step) if takes_step else self._schedule()
 
     @learning_rate.setter
     def learning_rate(self, value: Any) -> None:
