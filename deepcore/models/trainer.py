@@ -310,6 +310,8 @@ class Trainer:
                     interrupt.check()
                     if self.stop_training:
                         break
+                if self.optimizer.built:
+                    self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
             finally:
                 callbacks.on_train_end(logs)
 
