@@ -500,8 +500,15 @@ OPTIMIZERS: dict[type, list[Use]] = {
         optimizer_use(optimizers.SGD, clipvalue=0.5, weight_decay=0.1),
         optimizer_use(optimizers.SGD, momentum=0.9, nesterov=True, clipnorm=0.5),
     ],
+    **{
+        cls: [optimizer_use(cls)]
+        for cls in (optimizers.Adadelta, optimizers.Adamax, optimizers.Ftrl, optimizers.Lion, optimizers.Nadam)
+    },
     optimizers.Adagrad: [optimizer_use(optimizers.Adagrad, global_clipnorm=0.7)],
-    optimizers.Adam: [optimizer_use(optimizers.Adam)],
+    optimizers.Adam: [
+        optimizer_use(optimizers.Adam),
+        optimizer_use(optimizers.Adam, amsgrad=True, use_ema=True, gradient_accumulation_steps=2),
+    ],
     optimizers.AdamW: [optimizer_use(optimizers.AdamW, weight_decay=0.02)],
     optimizers.RMSprop: [
         optimizer_use(optimizers.RMSprop),

@@ -138,7 +138,7 @@ class Trainer:
             y_pred = self(x, training=True)  # type: ignore[operator]
             loss = self._loss_of(x, y, y_pred, sample_weight, True)
             weights = self.trainable_weights  # type: ignore[attr-defined]
-            found = gradients(loss, weights, unused=None) if weights else ()
+            found = gradients(self.optimizer.scale_loss(loss), weights, unused=None) if weights else ()
         if weights:
             self.optimizer.apply(found, weights)
         self._track(loss.detach(), x)
@@ -365,7 +365,7 @@ class Trainer:
                     progress.epoch, progress.step = epoch + 1, 0
                     callbacks.on_epoch_end(epoch, logs)
                     interrupt.check()
-                if hasattr(self.optimizer, "finalize_variable_values"):
+                if self.optimizer is not None and self.optimizer.built:
                     self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
             finally:
                 callbacks.on_train_end(logs)

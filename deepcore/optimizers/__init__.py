@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.optimizers import schedules
 from deepcore.optimizers.adaptive import Adagrad, Adam, AdamW, RMSprop
+from deepcore.optimizers.expressions import Adadelta, Adamax, Ftrl, Lion, Nadam
 from deepcore.optimizers.optimizer import Optimizer
 from deepcore.optimizers.sgd import SGD
 from deepcore.registry import Registry
 
-registry = Registry("optimizer", "deepcore.optimizers", base=Optimizer)
-for _class in (Adagrad, Adam, AdamW, RMSprop, SGD):
+registry = Registry("optimizer", "keras.optimizers", base=Optimizer)
+for _class in (SGD, Adadelta, Adagrad, Adam, AdamW, Adamax, Ftrl, Lion, Nadam, RMSprop):
     registry.register(_class.__name__.lower())(_class)
 
 
@@ -29,4 +31,20 @@ def deserialize(config: Any, custom_objects: Any = None) -> Optimizer:
     return registry.deserialize(config, custom_objects)
 
 
-__all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "Ftrl",
+    "Lion",
+    "Nadam",
+    "Optimizer",
+    "RMSprop",
+    "deserialize",
+    "get",
+    "schedules",
+    "serialize",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.backend.contract import adam_rate
 from deepcore.optimizers.optimizer import Arrays, Optimizer, share
 
 
@@ -121,6 +122,7 @@ class Adam(Optimizer):
         learning_rate: a number or a schedule.
         beta_1, beta_2: how slowly m and v forget, from 0 to 1.
         epsilon: keeps the divisor away from zero; Kingma and Ba's "epsilon hat", as in Keras.
+        amsgrad: divide by the root of the largest v so far. Reddi et al. 2018.
         kwargs: see ``Optimizer``.
 
     Kingma and Ba 2015.
@@ -128,6 +130,7 @@ class Adam(Optimizer):
 
     slots = ("momentum", "velocity")
     slots_by_weight = True
+    arguments = ("beta_1", "beta_2", "epsilon", "amsgrad")
 
     def __init__(
         self,
@@ -135,10 +138,14 @@ class Adam(Optimizer):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        amsgrad: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
         self.beta_1, self.beta_2, self.epsilon = share("beta_1", beta_1), share("beta_2", beta_2), epsilon
+        self.amsgrad = amsgrad
+        if amsgrad:
+            self.late_slots = ("velocity_hat",)
 
     def update(
         self,
@@ -149,6 +156,15 @@ class Adam(Optimizer):
         learning_rate: float,
         step: int,
     ) -> None:
+        if self.amsgrad:
+            alpha = adam_rate(learning_rate, self.beta_1, self.beta_2, step)
+            states = (slots["momentum"], slots["velocity"], slots["velocity_hat"])
+            for p, g, m, v, largest in zip(parameters, gradients, *states, strict=True):
+                m[...] += (1 - self.beta_1) * (g - m)
+                v[...] += (1 - self.beta_2) * (g * g - v)
+                largest[...] = backend.xp.maximum(largest, v)
+                p[...] -= alpha * m / (backend.xp.sqrt(largest) + self.epsilon)
+            return
         backend.adam_update(
             parameters,
             gradients,
@@ -161,9 +177,6 @@ class Adam(Optimizer):
             step,
         )
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "beta_1": self.beta_1, "beta_2": self.beta_2, "epsilon": self.epsilon}
-
 
 class AdamW(Adam):
     """Adam with weight decay. Loshchilov and Hutter 2019."""
@@ -175,8 +188,9 @@ class AdamW(Adam):
         beta_1: float = 0.9,
         beta_2: float = 0.999,
         epsilon: float = 1e-7,
+        amsgrad: bool = False,
         **kwargs: Any,
     ) -> None:
         if weight_decay is None:
             raise ValueError("AdamW needs a weight_decay; got None. Adam has none.")
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, weight_decay=weight_decay, **kwargs)
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)

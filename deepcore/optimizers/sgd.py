@@ -19,6 +19,8 @@ class SGD(Optimizer):
 
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
+        if not isinstance(momentum, float):
+            raise ValueError(f"momentum must be a float from 0 to 1; got {momentum!r} ({type(momentum).__name__}).")
         self.momentum = share("momentum", momentum, including_one=True)
         self.nesterov = nesterov
         self.slots = ("momentum",) if momentum else ()

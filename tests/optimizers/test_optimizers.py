@@ -51,7 +51,75 @@ def adam(w, gradients, rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
     return w
 
 
+def adadelta(w, gradients, rate=0.001, rho=0.95, epsilon=1e-7):
+    a = d = 0.0
+    for g in gradients:
+        a = rho * a + (1 - rho) * g**2
+        step = np.sqrt((d + epsilon) / (a + epsilon)) * g
+        d = rho * d + (1 - rho) * step**2
+        w = w - rate * step
+    return w
+
+
+def amsgrad(w, gradients, rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m = v = top = 0.0
+    for t, g in enumerate(gradients, 1):
+        m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g * g
+        top = np.maximum(top, v)
+        w = w - rate * np.sqrt(1 - beta_2**t) / (1 - beta_1**t) * m / (np.sqrt(top) + epsilon)
+    return w
+
+
+def adamax(w, gradients, rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m = u = 0.0
+    for t, g in enumerate(gradients, 1):
+        m, u = beta_1 * m + (1 - beta_1) * g, np.maximum(beta_2 * u, np.abs(g))
+        w = w - rate * m / ((1 - beta_1**t) * (u + epsilon))
+    return w
+
+
+def nadam(w, gradients, rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m = v = 0.0
+    factors = [beta_1 * (1 - 0.5 * 0.96**t) for t in range(1, len(gradients) + 2)]
+    for t, g in enumerate(gradients, 1):
+        m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g * g
+        ahead = factors[t] * m / (1 - np.prod(factors[: t + 1]))
+        mean = ahead + (1 - factors[t - 1]) * g / (1 - np.prod(factors[:t]))
+        w = w - rate * mean / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+    return w
+
+
+def lion(w, gradients, rate=0.001, beta_1=0.9, beta_2=0.99):
+    m = 0.0
+    for g in gradients:
+        w = w - rate * np.sign(beta_1 * m + (1 - beta_1) * g)
+        m = beta_2 * m + (1 - beta_2) * g
+    return w
+
+
+def ftrl(w, gradients, rate=0.001, power=-0.5, start=0.1, l1=0.0, l2=0.0, shrinkage=0.0, beta=0.0):
+    n, z = start, 0.0
+    for g in gradients:
+        grown, before = (n + g * g) ** -power, n**-power
+        z = z + g + 2 * shrinkage * w - (grown - before) / rate * w
+        n = n + g * g
+        w = np.where(np.abs(z) > l1, (np.sign(z) * l1 - z) / (grown / rate + 2 * l2 + beta / rate), 0.0)
+    return w
+
+
 CASES = [
+    (optimizers.Adadelta(), adadelta, {}),
+    (optimizers.Adadelta(1.0, 0.8, 1e-3), adadelta, {"rate": 1.0, "rho": 0.8, "epsilon": 1e-3}),
+    (optimizers.Adam(0.1, amsgrad=True), amsgrad, {"rate": 0.1}),
+    (optimizers.Adamax(0.1, 0.8, 0.9), adamax, {"rate": 0.1, "beta_1": 0.8, "beta_2": 0.9}),
+    (optimizers.Nadam(0.1, 0.8, 0.9), nadam, {"rate": 0.1, "beta_1": 0.8, "beta_2": 0.9}),
+    (optimizers.Lion(0.1, 0.8, 0.9), lion, {"rate": 0.1, "beta_1": 0.8, "beta_2": 0.9}),
+    (optimizers.Ftrl(0.1), ftrl, {"rate": 0.1}),
+    (
+        optimizers.Ftrl(0.1, -0.4, 0.2, 0.3, 0.2, 0.1, 0.5),
+        ftrl,
+        {"rate": 0.1, "power": -0.4, "start": 0.2, "l1": 0.3, "l2": 0.2, "shrinkage": 0.1, "beta": 0.5},
+    ),
     (optimizers.SGD(), sgd, {}),
     (optimizers.SGD(0.1, momentum=0.9), sgd, {"rate": 0.1, "momentum": 0.9}),
     (optimizers.SGD(0.1, momentum=0.9, nesterov=True), sgd, {"rate": 0.1, "momentum": 0.9, "nesterov": True}),
@@ -153,7 +221,8 @@ def test_a_subset_of_the_variables_keeps_its_own_state():
 
 def test_a_gradient_of_none_leaves_its_variable():
     a, b = Variable([1.0]), Variable([1.0])
-    optimizers.SGD(1.0).apply([None, Tensor([1.0])], [a, b])
+    with pytest.warns(UserWarning, match="no gradients for"):
+        optimizers.SGD(1.0).apply([None, Tensor([1.0])], [a, b])
     assert (a.tolist(), b.tolist()) == ([1.0], [0.0])
 
 
@@ -216,10 +285,102 @@ def test_impossible_arguments(make, message):
         make()
 
 
-@pytest.mark.parametrize("name", ["SGD", "sgd", "Adam", "adam", "rmsprop", "RMSprop", "adagrad", "adamw"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SGD",
+        "sgd",
+        "Adam",
+        "adam",
+        "rmsprop",
+        "RMSprop",
+        "adagrad",
+        "adamw",
+        "adadelta",
+        "Adamax",
+        "nadam",
+        "ftrl",
+        "lion",
+    ],
+)
 def test_names_and_configurations(name):
     optimizer = optimizers.get(name)
     assert type(optimizer).__name__.lower() == name.lower()
     again = optimizers.deserialize(optimizers.serialize(optimizer))
     assert type(again) is type(optimizer)
     assert again.get_config() == optimizer.get_config()
+
+
+def test_gathered_gradients_make_one_step_by_their_mean():
+    weight, optimizer = Variable([1.0]), optimizers.SGD(0.5, gradient_accumulation_steps=2)
+    seen = []
+    for gradient in (1.0, 3.0, 2.0, 6.0):
+        optimizer.apply([Tensor([gradient])], [weight])
+        seen.append(weight.tolist()[0])
+    assert seen == [1.0, 0.0, 0.0, -2.0]
+    assert int(optimizer.iterations) == 2
+
+
+def test_averages_begin_with_the_first_weights_and_overwrite_them():
+    weight = Variable([1.0])
+    optimizer = optimizers.SGD(1.0, use_ema=True, ema_momentum=0.5, ema_overwrite_frequency=3)
+    seen = []
+    for _ in range(3):
+        optimizer.apply([Tensor([1.0])], [weight])
+        seen.append(weight.tolist()[0])
+    assert seen == [0.0, -1.0, 0.5 * -0.5 + 0.5 * -2.0]
+    weight.assign([7.0])
+    optimizer.finalize_variable_values([weight])
+    assert weight.tolist() == [-1.25]
+    with pytest.raises(ValueError, match="1 averages are kept, but 2"):
+        optimizer.finalize_variable_values([weight, weight])
+
+
+def test_gradients_of_a_scaled_loss_are_scaled_back():
+    weight, optimizer = Variable([1.0]), optimizers.SGD(1.0, loss_scale_factor=8.0)
+    assert optimizer.scale_loss(3.0) == 24.0
+    optimizer.apply([Tensor([4.0])], [weight])
+    assert weight.tolist() == [0.5]
+
+
+def test_the_constraint_comes_after_the_step():
+    weight = Variable([1.0])
+    weight.constraint = lambda w: w * 0.0 + 0.25
+    optimizers.SGD(1.0).apply([Tensor([1.0])], [weight])
+    assert weight.tolist() == [0.25]
+
+
+def test_variables_of_every_kind_keep_the_order_of_keras():
+    weights = [Variable([1.0], name="a"), Variable([1.0], name="b")]
+    optimizer = optimizers.Adam(lambda: 0.1, amsgrad=True, use_ema=True, gradient_accumulation_steps=2)
+    optimizer.build(weights)
+    assert [v.name for v in optimizer.variables] == [
+        "iteration",
+        *(f"{w}_average" for w in "ab"),
+        *(f"{w}_gradient_accumulator" for w in "ab"),
+        *(f"{w}_{slot}" for w in "ab" for slot in ("momentum", "velocity")),
+        *(f"{w}_velocity_hat" for w in "ab"),
+    ]
+    nadam = optimizers.Nadam()
+    nadam.build(weights[:1])
+    assert [v.name for v in nadam.variables[2:]] == ["a_momentum", "a_velocity", "variable"]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: optimizers.SGD(1),
+        lambda: optimizers.SGD(momentum=1),
+        lambda: optimizers.Adam(unheard_of=3),
+        lambda: optimizers.Adam(gradient_accumulation_steps=1),
+        lambda: optimizers.Adam(use_ema=True, ema_momentum=2),
+        lambda: optimizers.Adam(use_ema=True, ema_overwrite_frequency=0.5),
+        lambda: optimizers.Lion(beta_1=0.0),
+        lambda: optimizers.Ftrl(learning_rate_power=0.5),
+        lambda: optimizers.Ftrl(l1_regularization_strength=-1.0),
+        lambda: optimizers.SGD().apply([Tensor([1.0])]),
+    ],
+)
+def test_what_keras_refuses(make):
+    with pytest.raises(ValueError, match=r"must|does not know|needs a built"):
+        make()
