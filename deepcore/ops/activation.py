@@ -13,7 +13,8 @@ from deepcore.autograd.primitive import Keeps, primitive
 from deepcore.backend.contract import ACTIVATIONS as EPILOGUES
 from deepcore.errors import unknown_name
 from deepcore.ops.elementwise import abs as _abs
-from deepcore.ops.elementwise import cast, exp, less, minimum, sum_to, where
+from deepcore.ops.elementwise import cast, exp, minimum, sum_to, where
+from deepcore.ops.logic import less
 from deepcore.ops.operand import floating, operands
 from deepcore.tensor import Tensor
 

@@ -1,11 +1,16 @@
-"""Arithmetic and mathematical functions of each element; operands broadcast as in NumPy."""
+"""Arithmetic, powers and logarithms of each element; operands broadcast as in NumPy."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from typing import Any
 
 from deepcore.autograd.primitive import Primitive, primitive
+from deepcore.ops.creation import ones_like, zeros_like
+from deepcore.ops.logic import logical_and
 from deepcore.ops.operand import cast, floating, operands, tensor_of
+from deepcore.ops.rounding import sign
 from deepcore.tensor import Tensor
 
 
@@ -145,25 +150,28 @@ def _(dy: Tensor) -> Tensor:
     return _negative(dy)
 
 
-def add(x: Any, y: Any) -> Tensor:
-    """x + y."""
-    return _add(*operands(x, y))
+def add(x1: Any, x2: Any) -> Tensor:
+    """x1 + x2."""
+    return _add(*operands(x1, x2))
 
 
-def subtract(x: Any, y: Any) -> Tensor:
-    """x - y."""
-    return _subtract(*operands(x, y))
+def subtract(x1: Any, x2: Any) -> Tensor:
+    """x1 - x2."""
+    return _subtract(*operands(x1, x2))
 
 
-def multiply(x: Any, y: Any) -> Tensor:
-    """x * y."""
-    return _multiply(*operands(x, y))
+def multiply(x1: Any, x2: Any) -> Tensor:
+    """x1 * x2."""
+    return _multiply(*operands(x1, x2))
 
 
-def divide(x: Any, y: Any) -> Tensor:
-    """x / y; integers are divided as float32."""
-    a, b = operands(x, y)
+def divide(x1: Any, x2: Any) -> Tensor:
+    """x1 / x2; integers are divided as float32."""
+    a, b = operands(x1, x2)
     return _divide(floating(a), floating(b))
+
+
+true_divide = divide
 
 
 def negative(x: Any) -> Tensor:
@@ -171,87 +179,55 @@ def negative(x: Any) -> Tensor:
     return _negative(tensor_of(x))
 
 
-def power(x: Any, y: Any) -> Tensor:
-    """x to the power y. Negative bases need whole exponents, as in NumPy."""
-    if isinstance(y, int | float) and isinstance(x, Tensor) and x.dtype.kind == "f":
-        return x if y == 1 else _constant_power(x, exponent=y)
-    return _power(*operands(x, y))
+def power(x1: Any, x2: Any) -> Tensor:
+    """x1 to the power x2. Negative bases need whole exponents, as in NumPy."""
+    if isinstance(x2, int | float) and isinstance(x1, Tensor) and x1.dtype.kind == "f":
+        return x1 if x2 == 1 else _constant_power(x1, exponent=x2)
+    return _power(*operands(x1, x2))
 
 
-def floor_divide(x: Any, y: Any) -> Tensor:
-    """The largest whole number not above x / y. Has no gradient."""
-    a, b = operands(x, y)
+def floor_divide(x1: Any, x2: Any) -> Tensor:
+    """The largest whole number not above x1 / x2. Has no gradient."""
+    a, b = operands(x1, x2)
     return Tensor.wrap(a.data // b.data, a.device)
 
 
-def mod(x: Any, y: Any) -> Tensor:
-    """x - y * floor(x / y), with the sign of y."""
-    a, b = operands(x, y)
+def mod(x1: Any, x2: Any) -> Tensor:
+    """x1 - x2 * floor(x1 / x2), with the sign of x2."""
+    a, b = operands(x1, x2)
     return subtract(a, multiply(b, floor_divide(a.detach(), b.detach())))
 
 
 # Functions of one argument
 
 
-def _function(primitive_: Primitive, doc: str) -> Any:
-    """The public function of a primitive that takes one floating argument."""
+def function_of_one(name: str, gradient: Callable[..., Tensor], doc: str) -> Any:
+    """The public function of one floating argument: that of the array namespace of that ``name``, with a gradient."""
+
+    def forward(backend: Any, x: Any) -> Any:
+        return getattr(backend.xp, name)(x)
+
+    forward.__name__ = f"_{name}"
+    differentiable: Primitive = primitive(forward)
+    differentiable.gradient("x")(gradient)
 
     def function(x: Any) -> Tensor:
-        return primitive_(floating(x))
+        return differentiable(floating(x))
 
-    function.__name__ = function.__qualname__ = primitive_.name.lstrip("_")
+    function.__name__ = function.__qualname__ = name
     function.__doc__ = doc
     return function
 
 
-@primitive
-def _exp(backend: Any, x: Any) -> Any:
-    return backend.xp.exp(x)
-
-
-@_exp.gradient("x")
-def _(dy: Tensor, y: Tensor) -> Tensor:
-    return dy * y
-
-
-@primitive
-def _expm1(backend: Any, x: Any) -> Any:
-    return backend.xp.expm1(x)
-
-
-@_expm1.gradient("x")
-def _(dy: Tensor, y: Tensor) -> Tensor:
-    return dy * (y + 1)
-
-
-@primitive
-def _log(backend: Any, x: Any) -> Any:
-    return backend.xp.log(x)
-
-
-@_log.gradient("x")
-def _(dy: Tensor, x: Tensor) -> Tensor:
-    return dy / x
-
-
-@primitive
-def _log1p(backend: Any, x: Any) -> Any:
-    return backend.xp.log1p(x)
-
-
-@_log1p.gradient("x")
-def _(dy: Tensor, x: Tensor) -> Tensor:
-    return dy / (x + 1)
-
-
-@primitive
-def _sqrt(backend: Any, x: Any) -> Any:
-    return backend.xp.sqrt(x)
-
-
-@_sqrt.gradient("x")
-def _(dy: Tensor, y: Tensor) -> Tensor:
-    return dy / (y * 2)
+exp = function_of_one("exp", lambda dy, y: dy * y, "e to the power x.")
+exp2 = function_of_one("exp2", lambda dy, y: dy * y * math.log(2), "2 to the power x.")
+expm1 = function_of_one("expm1", lambda dy, y: dy * (y + 1), "exp(x) - 1, exact for small x.")
+log = function_of_one("log", lambda dy, x: dy / x, "The natural logarithm of x.")
+log1p = function_of_one("log1p", lambda dy, x: dy / (x + 1), "log(1 + x), exact for small x.")
+log2 = function_of_one("log2", lambda dy, x: dy / (x * math.log(2)), "The logarithm of x to base 2.")
+log10 = function_of_one("log10", lambda dy, x: dy / (x * math.log(10)), "The logarithm of x to base 10.")
+sqrt = function_of_one("sqrt", lambda dy, y: dy / (y * 2), "The square root of x.")
+cbrt = function_of_one("cbrt", lambda dy, y: dy / (y * y * 3), "The cube root of x, which may be negative.")
 
 
 @primitive
@@ -265,26 +241,6 @@ def _(dy: Tensor, x: Tensor) -> Tensor:
 
 
 @primitive
-def _sin(backend: Any, x: Any) -> Any:
-    return backend.xp.sin(x)
-
-
-@_sin.gradient("x")
-def _(dy: Tensor, x: Tensor) -> Tensor:
-    return dy * cos(x)
-
-
-@primitive
-def _cos(backend: Any, x: Any) -> Any:
-    return backend.xp.cos(x)
-
-
-@_cos.gradient("x")
-def _(dy: Tensor, x: Tensor) -> Tensor:
-    return -(dy * sin(x))
-
-
-@primitive
 def _abs(backend: Any, x: Any) -> Any:
     return backend.xp.abs(x)
 
@@ -294,14 +250,10 @@ def _(dy: Tensor, x: Tensor) -> Tensor:
     return dy * sign(x)
 
 
-exp = _function(_exp, "e to the power x.")
-expm1 = _function(_expm1, "exp(x) - 1, exact for small x.")
-log = _function(_log, "The natural logarithm of x.")
-log1p = _function(_log1p, "log(1 + x), exact for small x.")
-sqrt = _function(_sqrt, "The square root of x.")
-square = _function(_square, "x * x.")
-sin = _function(_sin, "The sine of x radians.")
-cos = _function(_cos, "The cosine of x radians.")
+def square(x: Any) -> Tensor:
+    """x * x."""
+    tensor = tensor_of(x)
+    return _square(cast(tensor, "int32") if tensor.dtype.kind == "b" else tensor)
 
 
 def abs(x: Any) -> Tensor:
@@ -309,44 +261,22 @@ def abs(x: Any) -> Tensor:
     return _abs(tensor_of(x))
 
 
+absolute = abs
+
+
+def fabs(x: Any) -> Tensor:
+    """The magnitude of x as a floating number: integers become float32."""
+    return _abs(floating(x))
+
+
 def rsqrt(x: Any) -> Tensor:
     """1 / sqrt(x)."""
     return power(floating(x), -0.5)
 
 
-def _without_gradient(x: Any, function: str) -> Tensor:
-    tensor = tensor_of(x)
-    return Tensor.wrap(getattr(tensor.device.backend.xp, function)(tensor.data), tensor.device)
-
-
-def sign(x: Any) -> Tensor:
-    """-1, 0 or 1. Constant almost everywhere: no gradient flows."""
-    return _without_gradient(x, "sign")
-
-
-def floor(x: Any) -> Tensor:
-    """The largest whole number not above x. No gradient flows."""
-    return _without_gradient(x, "floor")
-
-
-def ceil(x: Any) -> Tensor:
-    """The smallest whole number not below x. No gradient flows."""
-    return _without_gradient(x, "ceil")
-
-
-def round(x: Any) -> Tensor:
-    """The nearest whole number, halves to even. No gradient flows."""
-    return _without_gradient(x, "rint")
-
-
-def isnan(x: Any) -> Tensor:
-    """Whether each element is NaN."""
-    return _without_gradient(x, "isnan")
-
-
-def isfinite(x: Any) -> Tensor:
-    """Whether each element is neither NaN nor infinite."""
-    return _without_gradient(x, "isfinite")
+def reciprocal(x: Any) -> Tensor:
+    """1 / x; integers become float32."""
+    return divide(1.0, floating(x))
 
 
 # Choosing between two
@@ -393,20 +323,28 @@ for _extremum in (_maximum, _minimum):
         return sum_to(dy * _share_of(b, a, y), b_shape)
 
 
-def where(condition: Any, x: Any, y: Any) -> Tensor:
-    """x where ``condition`` is true, else y."""
-    a, b = operands(x, y)
+def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
+    """``x1`` where ``condition`` is true, else ``x2``; all three broadcast.
+
+    With neither, where it is true: for each axis the positions, as ``nonzero`` gives them. Raises ``ValueError`` for
+    one without the other.
+    """
+    if x1 is None and x2 is None:
+        return nonzero(condition)
+    if x1 is None or x2 is None:
+        raise ValueError("where: expected both x1 and x2, or neither; got one of them. Give the other, too.")
+    a, b = operands(x1, x2)
     return _where(cast(tensor_of(condition, like=a), bool), a, b)
 
 
-def maximum(x: Any, y: Any) -> Tensor:
-    """The larger of x and y; NaN where either is. Where both are equal each gets half of the gradient."""
-    return _maximum(*operands(x, y))
+def maximum(x1: Any, x2: Any) -> Tensor:
+    """The larger of x1 and x2; NaN where either is. Where both are equal each gets half of the gradient."""
+    return _maximum(*operands(x1, x2))
 
 
-def minimum(x: Any, y: Any) -> Tensor:
-    """The smaller of x and y; NaN where either is. Where both are equal each gets half of the gradient."""
-    return _minimum(*operands(x, y))
+def minimum(x1: Any, x2: Any) -> Tensor:
+    """The smaller of x1 and x2; NaN where either is. Where both are equal each gets half of the gradient."""
+    return _minimum(*operands(x1, x2))
 
 
 @primitive
@@ -419,64 +357,31 @@ def _(dy: Tensor, x: Tensor, low: float, high: float) -> Tensor:
     return dy * cast(logical_and(x >= low, x <= high), dy.dtype)
 
 
-def clip(x: Any, x_min: float, x_max: float) -> Tensor:
-    """x held between two numbers; the gradient is zero outside."""
-    return _clip(tensor_of(x), low=x_min, high=x_max)
-
-
-# Comparisons and logic: no gradients
-
-
-def _comparison(name: str, doc: str) -> Any:
-    def function(x: Any, y: Any) -> Tensor:
-        a, b = operands(x, y)
-        return Tensor.wrap(getattr(a.device.backend.xp, name)(a.data, b.data), a.device)
-
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-equal = _comparison("equal", "Whether x == y, element by element.")
-not_equal = _comparison("not_equal", "Whether x != y, element by element.")
-less = _comparison("less", "Whether x < y, element by element.")
-less_equal = _comparison("less_equal", "Whether x <= y, element by element.")
-greater = _comparison("greater", "Whether x > y, element by element.")
-greater_equal = _comparison("greater_equal", "Whether x >= y, element by element.")
-logical_and = _comparison("logical_and", "Whether both are true, element by element.")
-logical_or = _comparison("logical_or", "Whether either is true, element by element.")
-
-
-def logical_not(x: Any) -> Tensor:
-    """Whether x is false, element by element."""
-    return _without_gradient(x, "logical_not")
-
-
-# Constants
-
-
-def zeros_like(x: Any, dtype: Any = None) -> Tensor:
-    """Zeros of the shape, dtype and device of ``x``."""
+def clip(x: Any, x_min: Any, x_max: Any) -> Tensor:
+    """x held between two numbers, or two tensors that broadcast; the gradient is zero outside."""
     tensor = tensor_of(x)
-    return Tensor.wrap(tensor.device.backend.xp.zeros(tensor.shape, dtype or tensor.dtype), tensor.device)
+    if tensor.dtype.kind == "f" and isinstance(x_min, int | float) and isinstance(x_max, int | float):
+        return _clip(tensor, low=x_min, high=x_max)
+    return minimum(maximum(cast(tensor, "int32") if tensor.dtype.kind == "b" else tensor, x_min), x_max)
 
 
-def ones_like(x: Any, dtype: Any = None) -> Tensor:
-    """Ones of the shape, dtype and device of ``x``."""
+def nonzero(x: Any) -> tuple[Tensor, ...]:
+    """For each axis the positions, int32, of the elements that are not zero. Waits for the device to count them."""
     tensor = tensor_of(x)
-    return Tensor.wrap(tensor.device.backend.xp.ones(tensor.shape, dtype or tensor.dtype), tensor.device)
+    found = tensor.device.backend.xp.nonzero(tensor.data)
+    return tuple(Tensor.wrap(positions.astype("int32"), tensor.device) for positions in found)
 
 
 @primitive
-def _identity(backend: Any, x: Any) -> Any:
+def _alias(backend: Any, x: Any) -> Any:
     return x
 
 
-@_identity.gradient("x")
+@_alias.gradient("x")
 def _(dy: Tensor) -> Tensor:
     return dy
 
 
-def identity(x: Any) -> Tensor:
+def alias(x: Any) -> Tensor:
     """``x`` itself, as a new point on the tape."""
-    return _identity(tensor_of(x))
+    return _alias(tensor_of(x))

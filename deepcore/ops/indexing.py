@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.autograd.primitive import primitive
-from deepcore.ops.operand import floating, tensor_of
+from deepcore.ops.operand import floating, tensor_of, whole_axis
 from deepcore.ops.reduction import max
-from deepcore.ops.shape import getitem
+from deepcore.ops.shape import getitem, reshape
 from deepcore.tensor import FLOATX, Tensor
 
 
@@ -57,11 +57,12 @@ def embedding(table: Any, ids: Any) -> Tensor:
 
 
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Elements ``indices`` along ``axis``, of the flattened tensor by default."""
+    """Elements ``indices`` along ``axis``, of the flattened tensor by default; negative ones count from the end."""
     tensor = tensor_of(x)
+    numbers = tensor_of(indices, like=tensor)
     if axis is None:
-        return getitem(tensor.reshape((-1,)), tensor_of(indices, like=tensor))
-    return getitem(tensor, (slice(None),) * (axis % tensor.ndim) + (tensor_of(indices, like=tensor),))
+        return getitem(reshape(tensor, (-1,)), numbers)
+    return getitem(tensor, (slice(None),) * whole_axis(axis, tensor.ndim, "take") + (numbers,))
 
 
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = FLOATX) -> Tensor:

@@ -8,8 +8,8 @@ from deepcore.autograd.primitive import primitive
 from deepcore.backend.geometry import MatmulGeometry, require_nonempty
 from deepcore.ops.activation import check_epilogue, epilogue_gradient, keeps_of_product
 from deepcore.ops.elementwise import sum_to
-from deepcore.ops.operand import floating, operands, tensor_of
-from deepcore.ops.shape import reshape
+from deepcore.ops.operand import floating, operands, tensor_of, without_gradient
+from deepcore.ops.shape import reshape, swapaxes
 from deepcore.tensor import Tensor
 
 
@@ -63,15 +63,19 @@ def matmul(
         bias: [n], added to every row.
         activation: one of ``deepcore.ops.EPILOGUES``.
 
-    Returns [..., m, n] of the operands' floating dtype; integers are multiplied as float32. Raises ``ValueError`` if
+    Returns [..., m, n] of the operands' dtype. Raises ``ValueError`` if
     the inner sizes differ, batch axes do not broadcast, or ``bias`` is not [n].
 
     >>> matmul([[1.0, 2.0]], [[3.0], [4.0]])
     Tensor([[11.]], dtype=float32)
     """
-    a, b = operands(floating(x1), floating(x2))
+    a, b = operands(x1, x2)
     if a.ndim == 0 or b.ndim == 0:
         raise ValueError(f"matmul needs operands of rank 1 or more; got shapes {a.shape} and {b.shape}.")
+    if a.dtype.kind != "f":
+        if bias is None and activation == "linear":
+            return _of_integers(a, b, transpose_a, transpose_b)
+        a, b = floating(a), floating(b)
     row, column = a.ndim == 1, b.ndim == 1
     a = reshape(a, (1, a.size)) if row else a
     b = reshape(b, (b.size, 1)) if column else b
@@ -86,6 +90,9 @@ def matmul(
     return y
 
 
-def dot(x1: Any, x2: Any) -> Tensor:
-    """The inner product of two vectors; for matrices ``matmul``."""
-    return matmul(x1, x2)
+def _of_integers(a: Tensor, b: Tensor, transpose_a: bool, transpose_b: bool) -> Tensor:
+    """The product of integers or booleans, exactly; the kernels are for floating numbers."""
+    a = swapaxes(a, -1, -2) if transpose_a and a.ndim > 1 else a
+    b = swapaxes(b, -1, -2) if transpose_b and b.ndim > 1 else b
+    MatmulGeometry.of(a.shape if a.ndim > 1 else (1, a.size), b.shape if b.ndim > 1 else (b.size, 1), False, False)
+    return without_gradient("matmul", a, b)

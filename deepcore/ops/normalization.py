@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepcore.ops.elementwise import abs, equal, maximum, ones_like, power, rsqrt, square, where, zeros_like
+from deepcore.ops.elementwise import abs, maximum, ones_like, power, rsqrt, square, where, zeros_like
+from deepcore.ops.logic import equal
 from deepcore.ops.norm import batch_norm_inference, layer_norm
 from deepcore.ops.operand import cast, floating, tensor_of
 from deepcore.ops.reduction import Axis, axes_of, mean, sum

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.autograd.primitive import primitive
+from deepcore.autograd.primitive import device_mismatch, primitive
 from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import FLOATX, Tensor
 
@@ -103,3 +103,19 @@ def cast(x: Any, dtype: Any) -> Tensor:
     if target.kind != "f":
         tensor = tensor.detach()
     return _cast(tensor, dtype=target, source=tensor.dtype)
+
+
+def without_gradient(function: str, *tensors: Tensor, **options: Any) -> Tensor:
+    """A function of the array namespace, of that name, of tensors on one device; no gradient flows through it."""
+    device = tensors[0].device
+    if any(tensor.device != device for tensor in tensors):
+        raise device_mismatch(function, tensors)
+    result = getattr(device.backend.xp, function)(*(tensor.data for tensor in tensors), **options)
+    return Tensor.wrap(result, device)
+
+
+def whole_axis(axis: int, ndim: int, op: str) -> int:
+    """``axis`` counted from the front. Raises ``ValueError`` if a tensor of rank ``ndim`` has none such."""
+    if not isinstance(axis, int | np.integer) or not -ndim <= axis < ndim:
+        raise ValueError(f"{op}: axis {axis!r} is not one of a tensor of rank {ndim}; use {-ndim} to {ndim - 1}.")
+    return int(axis) % ndim

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.device import DeviceLike, as_device
-from deepcore.ops import elementwise, indexing, matmul, operand, reduction, shape
+from deepcore.ops import elementwise, indexing, logic, matmul, operand, reduction, shape
 from deepcore.ops.symbolic import recordable
 from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import Tensor
@@ -21,12 +21,12 @@ _BINARY: dict[str, Any] = {
     "matmul": matmul.matmul,
 }
 _COMPARISONS: dict[str, Any] = {
-    "__eq__": elementwise.equal,
-    "__ne__": elementwise.not_equal,
-    "__lt__": elementwise.less,
-    "__le__": elementwise.less_equal,
-    "__gt__": elementwise.greater,
-    "__ge__": elementwise.greater_equal,
+    "__eq__": logic.equal,
+    "__ne__": logic.not_equal,
+    "__lt__": logic.less,
+    "__le__": logic.less_equal,
+    "__gt__": logic.greater,
+    "__ge__": logic.greater_equal,
 }
 _METHODS: dict[str, Any] = {
     "__neg__": elementwise.negative,
@@ -45,7 +45,7 @@ _METHODS: dict[str, Any] = {
     "squeeze": shape.squeeze,
     "astype": operand.cast,
     "take": indexing.take,
-    "alias": elementwise.identity,
+    "alias": elementwise.alias,
 }
 
 

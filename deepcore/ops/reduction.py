@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from deepcore.autograd.primitive import primitive
-from deepcore.ops.elementwise import broadcast_to, cast, equal, exp, isfinite, log, multiply, sqrt, square, where
-from deepcore.ops.operand import floating, tensor_of
+from deepcore.ops.creation import full_like
+from deepcore.ops.elementwise import broadcast_to, exp, log, maximum, minimum, multiply, sqrt, square, where
+from deepcore.ops.logic import equal, isfinite
+from deepcore.ops.operand import cast, floating, tensor_of
 from deepcore.ops.shape import reshape
 from deepcore.tensor import Tensor
 
@@ -22,11 +27,11 @@ def axes_of(axis: Axis, ndim: int, op: str = "reduction") -> tuple[int, ...]:
     """
     if axis is None:
         return tuple(range(ndim))
-    given = (axis,) if isinstance(axis, int) else tuple(axis)
+    given = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
     for a in given:
-        if not isinstance(a, int) or not -ndim <= a < ndim:
+        if not isinstance(a, int | np.integer) or not -ndim <= a < ndim:
             raise ValueError(f"{op}: axis {a!r} is not one of a tensor of rank {ndim}.")
-    axes = tuple(sorted(a % ndim for a in given))
+    axes = tuple(sorted(int(a) % ndim for a in given))
     if len(set(axes)) != len(axes):
         raise ValueError(f"{op}: axis {axis!r} names an axis twice.")
     return axes
@@ -66,15 +71,20 @@ for _extremum in (_max, _min):
         return multiply(reshape(dy, kept), hits / sum(hits, axes, keepdims=True))
 
 
+def counting(tensor: Tensor) -> Tensor:
+    """``tensor`` in the dtype that its sums and products have: small integers and booleans become 32 bits wide."""
+    if tensor.dtype.kind == "f" or tensor.dtype.itemsize >= 4:
+        return tensor
+    return cast(tensor, "uint32" if tensor.dtype.kind == "u" else "int32")
+
+
 def sum(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     """The sum over ``axis`` (an axis, several, or all for None).
 
     >>> sum(Tensor([[1, 2], [3, 4]]), axis=0)
     Tensor([4, 6], dtype=int32)
     """
-    tensor = tensor_of(x)
-    if tensor.dtype.kind == "b":
-        tensor = cast(tensor, "int32")
+    tensor = counting(tensor_of(x))
     return _sum(tensor, axes=axes_of(axis, tensor.ndim, "sum"), keepdims=keepdims)
 
 
@@ -90,16 +100,40 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
     return multiply(sum(tensor, axes, keepdims), 1.0 / count)
 
 
-def max(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The largest element over ``axis``; NaN where there is one. Equal maxima share the gradient."""
+def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:
+    """The largest element over ``axis``, and of ``initial``; NaN where there is one. Equal maxima share the gradient.
+
+    Raises ``ValueError`` over nothing at all, unless there is an ``initial`` value.
+    """
     tensor = tensor_of(x)
-    return _max(tensor, axes=axes_of(axis, tensor.ndim, "max"), keepdims=keepdims)
+    axes = axes_of(axis, tensor.ndim, "max")
+    if math.prod(tensor.shape[a] for a in axes) == 0:
+        if initial is None:
+            raise ValueError(f"max: there is no element over axes {axes} of shape {tensor.shape}; pass initial=.")
+        return full_like(sum(tensor, axes, keepdims), initial, tensor.dtype)
+    found: Tensor = _max(tensor, axes=axes, keepdims=keepdims)
+    return found if initial is None else maximum(found, initial)
 
 
-def min(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
-    """The smallest element over ``axis``; NaN where there is one. Equal minima share the gradient."""
+amax = max
+
+
+def min(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:
+    """The smallest element over ``axis``, and of ``initial``; NaN where there is one. Equal minima share the gradient.
+
+    Raises ``ValueError`` over nothing at all, unless there is an ``initial`` value.
+    """
     tensor = tensor_of(x)
-    return _min(tensor, axes=axes_of(axis, tensor.ndim, "min"), keepdims=keepdims)
+    axes = axes_of(axis, tensor.ndim, "min")
+    if math.prod(tensor.shape[a] for a in axes) == 0:
+        if initial is None:
+            raise ValueError(f"min: there is no element over axes {axes} of shape {tensor.shape}; pass initial=.")
+        return full_like(sum(tensor, axes, keepdims), initial, tensor.dtype)
+    found: Tensor = _min(tensor, axes=axes, keepdims=keepdims)
+    return found if initial is None else minimum(found, initial)
+
+
+amin = min
 
 
 def var(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:

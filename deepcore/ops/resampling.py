@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from deepcore.errors import unknown_name
-from deepcore.ops.elementwise import broadcast_to, maximum, minimum, round
+from deepcore.ops.elementwise import broadcast_to, maximum, minimum
 from deepcore.ops.matmul import matmul
 from deepcore.ops.operand import cast, tensor_of
 from deepcore.ops.reduction import max, min
+from deepcore.ops.rounding import round
 from deepcore.ops.shape import getitem, pad, reshape
 from deepcore.ops.spatial import data_format_of
 from deepcore.tensor import FLOATX, Tensor

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from deepcore.errors import unknown_name
-from deepcore.ops.elementwise import broadcast_to, floor, round, where, zeros_like
+from deepcore.ops.elementwise import broadcast_to, where, zeros_like
 from deepcore.ops.operand import cast, floating, operands, tensor_of
 from deepcore.ops.resampling import check_images
+from deepcore.ops.rounding import floor, round
 from deepcore.ops.shape import expand_dims, getitem, moveaxis, reshape, squeeze
 from deepcore.ops.spatial import data_format_of
 from deepcore.tensor import FLOATX, Tensor

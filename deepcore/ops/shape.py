@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.autograd.primitive import primitive
-from deepcore.ops.operand import cast, result_dtype, tensor_of
+from deepcore.ops.operand import cast, result_dtype, tensor_of, whole_axis
 from deepcore.tensor import Tensor
 
 
@@ -83,6 +83,12 @@ def _(dy: Tensor, index: Any) -> Tensor:
     return _getitem(dy, index=index)
 
 
+def put_into_zeros(x: Tensor, shape: tuple[int, ...], index: tuple[Any, ...]) -> Tensor:
+    """Zeros of ``shape`` with ``x`` added at ``index``, which is made of slices and integer arrays: the gradient of
+    ``getitem``, and the other way round."""
+    return _scatter(x, shape=shape, index=index)
+
+
 def getitem(x: Any, index: Any) -> Tensor:
     """``x[index]`` with NumPy's rules: ints, slices, None, ..., boolean masks and integer arrays."""
     tensor = tensor_of(x)
@@ -123,27 +129,45 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     return _transpose(tensor, axes=order)
 
 
-def moveaxis(x: Any, source: int, destination: int) -> Tensor:
-    """``x`` with one axis moved to another place, the others in order."""
+def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
+    """``x`` with one axis, or several, moved to other places, the others in order."""
     tensor = tensor_of(x)
-    order = [axis for axis in range(tensor.ndim) if axis != source % tensor.ndim]
-    order.insert(destination % tensor.ndim, source % tensor.ndim)
+    moved = [whole_axis(a, tensor.ndim, "moveaxis") for a in _several(source)]
+    places = [whole_axis(a, tensor.ndim, "moveaxis") for a in _several(destination)]
+    if len(moved) != len(places) or len(set(moved)) != len(moved) or len(set(places)) != len(places):
+        raise ValueError(
+            f"moveaxis: expected as many distinct places as axes; got source={source}, destination={destination}."
+        )
+    order = [axis for axis in range(tensor.ndim) if axis not in moved]
+    for place, axis in sorted(zip(places, moved, strict=True)):
+        order.insert(place, axis)
     return transpose(tensor, order)
 
 
 def swapaxes(x: Any, axis1: int, axis2: int) -> Tensor:
     """``x`` with two axes exchanged."""
     tensor = tensor_of(x)
+    first, second = whole_axis(axis1, tensor.ndim, "swapaxes"), whole_axis(axis2, tensor.ndim, "swapaxes")
     order = list(range(tensor.ndim))
-    order[axis1], order[axis2] = order[axis2], order[axis1]
+    order[first], order[second] = second, first
     return transpose(tensor, order)
 
 
-def expand_dims(x: Any, axis: int) -> Tensor:
-    """``x`` with a new axis of length one at ``axis``."""
+def ravel(x: Any) -> Tensor:
+    """``x`` with a single axis that holds all of its elements in order."""
+    return reshape(x, (-1,)) if tensor_of(x).size else reshape(x, (0,))
+
+
+def expand_dims(x: Any, axis: int | Sequence[int]) -> Tensor:
+    """``x`` with new axes of length one; ``axis`` says where they stand in the result."""
     tensor = tensor_of(x)
-    at = axis % (tensor.ndim + 1)
-    return reshape(tensor, (*tensor.shape[:at], 1, *tensor.shape[at:]))
+    given = _several(axis)
+    rank = tensor.ndim + len(given)
+    places = [whole_axis(a, rank, "expand_dims") for a in given]
+    if len(set(places)) != len(places):
+        raise ValueError(f"expand_dims: axis {axis!r} names a place twice.")
+    sizes = iter(tensor.shape)
+    return reshape(tensor, tuple(1 if place in places else next(sizes) for place in range(rank)))
 
 
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
@@ -152,7 +176,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     if axis is None:
         gone = {i for i, size in enumerate(tensor.shape) if size == 1}
     else:
-        gone = {a % tensor.ndim for a in ((axis,) if isinstance(axis, int) else axis)}
+        gone = {whole_axis(a, tensor.ndim, "squeeze") for a in _several(axis)}
     longer = [a for a in gone if tensor.shape[a] != 1]
     if longer:
         raise ValueError(f"squeeze: axes {longer} of shape {tensor.shape} are longer than one.")
@@ -162,19 +186,43 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     """``x`` in reverse order along ``axis``."""
     tensor = tensor_of(x)
-    axes = range(tensor.ndim) if axis is None else (axis,) if isinstance(axis, int) else axis
-    return _flip(tensor, axes=tuple(a % tensor.ndim for a in axes))
+    axes = range(tensor.ndim) if axis is None else _several(axis)
+    return _flip(tensor, axes=tuple(whole_axis(a, tensor.ndim, "flip") for a in axes))
 
 
-def pad(x: Any, pad_width: Sequence[Sequence[int]], constant_values: float = 0.0) -> Tensor:
-    """``x`` with (before, after) elements of a constant added on each axis."""
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Tensor:
+    """``x`` with elements added before and after it on each axis.
+
+    Args:
+        x: a tensor of any shape.
+        pad_width: (before, after) for each axis; or one pair, or one number, for all.
+        mode: what is added: ``"constant"``, or elements of ``x``: ``"edge"``, ``"reflect"`` (mirrored at the last
+            element), ``"symmetric"`` (mirrored behind it), ``"wrap"``.
+        constant_values: the constant, 0 by default.
+
+    Raises ``ValueError`` for widths that are negative or do not fit the axes, and a constant in another mode.
+    """
     tensor = tensor_of(x)
-    widths = tuple((int(before), int(after)) for before, after in pad_width)
-    if len(widths) != tensor.ndim or any(n < 0 for ends in widths for n in ends):
+    if constant_values is not None and mode != "constant":
+        raise ValueError(f"pad: constant_values belong to mode='constant'; got mode={mode!r}.")
+    try:
+        widths = tuple((int(n), int(m)) for n, m in np.broadcast_to(np.asarray(pad_width), (tensor.ndim, 2)))
+    except ValueError:
+        widths = ((-1, -1),)
+    if any(n < 0 for ends in widths for n in ends):
         raise ValueError(
             f"pad: shape {tensor.shape} needs {tensor.ndim} pairs (before, after), none negative; got {pad_width}."
         )
-    return _pad(tensor, widths=widths, value=constant_values)
+    if mode == "constant":
+        return _pad(tensor, widths=widths, value=0 if constant_values is None else constant_values)
+    if mode not in ("edge", "reflect", "symmetric", "wrap"):
+        raise ValueError(f"pad: mode must be 'constant', 'edge', 'reflect', 'symmetric' or 'wrap'; got {mode!r}.")
+    xp = tensor.device.backend.xp
+    for axis, ends in enumerate(widths):
+        if ends != (0, 0):
+            positions = xp.pad(xp.arange(tensor.shape[axis]), ends, mode=mode)
+            tensor = getitem(tensor, (slice(None),) * axis + (positions,))
+    return tensor
 
 
 @primitive
@@ -191,7 +239,7 @@ def _(dy: Tensor, xs_shape: tuple[tuple[int, ...], ...], axis: int) -> list[Tens
     return parts
 
 
-def concatenate(xs: Sequence[Any], axis: int = -1) -> Tensor:
+def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
     """``xs`` joined along ``axis``; their other sizes must agree. Raises ``ValueError`` with the shapes if not."""
     tensors = _of_one_dtype(xs, "concatenate")
     rank = tensors[0].ndim
@@ -206,26 +254,53 @@ def concatenate(xs: Sequence[Any], axis: int = -1) -> Tensor:
     return _concatenate(*tensors, axis=at)
 
 
-def stack(xs: Sequence[Any], axis: int = 0) -> Tensor:
-    """``xs``, all of one shape, along a new axis."""
-    tensors = _of_one_dtype(xs, "stack")
+def stack(x: Sequence[Any], axis: int = 0) -> Tensor:
+    """The tensors ``x``, all of one shape, along a new axis."""
+    tensors = _of_one_dtype(x, "stack")
     if len({t.shape for t in tensors}) != 1:
         raise ValueError(f"stack: shapes must agree; got {', '.join(str(t.shape) for t in tensors)}.")
-    return concatenate([expand_dims(t, axis % (t.ndim + 1)) for t in tensors], axis % (tensors[0].ndim + 1))
+    at = whole_axis(axis, tensors[0].ndim + 1, "stack")
+    return concatenate([expand_dims(t, at) for t in tensors], at)
 
 
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
     """``x`` cut along ``axis`` into equal sections, or at the given indices."""
     tensor = tensor_of(x)
-    at = axis % tensor.ndim
+    at = whole_axis(axis, tensor.ndim, "split")
     if isinstance(indices_or_sections, int):
-        if tensor.shape[at] % indices_or_sections:
+        if indices_or_sections < 1 or tensor.shape[at] % indices_or_sections:
             raise ValueError(f"split: axis {axis} of {tensor.shape} has no {indices_or_sections} equal sections.")
         step = tensor.shape[at] // indices_or_sections
         ends = list(range(0, tensor.shape[at] + 1, step))
     else:
-        ends = [0, *indices_or_sections, tensor.shape[at]]
+        ends = [0, *(int(index) for index in indices_or_sections), tensor.shape[at]]
     return [getitem(tensor, (slice(None),) * at + (slice(start, stop),)) for start, stop in itertools.pairwise(ends)]
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """Along ``axis`` the elements ``indices``, a row of them for each row of ``x``; of the flattened tensor by default.
+
+    ``indices`` are integers, not below -length, of the rank of ``x``; the other sizes broadcast. Where an element is
+    taken several times, its gradient is the sum.
+    """
+    tensor, positions = tensor_of(x), tensor_of(indices)
+    if axis is None:
+        return getitem(ravel(tensor), ravel(positions))
+    at = whole_axis(axis, tensor.ndim, "take_along_axis")
+    if positions.ndim != tensor.ndim or any(
+        n != m and n != 1 and a != at for a, (n, m) in enumerate(zip(positions.shape, tensor.shape, strict=True))
+    ):
+        raise ValueError(
+            f"take_along_axis: indices must have the rank of x, and its sizes (or 1) along other axes than {axis}; got "
+            f"shapes {positions.shape} and {tensor.shape}."
+        )
+    xp = tensor.device.backend.xp
+    rows = [xp.arange(n).reshape((1,) * a + (n,) + (1,) * (tensor.ndim - a - 1)) for a, n in enumerate(tensor.shape)]
+    return getitem(tensor, (*rows[:at], positions, *rows[at + 1 :]))
+
+
+def _several(axis: int | Sequence[int]) -> tuple[int, ...]:
+    return (axis,) if isinstance(axis, int) else tuple(axis)
 
 
 def _of_one_dtype(xs: Sequence[Any], op: str) -> list[Tensor]:

@@ -70,7 +70,7 @@ X = np.ones((2, 5, 5, 3), np.float32)
         (lambda: ops.reshape(X, (-1, -1)), ValueError, "do not fill"),
         (lambda: ops.transpose(X, (0, 1, 2)), ValueError, "not a permutation"),
         (lambda: ops.squeeze(X, 0), ValueError, "longer than one"),
-        (lambda: ops.pad(X, ((1, 1),)), ValueError, "needs 4 pairs"),
+        (lambda: ops.pad(X, ((1, 1),) * 3), ValueError, "needs 4 pairs"),
         (lambda: ops.concatenate([]), ValueError, "at least one"),
         (lambda: ops.concatenate([X, X[:, :2]], 0), ValueError, "may differ along axis 0 only"),
         (lambda: ops.stack([X, X[:1]]), ValueError, "shapes must agree"),

@@ -4,32 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from array_cases import CASES as ARRAY_CASES
+from draws import RNG, distinct, normal, off_kinks, positive
 from network_cases import CASES as NETWORK_CASES
 
 from deepcore import ops
 from deepcore.autograd import gradcheck
-
-RNG = np.random.default_rng(5)
-
-
-def normal(*shape):
-    return RNG.standard_normal(shape)
-
-
-def positive(*shape):
-    return RNG.uniform(0.5, 2.0, shape)
-
-
-def off_kinks(*shape):
-    """Values that stay well away from the kinks of relu, relu6, hard_sigmoid and abs."""
-    return RNG.uniform(0.2, 2.8, shape) * RNG.choice([-1.0, 1.0], shape)
-
-
-def distinct(*shape):
-    """Values that are all far apart, so that no maximum is near a tie."""
-    size = int(np.prod(shape))
-    return RNG.permutation(size).reshape(shape) * 0.37 - size / 7
-
 
 LABELS = np.array([0, 2, 1, 3])
 IDS = np.array([[0, 2, 2], [4, 0, 2]])
@@ -72,7 +52,7 @@ CASES = {
     "expand_dims": (lambda a: ops.expand_dims(a * a, 1), normal(2, 3)),
     "squeeze": (lambda a: ops.squeeze(a * a), normal(2, 1, 3)),
     "flip": (lambda a: ops.flip(a * a, 1), normal(2, 3)),
-    "pad": (lambda a: ops.pad(a * a, ((1, 0), (2, 1)), 3.0), normal(2, 3)),
+    "pad": (lambda a: ops.pad(a * a, ((1, 0), (2, 1)), constant_values=3.0), normal(2, 3)),
     "broadcast_to": (lambda a: ops.broadcast_to(a * a, (4, 2, 3)), normal(2, 1)),
     "slice": (lambda a: (a * a)[1:, ::2], normal(3, 5)),
     "repeated index": (lambda a: (a * a)[[0, 2, 0, 0]], normal(3, 2)),
@@ -81,7 +61,7 @@ CASES = {
     "stack": (lambda a, b: ops.stack([a * b, b], -1), normal(2, 3), normal(2, 3)),
     "split": (lambda a: tuple(ops.split(a * a, [1, 3], axis=1)), normal(2, 4)),
     "cast": (lambda a: ops.cast(a, "float64") ** 2, normal(3)),
-    "identity": (lambda a: ops.identity(a) * a, normal(3)),
+    "alias": (lambda a: ops.alias(a) * a, normal(3)),
     "matmul": (ops.matmul, normal(2, 3), normal(3, 4)),
     "matmul batched": (ops.matmul, normal(2, 1, 3, 4), normal(5, 4, 2)),
     "matmul transposed a": (lambda a, b: ops.matmul(a, b, transpose_a=True), normal(3, 2), normal(3, 4)),
@@ -156,6 +136,7 @@ CASES = {
     "dropout": (lambda x: ops.dropout(x * x, 0.4, seed=3), normal(5, 4)),
     **NETWORK_CASES,
 }
+CASES |= ARRAY_CASES
 
 
 @pytest.mark.parametrize("name", CASES)
