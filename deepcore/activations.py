@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deepcore import ops
+from deepcore.errors import explain_missing
 from deepcore.registry import Registry
 from deepcore.tensor import Tensor
 
@@ -141,3 +142,6 @@ def serialize(activation: Activation) -> Any:
 def deserialize(config: Any) -> Activation:
     """The function of a name."""
     return get(config)
+
+
+explain_missing(__name__)

@@ -6,3 +6,5 @@ from deepcore.callbacks.loss_watch import LossWatch
 from deepcore.callbacks.progress import ProgbarLogger
 
 __all__ = ["Callback", "CallbackList", "History", "LossWatch", "ProgbarLogger"]
+
+explain_missing(__name__)

@@ -7,5 +7,8 @@ on first use into ``~/.deepcore/datasets`` (or ``$DEEPCORE_HOME/datasets``), or 
 from __future__ import annotations
 
 from deepcore.datasets import cifar10, digits, fashion_mnist, mnist
+from deepcore.errors import explain_missing
 
 __all__ = ["cifar10", "digits", "fashion_mnist", "mnist"]
+
+explain_missing(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.errors import explain_missing
 from deepcore.layers.activation import Activation, LeakyReLU, ReLU, Softmax
 from deepcore.layers.conv import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
 from deepcore.layers.dense import Dense
@@ -195,3 +196,5 @@ __all__ = [
     "serialize",
     "subtract",
 ]
+
+explain_missing(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.errors import explain_missing
 from deepcore.losses.crossentropy import (
     BinaryCrossentropy,
     CategoricalCrossentropy,
@@ -86,3 +87,5 @@ __all__ = [
     "serialize",
     "sparse_categorical_crossentropy",
 ]
+
+explain_missing(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.errors import explain_missing
 from deepcore.metrics.accuracy import (
     Accuracy,
     BinaryAccuracy,
@@ -116,3 +117,5 @@ __all__ = [
     "serialize",
     "sparse_categorical_accuracy",
 ]
+
+explain_missing(__name__)

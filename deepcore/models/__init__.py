@@ -5,3 +5,5 @@ from deepcore.models.model import Model
 from deepcore.models.sequential import Sequential
 
 __all__ = ["Functional", "Model", "Sequential"]
+
+explain_missing(__name__)

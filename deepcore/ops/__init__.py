@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 
+from deepcore.errors import explain_missing
 from deepcore.ops import operators
 from deepcore.ops.activation import (
     EPILOGUES,
@@ -688,3 +689,5 @@ operators.install()
 
 # By Keras's file names, from which scripts import, too; they offer the functions above as they are now.
 from deepcore.ops import core, image, linalg, nn, numpy  # noqa: E402, F401
+
+explain_missing(__name__)

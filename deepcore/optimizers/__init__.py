@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.errors import explain_missing
 from deepcore.optimizers.adaptive import Adagrad, Adam, AdamW, RMSprop
 from deepcore.optimizers.optimizer import Optimizer
 from deepcore.optimizers.sgd import SGD
@@ -30,3 +31,5 @@ def deserialize(config: Any) -> Optimizer:
 
 
 __all__ = ["SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop", "deserialize", "get", "serialize"]
+
+explain_missing(__name__)
