@@ -65,7 +65,9 @@ def __getattr__(name: str) -> Any:
     else:
         from deepcore.errors import nearest
 
-        raise AttributeError(f"module 'deepcore' has no attribute {name!r}.{nearest(name, __all__)}")
+        raise AttributeError(
+            f"module 'deepcore' has no attribute {name!r}: deepcore has no {name} yet.{nearest(name, __all__)}"
+        )
     globals()[name] = value
     return value
 
