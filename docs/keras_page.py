@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import deepcore
@@ -23,7 +24,7 @@ def found(path: str) -> Any:
         thing = getattr(thing, name, None)
         if thing is None:
             return None
-    return thing
+    return None if isinstance(thing, ModuleType) else thing
 
 
 def page() -> str:

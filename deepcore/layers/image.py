@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 
 def data_format_of(value: Any) -> str:
-    """``value`` in lower case; by default what ``config.image_data_format()`` says. Raises ``ValueError`` for another name."""
+    """``value`` in lower case; by default the program's setting. Raises ``ValueError`` for another name."""
     if value is None:
         return image_data_format()
     if str(value).lower() not in DATA_FORMATS:

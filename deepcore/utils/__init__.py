@@ -12,6 +12,7 @@ from deepcore.errors import explain_missing
 from deepcore.naming import reset_names
 from deepcore.tensor import Tensor
 from deepcore.utils.images import array_to_img, img_to_array, load_img, save_img
+from deepcore.utils.plotting import model_to_dot, plot_model
 from deepcore.utils.sequences import pad_sequences
 
 __all__ = [
@@ -19,8 +20,10 @@ __all__ = [
     "clear_session",
     "img_to_array",
     "load_img",
+    "model_to_dot",
     "normalize",
     "pad_sequences",
+    "plot_model",
     "save_img",
     "set_random_seed",
     "to_categorical",
