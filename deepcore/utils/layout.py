@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 GAP_ACROSS, GAP_ALONG = 28.0, 44.0
@@ -39,7 +40,7 @@ def place(
     before: list[list[int]] = [[] for _ in extents]
     after: list[list[int]] = [[] for _ in extents]
     for chain in chains:
-        for a, b in zip(chain, chain[1:], strict=False):
+        for a, b in itertools.pairwise(chain):
             after[a].append(b)
             before[b].append(a)
     rows: list[list[int]] = [[] for _ in range(max(ranks, default=-1) + 1)]
@@ -69,9 +70,7 @@ def _order(rows: list[list[int]], before: list[list[int]], after: list[list[int]
     """Sorts each row by where its neighbours stand, down and up a few times."""
     for sweep in range(8):
         down = sweep % 2 == 0
-        sequence = (
-            list(zip(rows, rows[1:], strict=False)) if down else list(zip(rows[::-1], rows[-2::-1], strict=False))
-        )
+        sequence = list(itertools.pairwise(rows)) if down else list(zip(rows[::-1], rows[-2::-1], strict=False))
         for fixed, moved in sequence:
             position = {node: i for i, node in enumerate(fixed)}
             own = {node: i for i, node in enumerate(moved)}

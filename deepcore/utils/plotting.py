@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -115,7 +116,7 @@ class _Drawing:
         ]
         for path in paths:
             steps = [f"M{_at(point(*path[0]))}"]
-            for a, b in zip(path, path[1:], strict=False):
+            for a, b in itertools.pairwise(path):
                 middle = (a[1] + b[1]) / 2
                 steps.append(f"C{_at(point(a[0], middle))} {_at(point(b[0], middle))} {_at(point(*b))}")
             parts.append(f'<path d="{" ".join(steps)}" fill="none" stroke="#555" marker-end="url(#arrow)"/>')
