@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from deepcore.errors import explain_missing
 
 _FLOATS = ("float32", "float64")
 _FORMATS = ("channels_last", "channels_first")
-_state = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+_state: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
 
 
 def floatx() -> str:

@@ -36,7 +36,8 @@ def load_data(
     Returns ``(x_train, y_train), (x_test, y_test)``: arrays of lists of integers, and topics int64, 0 to 45.
     Raises ``ValueError`` if ``maxlen`` leaves nothing, ``CorruptedFileError`` for a damaged file.
     """
-    xs, ys = shuffled(*texts_of(place_of(path, FILE, SHA256), ("x", "y")), seed)
+    xs, ys = texts_of(place_of(path, FILE, SHA256), ("x", "y"))
+    xs, ys = shuffled(xs, ys, seed)
     xs, ys = marked(xs, ys, maxlen, start_char, index_from)
     texts, cut = limited(xs, num_words, skip_top, oov_char), int(len(xs) * (1 - test_split))
     return (texts[:cut], np.asarray(ys[:cut])), (texts[cut:], np.asarray(ys[cut:]))

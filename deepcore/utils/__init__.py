@@ -66,7 +66,7 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, An
     return np.eye(classes, dtype=np.float32)[labels]
 
 
-def normalize(x: Any, axis: int = -1, order: float = 2) -> Any:
+def normalize(x: Any, axis: int = -1, order: Any = 2) -> Any:
     """``x`` divided by its norm of ``order`` along ``axis``; where that is zero, ``x`` as it is.
 
     A tensor gives a tensor, anything else an array.
