@@ -16,6 +16,7 @@ _MODULES = (
     "autograd",
     "backend",
     "callbacks",
+    "config",
     "constraints",
     "datasets",
     "initializers",
@@ -25,6 +26,7 @@ _MODULES = (
     "models",
     "ops",
     "optimizers",
+    "preprocessing",
     "random",
     "regularizers",
     "saving",
@@ -51,6 +53,7 @@ _NAMES = {
     "use_precision": "backend.dispatch",
     "GradientTape": "autograd",
     "Input": "layers",
+    "KerasTensor": "symbolic",
     "Layer": "layers",
     "Loss": "losses",
     "Metric": "metrics",
@@ -71,7 +74,9 @@ def __getattr__(name: str) -> Any:
     else:
         from deepcore.errors import nearest
 
-        raise AttributeError(f"module 'deepcore' has no attribute {name!r}.{nearest(name, __all__)}")
+        raise AttributeError(
+            f"module 'deepcore' has no attribute {name!r}: deepcore has no {name} yet.{nearest(name, __all__)}"
+        )
     globals()[name] = value
     return value
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deepcore import ops
+from deepcore.errors import explain_missing
 from deepcore.registry import Registry
 from deepcore.tensor import Tensor
 
@@ -142,3 +143,6 @@ def serialize(activation: Activation) -> Any:
 def deserialize(config: Any, custom_objects: Any = None) -> Activation:
     """The function of a name or a configuration."""
     return registry.deserialize(config, custom_objects) if config is not None else linear
+
+
+explain_missing(__name__)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import ops
+from deepcore.errors import explain_missing
 from deepcore.registry import Configurable, Registry
 from deepcore.tensor import Tensor
 
@@ -125,3 +126,6 @@ def serialize(constraint: Any) -> Any:
 def deserialize(config: Any) -> Any:
     """The constraint of a configuration."""
     return registry.deserialize(config)
+
+
+explain_missing(__name__)

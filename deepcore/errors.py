@@ -6,8 +6,12 @@ catch by itself has a class here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
+from dis import opname
+from importlib import import_module
+from typing import Any
 
 
 class DeviceUnavailableError(RuntimeError):
@@ -48,3 +52,30 @@ def nearest(name: object, known: Iterable[str]) -> str:
     """
     near = get_close_matches(str(name), sorted(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def explain_missing(module_name: str, late: Mapping[str, str] | None = None) -> None:
+    """Lets a module say, of a name that it lacks, which of its names are nearest.
+
+    ``module.name`` raises ``AttributeError`` and ``from module import name`` raises ``ImportError``, both in these
+    words. Called at the end of the module. ``late`` gives, for names that the module offers from modules that import
+    it themselves, those modules.
+    """
+    module = sys.modules[module_name]
+    late = late or {}
+
+    def missing(name: str) -> Any:
+        if name in late:
+            return getattr(import_module(late[name]), name)
+        error: type[Exception] = AttributeError
+        hint = ""
+        if not name.startswith("__"):
+            known = [each for each in getattr(module, "__all__", vars(module)) if not each.startswith("_")]
+            hint = f": deepcore has no {f'{module_name}.{name}'.removeprefix('deepcore.')} yet.{nearest(name, known)}"
+            # Python replaces the words of an AttributeError by its own where a name is imported.
+            caller = sys._getframe(1)
+            if opname[caller.f_code.co_code[caller.f_lasti]] == "IMPORT_FROM":
+                error = ImportError
+        raise error(f"module {module_name!r} has no attribute {name!r}{hint}")
+
+    vars(module)["__getattr__"] = missing

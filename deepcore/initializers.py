@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.config import floatx
 from deepcore.device import CPU, current_device
+from deepcore.errors import explain_missing
 from deepcore.generator import Generator, as_generator
 from deepcore.registry import Configurable, Registry
 from deepcore.tensor import FLOATX, Tensor
@@ -31,7 +33,7 @@ class Initializer(Configurable):
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Tensor:
         """A tensor of ``shape`` on the current device; ``dtype`` is float32 by default."""
         sizes = tuple(int(size) for size in shape)
-        values = self.draw(sizes, np.dtype(FLOATX if dtype is None else dtype))
+        values = self.draw(sizes, np.dtype(floatx() if dtype is None else dtype))
         return Tensor(values, device=current_device())
 
     def draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -350,7 +352,7 @@ def get(identifier: Any) -> Any:
 def _given(value: Any, shape: Sequence[int], dtype: Any = None) -> Tensor:
     if tuple(shape) != tuple(value.shape):
         raise ValueError(f"The weight has shape {tuple(shape)}; its starting value was given with {value.shape}.")
-    return Tensor(value, np.dtype(FLOATX if dtype is None else dtype), current_device())
+    return Tensor(value, np.dtype(floatx() if dtype is None else dtype), current_device())
 
 
 def serialize(initializer: Any) -> Any:
@@ -361,3 +363,6 @@ def serialize(initializer: Any) -> Any:
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """The initializer of a configuration."""
     return registry.deserialize(config, custom_objects)
+
+
+explain_missing(__name__)

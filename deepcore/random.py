@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 
 from deepcore import ops
+from deepcore.config import floatx
 from deepcore.device import current_device
+from deepcore.errors import explain_missing
 from deepcore.generator import Generator, as_generator, default_generator, set_seed
 from deepcore.tensor import FLOATX, Tensor
 
@@ -82,7 +84,7 @@ def _stream(seed: Seed) -> Generator:
 
 
 def _floating(op: str, dtype: Any) -> np.dtype[Any]:
-    kind = np.dtype(FLOATX if dtype is None else dtype)
+    kind = np.dtype(floatx() if dtype is None else dtype)
     if kind.kind != "f":
         raise ValueError(f"random.{op} needs a floating dtype; got {kind}.")
     return kind
@@ -219,3 +221,6 @@ def _positive(op: str, name: str, value: Any) -> np.ndarray[Any, Any]:
     if not (numbers > 0).all():
         raise ValueError(f"random.{op}: {name} must be positive; got {value!r}.")
     return numbers
+
+
+explain_missing(__name__)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from deepcore import ops
+from deepcore.errors import explain_missing
 from deepcore.registry import Configurable, Registry
 from deepcore.tensor import Tensor
 
@@ -121,3 +122,6 @@ def serialize(regularizer: Any) -> Any:
 def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """The regularizer of a configuration."""
     return registry.deserialize(config, custom_objects)
+
+
+explain_missing(__name__)

@@ -86,6 +86,9 @@ class SymbolicTensor:
         return f"<SymbolicTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
 
+KerasTensor = SymbolicTensor  # as Keras names it
+
+
 class CallNode:
     """One call of a layer, or of a function, with symbolic tensors.
 

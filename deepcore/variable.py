@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from deepcore import initializers
+from deepcore.config import floatx
 from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
 from deepcore.naming import current_scope, unique_name
-from deepcore.tensor import FLOATX, Tensor
+from deepcore.tensor import Tensor
 
 
 class Variable(Tensor):
@@ -51,7 +52,7 @@ class Variable(Tensor):
                     f"A variable made by an initializer needs a shape; got shape=None and {initializer!r}."
                 )
             with use_device(CPU):
-                initializer = initializer(tuple(shape), dtype=np.dtype(FLOATX if dtype is None else dtype))
+                initializer = initializer(tuple(shape), dtype=np.dtype(floatx() if dtype is None else dtype))
         value = Tensor(initializer, dtype, where).data
         if shape is not None and value.shape != tuple(shape):
             raise ValueError(f"A variable of shape {tuple(shape)} was given a starting value of shape {value.shape}.")

@@ -13,6 +13,7 @@ from deepcore.callbacks.progress import ProgbarLogger
 from deepcore.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
 from deepcore.callbacks.tensorboard import TensorBoard
 from deepcore.callbacks.terminate_on_nan import TerminateOnNaN
+from deepcore.errors import explain_missing
 
 __all__ = [
     "BackupAndRestore",
@@ -30,3 +31,5 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
 ]
+
+explain_missing(__name__)

@@ -26,7 +26,7 @@ def cache_folder() -> Path:
     return (Path(home).expanduser() if home else Path.home() / ".deepcore") / "datasets"
 
 
-def fetch(name: str, urls: Sequence[str], sha256: str) -> Path:
+def fetch(name: str, urls: Sequence[str], checksum: str, algorithm: str = "sha256") -> Path:
     """Return a verified file of the cache folder, downloaded first where it is missing or damaged.
 
     A download that stops goes on from there, at once or in a later call, where the server can serve part of a file
@@ -36,7 +36,8 @@ def fetch(name: str, urls: Sequence[str], sha256: str) -> Path:
     Args:
         name: The file, relative to the cache folder.
         urls: Places that hold exactly this file, the best first.
-        sha256: The published checksum, in hexadecimal.
+        checksum: The published checksum, in hexadecimal.
+        algorithm: What made it: a name that ``hashlib`` knows.
 
     Raises:
         CorruptedFileError: What the hosts sent is not the published file; or the cached file is damaged, and no host
@@ -46,19 +47,19 @@ def fetch(name: str, urls: Sequence[str], sha256: str) -> Path:
         OSError: The cache folder cannot be made or written.
     """
     path = cache_folder() / name
-    found = _sha256(path)
-    if found == sha256:
+    found = _digest(path, algorithm)
+    if found == checksum:
         return path
     with _locked(path.parent):
         # Another process may have downloaded it while this one waited.
-        found = _sha256(path)
-        if found == sha256:
+        found = _digest(path, algorithm)
+        if found == checksum:
             return path
-        damage = f"{path} is damaged: expected SHA256 {sha256}, found {found}."
+        damage = f"{path} is damaged: expected {algorithm.upper()} {checksum}, found {found}."
         if found:
             warnings.warn(f"{damage} Downloading it again.", stacklevel=3)
         try:
-            _download(path, list(urls), sha256)
+            _download(path, list(urls), f"{algorithm}:{checksum}")
         except ConnectionError as error:
             if not found:
                 raise
@@ -66,10 +67,10 @@ def fetch(name: str, urls: Sequence[str], sha256: str) -> Path:
     return path
 
 
-def _sha256(path: Path) -> str | None:
+def _digest(path: Path, algorithm: str) -> str | None:
     if not path.is_file():
         return None
-    digest = hashlib.sha256()
+    digest = hashlib.new(algorithm)
     with open(path, "rb") as file:
         while chunk := file.read(CHUNK):
             digest.update(chunk)
@@ -96,7 +97,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _download(path: Path, urls: list[str], sha256: str) -> None:
+def _download(path: Path, urls: list[str], checksum: str) -> None:
     try:
         import pooch
         import requests
@@ -114,9 +115,7 @@ def _download(path: Path, urls: list[str], sha256: str) -> None:
         for url in urls.copy():
             resumed = downloader.part.exists()
             try:
-                pooch.retrieve(
-                    url, known_hash=f"sha256:{sha256}", fname=path.name, path=path.parent, downloader=downloader
-                )
+                pooch.retrieve(url, known_hash=checksum, fname=path.name, path=path.parent, downloader=downloader)
                 return
             except (requests.RequestException, TransferError) as error:
                 reasons[url] = error

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import os
-import pickle
 import re
 import tarfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from deepcore.datasets.cache import fetch
 from deepcore.datasets.gzip_file import open_gzip_or_plain
+from deepcore.datasets.inert_pickle import read_inert
 from deepcore.datasets.split import Split, UInt8Array, check_images
 from deepcore.errors import CorruptedFileError
 
@@ -82,34 +80,9 @@ def _decode(source: str, content: bytes, binary: bool) -> tuple[UInt8Array, UInt
     return images, labels
 
 
-class _Record:
-    """What a pickle wanted to call and with what: kept, never called, so that no pickle can do anything."""
-
-    __slots__ = ("arguments", "name", "state")
-
-    def __init__(self, name: str, arguments: tuple = ()) -> None:
-        self.name, self.arguments = name, arguments
-        self.state: Any = None
-
-    def __call__(self, *arguments: object) -> _Record:
-        return _Record(self.name, arguments)
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    NAMES = ("numpy.core.multiarray._reconstruct", "numpy.ndarray", "numpy.dtype")
-
-    def find_class(self, module: str, name: str) -> _Record:
-        if f"{module}.{name}" not in self.NAMES:
-            raise pickle.UnpicklingError(f"it names {module}.{name}, and may name only {', '.join(self.NAMES)}")
-        return _Record(f"{module}.{name}")
-
-
 def _decode_pickle(source: str, content: bytes) -> tuple[UInt8Array, UInt8Array]:
     try:
-        batch = _ArrayUnpickler(io.BytesIO(content), encoding="bytes").load()
+        batch = read_inert(content, encoding="bytes")
     # The opcodes of a damaged or hostile pickle can raise whatever the objects they meet raise.
     except Exception as error:
         raise CorruptedFileError(f"{source} is not a CIFAR-10 batch: {error!r}. Nothing was executed.") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.errors import explain_missing
 from deepcore.layers.activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from deepcore.layers.augmentation import (
     CenterCrop,
@@ -313,3 +314,5 @@ __all__ = [
     "serialize",
     "subtract",
 ]
+
+explain_missing(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.tensor import FLOATX
+from deepcore.config import floatx
 
 _KNOWN = ("float32", "float64")
 
@@ -41,7 +41,7 @@ class DTypePolicy:
             return cls(dtype["config"]["name"])
         if isinstance(dtype, str):
             return cls(dtype)
-        return cls(np.dtype(FLOATX if dtype is None else dtype).name)
+        return cls(np.dtype(floatx() if dtype is None else dtype).name)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name}

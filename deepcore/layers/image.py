@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from deepcore import ops
+from deepcore.config import image_data_format
 from deepcore.errors import unknown_name
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
@@ -19,9 +20,9 @@ T = TypeVar("T")
 
 
 def data_format_of(value: Any) -> str:
-    """``value`` in lower case, channels last by default. Raises ``ValueError`` for another name."""
+    """``value`` in lower case; by default the program's setting. Raises ``ValueError`` for another name."""
     if value is None:
-        return "channels_last"
+        return image_data_format()
     if str(value).lower() not in DATA_FORMATS:
         raise unknown_name("data_format", value, DATA_FORMATS)
     return str(value).lower()

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.config import floatx
 from deepcore.layers.layer import Layer
 from deepcore.naming import unique_name
 from deepcore.symbolic import CallNode, SymbolicTensor
-from deepcore.tensor import FLOATX
 
 
 class InputLayer(Layer):
@@ -59,7 +59,7 @@ class InputLayer(Layer):
                     + (f"batch_shape={tuple(batch_shape)}." if shape is None else f"{shape=}, {batch_size=}.")
                 )
         self.batch_shape = tuple(batch_shape)
-        self.input_dtype = np.dtype(FLOATX if dtype is None else dtype)
+        self.input_dtype = np.dtype(floatx() if dtype is None else dtype)
         self.optional = optional
         tensor = SymbolicTensor(self.batch_shape, self.input_dtype, self.name) if input_tensor is None else input_tensor
         self._inbound_nodes.append(CallNode(self, (), {}, tensor))

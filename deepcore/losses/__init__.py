@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.errors import explain_missing
 from deepcore.losses.crossentropy import (
     BinaryCrossentropy,
     BinaryFocalCrossentropy,
@@ -189,3 +190,5 @@ __all__ = [
     "tversky",
     "zero_one",
 ]
+
+explain_missing(__name__)

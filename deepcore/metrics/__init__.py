@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.errors import explain_missing
 from deepcore.losses import (
     binary_crossentropy,
     binary_focal_crossentropy,
@@ -267,3 +268,5 @@ __all__ = [
     "squared_hinge",
     "top_k_categorical_accuracy",
 ]
+
+explain_missing(__name__)

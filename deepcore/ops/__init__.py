@@ -4,8 +4,11 @@ Every function takes tensors, or what ``Tensor`` takes, runs where its tensors a
 is. Names and meanings are those of ``keras.ops`` and of NumPy.
 """
 
+from __future__ import annotations
+
 import inspect
 
+from deepcore.errors import explain_missing
 from deepcore.ops import operators
 from deepcore.ops.activation import (
     EPILOGUES,
@@ -686,3 +689,5 @@ operators.install()
 
 # By Keras's file names, from which scripts import, too; they offer the functions above as they are now.
 from deepcore.ops import core, image, linalg, nn, numpy  # noqa: E402, F401
+
+explain_missing(__name__)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.config import floatx
 from deepcore.device import Device, current_device
 from deepcore.ops.operand import cast, result_dtype, tensor_of
 from deepcore.symbolic import SymbolicTensor
@@ -21,7 +22,7 @@ def _shape(shape: Any) -> tuple[int, ...]:
 
 
 def _dtype(dtype: Any) -> np.dtype[Any]:
-    return np.dtype(FLOATX if dtype is None else dtype)
+    return np.dtype(floatx() if dtype is None else dtype)
 
 
 def _made(function: str, *args: Any, **options: Any) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from deepcore.config import image_data_format
 from deepcore.errors import unknown_name
 from deepcore.ops.conv import conv2d, conv2d_transpose, depthwise_conv2d
 from deepcore.ops.operand import floating
@@ -19,10 +20,10 @@ Sizes = int | Sequence[int]
 
 
 def data_format_of(value: str | None) -> str:
-    """``value``, channels last by default. Raises ``ValueError`` for another name."""
+    """``value``; by default what ``config.image_data_format()`` says. Raises ``ValueError`` for another name."""
     if value not in (None, "channels_last", "channels_first"):
         raise unknown_name("data_format", str(value), ("channels_last", "channels_first"))
-    return value or "channels_last"
+    return value or image_data_format()
 
 
 def _padding_of(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.errors import explain_missing
 from deepcore.optimizers import schedules
 from deepcore.optimizers.adaptive import Adagrad, Adam, AdamW, RMSprop
 from deepcore.optimizers.expressions import Adadelta, Adamax, Ftrl, Lion, Nadam
@@ -48,3 +49,5 @@ __all__ = [
     "schedules",
     "serialize",
 ]
+
+explain_missing(__name__)

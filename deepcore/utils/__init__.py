@@ -7,17 +7,30 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import random
+from deepcore import ops, random
+from deepcore.errors import explain_missing
 from deepcore.models.dataset import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
 from deepcore.naming import reset_names
+from deepcore.tensor import Tensor
+from deepcore.utils.images import array_to_img, img_to_array, load_img, save_img
+from deepcore.utils.plotting import model_to_dot, plot_model
+from deepcore.utils.sequences import pad_sequences
 
 Sequence = PyDataset
 
 __all__ = [
     "PyDataset",
     "Sequence",
+    "array_to_img",
     "clear_session",
+    "img_to_array",
+    "load_img",
+    "model_to_dot",
+    "normalize",
     "pack_x_y_sample_weight",
+    "pad_sequences",
+    "plot_model",
+    "save_img",
     "set_random_seed",
     "to_categorical",
     "unpack_x_y_sample_weight",
@@ -58,3 +71,22 @@ def to_categorical(x: Any, num_classes: int | None = None) -> np.ndarray[Any, An
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         raise ValueError(f"Class numbers must be from 0 to {classes - 1}; got {labels.min()} to {labels.max()}.")
     return np.eye(classes, dtype=np.float32)[labels]
+
+
+def normalize(x: Any, axis: int = -1, order: Any = 2) -> Any:
+    """``x`` divided by its norm of ``order`` along ``axis``; where that is zero, ``x`` as it is.
+
+    A tensor gives a tensor, anything else an array.
+
+    >>> normalize(np.array([[3.0, 4.0], [0.0, 0.0]]))
+    array([[0.6, 0.8],
+           [0. , 0. ]])
+    """
+    if isinstance(x, Tensor):
+        return ops.normalize(x, axis=axis, order=order)
+    values = np.asarray(x)
+    length = np.linalg.norm(values, order, axis, keepdims=True)
+    return values / np.where(length == 0, np.ones_like(length), length)
+
+
+explain_missing(__name__)

@@ -1,0 +1,69 @@
+"""What holds for the whole program where a call says nothing else, by Keras's names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deepcore.errors import explain_missing
+
+_FLOATS = ("float32", "float64")
+_FORMATS = ("channels_last", "channels_first")
+_state: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+
+
+def floatx() -> str:
+    """The dtype of layers and weights that are given none.
+
+    >>> floatx()
+    'float32'
+    """
+    return str(_state["floatx"])
+
+
+def set_floatx(value: str) -> None:
+    """Sets it: ``"float32"`` or ``"float64"``. Raises ``ValueError`` for another."""
+    if value not in _FLOATS:
+        raise ValueError(f"set_floatx: deepcore computes in {' or '.join(_FLOATS)}; got {value!r}.")
+    _state["floatx"] = value
+
+
+def epsilon() -> float:
+    """The small number that scripts add to denominators.
+
+    >>> epsilon()
+    1e-07
+    """
+    return float(_state["epsilon"])
+
+
+def set_epsilon(value: float) -> None:
+    """Sets what ``epsilon()`` gives. The functions of deepcore keep the numbers that their documentation names."""
+    _state["epsilon"] = float(value)
+
+
+def image_data_format() -> str:
+    """Where pictures have their channels if a call does not say.
+
+    >>> image_data_format()
+    'channels_last'
+    """
+    return str(_state["image_data_format"])
+
+
+def set_image_data_format(data_format: str) -> None:
+    """Sets it: ``"channels_last"`` or ``"channels_first"``. Raises ``ValueError`` for another."""
+    if str(data_format).lower() not in _FORMATS:
+        raise ValueError(f"set_image_data_format expects {' or '.join(map(repr, _FORMATS))}; got {data_format!r}.")
+    _state["image_data_format"] = str(data_format).lower()
+
+
+def backend() -> str:
+    """What computes: deepcore itself.
+
+    >>> backend()
+    'deepcore'
+    """
+    return "deepcore"
+
+
+explain_missing(__name__)

@@ -1,0 +1,10 @@
+"""Pictures: see ``deepcore.utils``."""
+
+from __future__ import annotations
+
+from deepcore.errors import explain_missing
+from deepcore.utils.images import array_to_img, img_to_array, load_img, save_img
+
+__all__ = ["array_to_img", "img_to_array", "load_img", "save_img"]
+
+explain_missing(__name__)
