@@ -7,7 +7,10 @@ Modules load when they are first used.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
+
+from deepcore.absent import MissingModules, missing_attribute
 
 __version__ = "0.1.0"
 
@@ -72,14 +75,14 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(f"deepcore.{name}")
     else:
-        from deepcore.errors import nearest
-
-        raise AttributeError(
-            f"module 'deepcore' has no attribute {name!r}: deepcore has no {name} yet.{nearest(name, __all__)}"
-        )
+        raise missing_attribute(__name__, name, __all__)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if MissingModules not in sys.meta_path:
+    sys.meta_path.append(MissingModules)
