@@ -22,10 +22,13 @@ _MODULES = (
     "config",
     "constraints",
     "datasets",
+    "device",
+    "dtype_policies",
     "initializers",
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "ops",
     "optimizers",
@@ -33,6 +36,7 @@ _MODULES = (
     "random",
     "regularizers",
     "saving",
+    "tree",
     "utils",
 )
 _NAMES = {
@@ -55,18 +59,29 @@ _NAMES = {
     "use_implementation": "backend.dispatch",
     "use_precision": "backend.dispatch",
     "GradientTape": "autograd",
+    "DTypePolicy": "dtype_policies",
+    "FloatDTypePolicy": "dtype_policies",
+    "Initializer": "initializers",
     "Input": "layers",
+    "InputSpec": "layers",
     "KerasTensor": "symbolic",
     "Layer": "layers",
     "Loss": "losses",
     "Metric": "metrics",
     "Model": "models",
     "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
     "Sequential": "models",
     "Variable": "variable",
+    "name_scope": "naming",
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", *_MODULES, *_NAMES, "version"]
+
+
+def version() -> str:
+    """The version of deepcore: ``__version__``."""
+    return __version__
 
 
 def __getattr__(name: str) -> Any:

@@ -68,6 +68,6 @@ def explain_missing(module_name: str, late: Mapping[str, str] | None = None) -> 
         if name in late:
             return getattr(import_module(late[name]), name)
         public = vars(module).get("__all__", vars(module))
-        raise missing_attribute(module_name, name, [each for each in public if not each.startswith("_")])
+        raise missing_attribute(module_name, name, [each for each in (*public, *late) if not each.startswith("_")])
 
     vars(module)["__getattr__"] = missing

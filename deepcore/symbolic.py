@@ -118,6 +118,11 @@ def symbolic_leaves(structure: Any) -> list[SymbolicTensor]:
     return [leaf for leaf in leaves(structure) if isinstance(leaf, SymbolicTensor)]
 
 
+def is_keras_tensor(x: Any) -> bool:
+    """Whether ``x`` is a symbolic tensor, that a functional model can be drawn with."""
+    return isinstance(x, SymbolicTensor)
+
+
 def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call is given a symbolic tensor, by itself or in a list. Made to cost little where it is not."""
     for value in (*args, *kwargs.values()) if kwargs else args:

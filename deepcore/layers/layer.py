@@ -16,9 +16,9 @@ import numpy as np
 from deepcore import constraints, initializers, regularizers
 from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.errors import nearest
-from deepcore.layers.dtype_policy import DTypePolicy
+from deepcore.dtype_policies import DTypePolicy
 from deepcore.layers.input_spec import InputSpec
-from deepcore.naming import current_scope, name_scope, snake_case, unique_name
+from deepcore.naming import current_scope, scope_at, snake_case, unique_name
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
 from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic
@@ -353,7 +353,7 @@ class Layer:
     def _run(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._build_for(spec, args, kwargs)
         scope = current_scope()
-        with name_scope(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
+        with scope_at(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
             output = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
             for y in leaves(output):
@@ -581,7 +581,7 @@ def _scoped(build: Any) -> Any:
         before, was_built = len(self._own_weights), self.built
         try:
             scope = (*current_scope(), self.name) if outermost else current_scope()
-            with name_scope(scope), use_device(self.device):
+            with scope_at(scope), use_device(self.device):
                 if outermost:
                     self.path = "/".join(scope)
                 build(self, *args, **kwargs)
