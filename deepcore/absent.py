@@ -130,7 +130,7 @@ class MissingModules:
         )
 
 
-class MissingMember(AttributeError):
+class MissingMemberError(AttributeError):
     """An attribute that an object lacks. Its words are found when they are read: ``hasattr`` shall cost nothing."""
 
     def __init__(self, owner: type, name: str, known: Sequence[str] = ()) -> None:
@@ -151,4 +151,4 @@ class Explaining:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if hasattr(type(self), name):
             return object.__getattribute__(self, name)  # a property whose own error brought Python here
-        raise MissingMember(type(self), name, tuple(vars(self)))
+        raise MissingMemberError(type(self), name, tuple(vars(self)))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+from pathlib import Path
 from typing import Any
 
 from deepcore.errors import explain_missing
@@ -85,6 +87,12 @@ def enable_interactive_logging() -> None:
 def disable_interactive_logging() -> None:
     """Sends messages to the logger ``"deepcore"``, as level INFO."""
     _state["interactive_logging"] = False
+
+
+def home() -> Path:
+    """The folder of what is kept between programs: ``$DEEPCORE_HOME``, or ``~/.deepcore``. It need not exist yet."""
+    folder = os.environ.get("DEEPCORE_HOME")
+    return Path(folder).expanduser() if folder else Path.home() / ".deepcore"
 
 
 def show(message: str, end: str = "\n") -> None:

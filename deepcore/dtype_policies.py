@@ -132,7 +132,9 @@ def serialize(dtype_policy: DTypePolicy) -> dict[str, Any]:
 def deserialize(config: dict[str, Any], custom_objects: Any = None) -> DTypePolicy:
     """The policy of a configuration."""
     with serialization.CustomObjectScope(custom_objects):
-        return serialization.deserialize(config, kinds={each.__name__: each for each in (DTypePolicy, FloatDTypePolicy)})
+        return serialization.deserialize(
+            config, kinds={each.__name__: each for each in (DTypePolicy, FloatDTypePolicy)}
+        )
 
 
 explain_missing(__name__)

@@ -1,7 +1,7 @@
 """Nested structures by Keras's names: lists, tuples, named tuples, deques and dictionaries of anything.
 
-The values of a dictionary come in the order of its sorted keys, those of an ``OrderedDict`` in its own. Everything else,
-None too, is a leaf. See ``deepcore.structure`` for what the library itself uses.
+The values of a dictionary come in the order of its sorted keys, those of an ``OrderedDict`` in its own. Everything
+else, None too, is a leaf. See ``deepcore.structure`` for what the library itself uses.
 """
 
 from __future__ import annotations
@@ -64,9 +64,7 @@ def flatten_with_path(structure: Any) -> list[tuple[tuple[Any, ...], Any]]:
     """
     if not is_nested(structure):
         return [((), structure)]
-    return [
-        ((key, *path), leaf) for key, part in _parts(structure).items() for path, leaf in flatten_with_path(part)
-    ]
+    return [((key, *path), leaf) for key, part in _parts(structure).items() for path, leaf in flatten_with_path(part)]
 
 
 def map_structure(func: Callable[..., Any], *structures: Any, none_is_leaf: bool = True) -> Any:

@@ -15,8 +15,8 @@ import numpy as np
 
 from deepcore import constraints, initializers, regularizers
 from deepcore.device import CPU, Device, current_device, use_device
-from deepcore.errors import nearest
 from deepcore.dtype_policies import DTypePolicy
+from deepcore.errors import nearest
 from deepcore.layers.input_spec import InputSpec
 from deepcore.naming import current_scope, scope_at, snake_case, unique_name
 from deepcore.ops import cast

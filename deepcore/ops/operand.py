@@ -74,9 +74,8 @@ def result_type(*dtypes: Any) -> str:
     """
     tensors = [_dtype(each) for each in dtypes if each is not int and each is not float]
     kinds = {each.kind for each in tensors}
-    for each in dtypes:
-        if (each is float and "f" not in kinds) or (each is int and not kinds & set("fiu")):
-            tensors.append(_dtype(each))
+    tensors += [_dtype(each) for each in dtypes if each is float and "f" not in kinds]
+    tensors += [_dtype(each) for each in dtypes if each is int and not kinds & set("fiu")]
     return functools.reduce(result_dtype, tensors).name if tensors else floatx()
 
 
