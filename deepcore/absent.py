@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from deepcore.errors import nearest
 
@@ -146,9 +146,11 @@ class MissingMemberError(AttributeError):
 class Explaining:
     """A base that says, of an attribute that an object lacks, which ones are nearest."""
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        if hasattr(type(self), name):
-            return object.__getattribute__(self, name)  # a property whose own error brought Python here
-        raise MissingMemberError(type(self), name, tuple(vars(self)))
+    if not TYPE_CHECKING:  # every attribute would have a type
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            if hasattr(type(self), name):
+                return object.__getattribute__(self, name)  # a property whose own error brought Python here
+            raise MissingMemberError(type(self), name, tuple(vars(self)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.naming import unique_name
 from deepcore.structure import leaves, map_leaves, pack_as
@@ -19,7 +20,7 @@ from deepcore.tensor import FLOATX, Tensor
 Shape = tuple[int | None, ...]
 
 
-class SymbolicTensor:
+class SymbolicTensor(Explaining):
     """A tensor without values; layers called with it are built, and give another.
 
     Attributes:

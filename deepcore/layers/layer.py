@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from deepcore import constraints, initializers, regularizers
+from deepcore.absent import Explaining
 from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.dtype_policies import DTypePolicy
 from deepcore.errors import nearest
@@ -35,7 +36,7 @@ _EVERY_LAYERS_ARGUMENTS = {"self", "name", "trainable", "dtype", "activity_regul
 _PLAIN = (bool, int, float, str, type(None))
 
 
-class Layer:
+class Layer(Explaining):
     """The base of all layers and models.
 
     A layer of your own sets its arguments in ``__init__``, makes its weights in ``build(input_shape)`` with
@@ -86,7 +87,7 @@ class Layer:
         if "input_dim" in kwargs:
             given = (kwargs.pop("input_dim"),)
         if kwargs:
-            raise TypeError(
+            raise ValueError(
                 f"{type(self).__name__} does not know the argument{'s' if len(kwargs) > 1 else ''} "
                 f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), _arguments_of(type(self)))} "
                 f"See help({type(self).__name__}) for those it has."
@@ -166,7 +167,7 @@ class Layer:
 
     def add_weight(
         self,
-        shape: Sequence[int] = (),
+        shape: Sequence[int] | None = None,
         initializer: Any = None,
         dtype: Any = None,
         trainable: bool = True,
@@ -177,7 +178,7 @@ class Layer:
         """Makes a weight of this layer.
 
         Args:
-            shape: its sizes.
+            shape: its sizes; none by default.
             initializer: of the starting values; Glorot uniform by default, zeros for integers.
             dtype: the layer's by default.
             trainable: whether an optimizer may change it.
@@ -188,7 +189,7 @@ class Layer:
         kind = self.dtype if dtype is None else np.dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if kind.kind == "f" else "zeros"
-        weight = Variable(initializers.get(initializer), tuple(shape), kind, trainable=trainable, name=name)
+        weight = Variable(initializers.get(initializer), tuple(shape or ()), kind, trainable=trainable, name=name)
         weight.trainable = trainable and self._trainable
         weight.regularizer = regularizers.get(regularizer)
         weight.constraint = constraints.get(constraint)
@@ -363,9 +364,9 @@ class Layer:
     def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         shapes = map_leaves(_shape_of, args[0]) if args else None
         if not self.built:
-            self._check_inputs(shapes)
+            self._check_inputs(shapes, args)
             self.build(*_shape_arguments(type(self).build, spec, args, kwargs))
-        self._check_inputs(shapes)
+        self._check_inputs(shapes, args)
 
     def _draw(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
         """The symbolic output of a call that is noted for a functional model, with ``training`` if it was given."""
@@ -437,9 +438,9 @@ class Layer:
         device = self.device
         return None if device == CPU and current_device() == CPU else device
 
-    def _check_inputs(self, shapes: Any) -> None:
+    def _check_inputs(self, shapes: Any, args: tuple[Any, ...] = (None,)) -> None:
         if self.input_spec is not None and is_shape(shapes):
-            self.input_spec.check(shapes)
+            self.input_spec.check(shapes, getattr(args[0], "dtype", None))
 
     def _sign(self, error: Exception) -> None:
         """Puts the layer's name in front of an error's message, unless a layer within has done so."""
@@ -541,8 +542,11 @@ class Layer:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """A new layer of ``get_config``'s dictionary."""
-        return cls(**config)
+        """A new layer of ``get_config``'s dictionary. Raises ``TypeError`` where that cannot be made."""
+        try:
+            return cls(**config)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{cls.__name__} could not be made from its configuration {config!r}: {error}") from error
 
     # What files hold besides the configuration
 

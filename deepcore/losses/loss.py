@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepcore import ops
+from deepcore.absent import Explaining
 from deepcore.errors import unknown_name
 from deepcore.naming import snake_case, unique_name
 from deepcore.registry import Configurable
@@ -80,7 +81,7 @@ def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | No
     return total * (1.0 / max(values.size, 1))
 
 
-class Loss(Configurable):
+class Loss(Explaining, Configurable):
     """The base of all losses. A loss of your own implements ``call(y_true, y_pred)``, one value an example.
 
     Args:

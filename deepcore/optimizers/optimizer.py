@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from deepcore import ops
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.backend import Backend
 from deepcore.device import CPU, use_device
@@ -24,7 +25,7 @@ from deepcore.variable import Variable, load_variables, misfit, save_variables
 Arrays = list[Any]
 
 
-class Optimizer(Configurable):
+class Optimizer(Explaining, Configurable):
     """The base of all optimizers.
 
     An optimizer names its ``slots``, the arrays that it keeps for each weight, and implements ``update``.
@@ -382,10 +383,12 @@ class Optimizer(Configurable):
         return float(self._learning_rate) if self._schedule is None else self._schedule
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The optimizer of ``get_config``'s dictionary."""
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The optimizer of ``get_config``'s dictionary, which may name ``custom_objects``."""
         rate = config.get("learning_rate")
-        return cls(**{**config, "learning_rate": schedules.deserialize(rate)} if isinstance(rate, dict) else config)
+        if isinstance(rate, dict):
+            config = {**config, "learning_rate": schedules.deserialize(rate, custom_objects)}
+        return cls(**config)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} learning_rate={float(self._learning_rate):g}, step={int(self.iterations)}>"

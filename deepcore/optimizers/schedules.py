@@ -243,9 +243,9 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:
     return registry.serialize(learning_rate_schedule)
 
 
-def deserialize(config: Any) -> LearningRateSchedule:
+def deserialize(config: Any, custom_objects: Any = None) -> LearningRateSchedule:
     """The schedule of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)
 
 
 __all__ = [

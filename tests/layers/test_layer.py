@@ -311,7 +311,7 @@ def test_impossible_arguments_are_said_when_the_layer_is_made(make, message):
 
 
 def test_an_unknown_argument_is_named():
-    with pytest.raises(TypeError, match=r"Dense does not know the argument 'unit'"):
+    with pytest.raises(ValueError, match=r"Dense does not know the argument 'unit'"):
         Dense(2, unit=3)
 
 
