@@ -33,7 +33,7 @@ _NEAREST: dict[str, str] = {
     "callbacks.RemoteMonitor": "callbacks.LambdaCallback callbacks.CSVLogger",
     "callbacks.SwapEMAWeights": "optimizers.Adam",
     "config.enable_flash_attention config.disable_flash_attention config.is_flash_attention_enabled": "layers.Dot",
-    "config.is_nnx_enabled config.set_backend": "config.backend",
+    "config.set_backend": "config.backend",
     "initializers.STFT initializers.STFTInitializer initializers.stft": "ops.stft",
     "layers.Attention layers.AdditiveAttention layers.MultiHeadAttention layers.GroupQueryAttention "
     "ops.dot_product_attention ops.nn.dot_product_attention": "layers.Dot layers.Softmax layers.EinsumDense",

@@ -8,6 +8,7 @@ default that is no plain value is written ``...`` there.
 from __future__ import annotations
 
 import ast
+import functools
 import inspect
 import json
 from collections.abc import Callable
@@ -58,6 +59,7 @@ EXAMPLES: dict[str, Callable[[Any], Any]] = {
 }
 
 
+@functools.cache
 def read(name: str) -> dict[str, Any]:
     """What ``keras_<name>.json`` holds."""
     content: dict[str, Any] = json.loads((FOLDER / f"keras_{name}.json").read_text())
@@ -129,22 +131,51 @@ def _literal(value: Any) -> str:
 def missing_arguments(path: str) -> list[str]:
     """The arguments that Keras's callable at ``path`` takes by name, and deepcore's does not."""
     thing = found(path)
+    own = _arguments_here(thing)
+    if "**" in signature_text(thing) and not inspect.isclass(thing):
+        return []
+    return [name for name in arguments_of(read("arguments")[path]) if name not in own]
+
+
+def _arguments_here(thing: Any) -> dict[str, tuple[str, Any]]:
+    """The arguments of a callable; of a class that hands others on, those of its bases, too."""
     own = arguments_of(signature_text(thing))
     if inspect.isclass(thing) and "**" in signature_text(thing):
         for base in thing.__mro__[1:]:
             if "__init__" in vars(base) and base is not object:
-                own |= arguments_of(signature_text(base))
-    return [name for name in arguments_of(read("arguments")[path]) if name not in own]
+                own = {**arguments_of(signature_text(base)), **own}
+    return own
+
+
+def other_places(path: str) -> list[str]:
+    """The arguments that may be given without their name in Keras, and stand at another place here."""
+    own, keras = (
+        [name for name, (kind, _) in arguments.items() if kind != "*"]
+        for arguments in (arguments_of(signature_text(found(path))), arguments_of(read("arguments")[path]))
+    )
+    if "*" in signature_text(found(path)).replace("**", ""):
+        return []
+    return [name for i, name in enumerate(keras) if name in own[i + 1 :] or name in own[:i]]
 
 
 def other_defaults(path: str) -> list[str]:
     """The arguments that have another default than in Keras, where both are plain values."""
-    own, keras = arguments_of(signature_text(found(path))), arguments_of(read("arguments")[path])
+    own, keras = _arguments_here(found(path)), arguments_of(read("arguments")[path])
     return [
         f"{name}={own[name][1]} ({keras[name][1]})"
         for name in keras
-        if name in own and own[name][1] != keras[name][1] and "..." not in (own[name][1], keras[name][1])
+        if name in own and not _same_default(own[name][1], keras[name][1])
     ]
+
+
+def _same_default(a: str | None, b: str | None) -> bool:
+    """Whether our default means that of Keras: a number for both sides of a window is a pair of it. None is none."""
+    if b is None or a == b or "..." in (a, b):
+        return True
+    if a is None:
+        return False
+    x, y = ast.literal_eval(a), ast.literal_eval(b)
+    return x == y or y == (x, x) or str(x).lower() == str(y).lower()
 
 
 def comparable() -> list[str]:
@@ -179,7 +210,11 @@ def page() -> str:
         parts += [_listed("Here", here), _listed("Not here", [name for name in names if name not in here])]
     paths = comparable()
     parts.append(f"\n## Arguments that are not here\n\nOf {len(paths)} classes, functions and methods.\n\n")
-    for title, of in (("", missing_arguments), ("\n## Defaults that differ, with those of Keras\n\n", other_defaults)):
+    for title, of in (
+        ("", missing_arguments),
+        ("\n## Arguments in another order\n\n", other_places),
+        ("\n## Defaults that differ, with those of Keras\n\n", other_defaults),
+    ):
         lines = [(path, of(path)) for path in paths]
         parts += [title, *(f"- `{path}`: {', '.join(f'`{name}`' for name in told)}\n" for path, told in lines if told)]
     return f"{HEAD}\n{here_in_all} of {all_names} names are here.\n{''.join(parts)}"

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.device import CPU
+from deepcore.errors import explain_missing
 from deepcore.registry import Configurable, Registry
 from deepcore.tensor import Tensor
 
@@ -260,3 +261,5 @@ __all__ = [
     "deserialize",
     "serialize",
 ]
+
+explain_missing(__name__)
