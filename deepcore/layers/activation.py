@@ -8,7 +8,8 @@ from typing import Any
 
 from deepcore import activations, ops
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
+from deepcore.layers.layer import Layer, number
+from deepcore.layers.normalization import axis_argument
 from deepcore.layers.parametric import ParametricLayer
 from deepcore.tensor import Tensor
 
@@ -95,7 +96,7 @@ class ELU(_Elementwise):
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = alpha
+        self.alpha = number("alpha", alpha)
 
     def call(self, x: Tensor) -> Tensor:
         return activations.elu(x, self.alpha)
@@ -127,9 +128,8 @@ class PReLU(_Elementwise, ParametricLayer):
         self.take_weight_arguments(
             alpha_initializer=alpha_initializer, alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint
         )
-        if shared_axes is not None:
-            shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
-        self.shared_axes = shared_axes
+        axes = None if shared_axes is None else axis_argument(shared_axes, "shared_axes")
+        self.shared_axes = [axes] if isinstance(axes, int) else axes
 
     def build(self, input_shape: Any) -> None:
         shared = self.shared_axes or []
@@ -165,7 +165,9 @@ class Softmax(_Elementwise):
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = axis_argument(axis)
+        if self.axis == []:
+            raise ValueError("axis must be an axis, or several; got none of them.")
 
     def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:

@@ -70,10 +70,9 @@ class BatchNormalization(AffineNormalization):
             "gamma_constraint": gamma_constraint,
         }
         super().__init__(float(epsilon), center, scale, weights, **kwargs)
-        if not 0 <= momentum <= 1:
+        self.axis, self.momentum = int(axis), float(momentum)
+        if not 0 <= self.momentum <= 1:
             raise ValueError(f"momentum must be from 0 to 1; got {momentum!r}.")
-        self.axis = int(axis)
-        self.momentum = float(momentum)
         self.renorm, self.renorm_clipping, self.renorm_momentum = renorm, renorm_clipping, renorm_momentum
         self.synchronized = synchronized
 

@@ -162,8 +162,8 @@ class _Conv(BaseConv):
         }
         sliding = (kernel_size, strides, padding, data_format, dilation_rate)
         super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
-        self.filters = positive_int("filters", filters)
-        self.groups = positive_int("groups", groups)
+        self.filters = positive_int("filters", filters, TypeError)
+        self.groups = positive_int("groups", groups, TypeError)
         if self.filters % self.groups:
             raise ValueError(f"filters must be a multiple of groups; got filters={filters}, groups={groups}.")
         self._refuse_dilated_strides()
@@ -259,7 +259,7 @@ class _ConvTranspose(BaseConv):
         }
         sliding = (kernel_size, strides, padding, data_format, dilation_rate)
         super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
-        self.filters = positive_int("filters", filters)
+        self.filters = positive_int("filters", filters, TypeError)
         self.output_padding: tuple[int, ...] | None = None
         if output_padding is not None:
             self.output_padding = sizes_of(output_padding, self.rank, "output_padding", smallest=0)

@@ -40,6 +40,8 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         if not callable(function):
             raise TypeError(f"Lambda: function must be a function; got {function!r} ({type(function).__name__}).")
+        if not isinstance(arguments, dict | None):
+            raise TypeError(f"Lambda: arguments must be a dictionary of names and values; got {arguments!r}.")
         self.function = function
         self.mask = mask
         self.arguments = dict(arguments or {})

@@ -41,7 +41,7 @@ class _DepthwiseConv(BaseConv):
         }
         sliding = (kernel_size, strides, padding, data_format, dilation_rate)
         super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
-        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier)
+        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier, TypeError)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels_of(input_shape)
@@ -115,8 +115,8 @@ class _SeparableConv(BaseConv):
         }
         sliding = (kernel_size, strides, padding, data_format, dilation_rate)
         super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
-        self.filters = positive_int("filters", filters)
-        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier)
+        self.filters = positive_int("filters", filters, TypeError)
+        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier, TypeError)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels_of(input_shape)

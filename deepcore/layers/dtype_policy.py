@@ -37,11 +37,12 @@ class DTypePolicy:
         """The policy that a layer's argument ``dtype`` means: a policy, its configuration, a dtype, or its name."""
         if isinstance(dtype, cls):
             return dtype
-        if isinstance(dtype, dict):
-            return cls(dtype["config"]["name"])
         if isinstance(dtype, str):
             return cls(dtype)
-        return cls(np.dtype(floatx() if dtype is None else dtype).name)
+        try:
+            return cls(dtype["config"]["name"] if isinstance(dtype, dict) else np.dtype(dtype or floatx()).name)
+        except (KeyError, TypeError):
+            raise ValueError(f"dtype must be the name of a dtype, or a DTypePolicy; got dtype={dtype!r}.") from None
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name}

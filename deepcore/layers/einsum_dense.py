@@ -96,7 +96,7 @@ class EinsumDense(ParametricLayer):
         if isinstance(initializer, initializers.VarianceScaling):
 
             def initializer(shape: tuple[int, ...], dtype: Any = None) -> Tensor:
-                table = self.kernel_initializer((fan_in, math.prod(shape) // fan_in), dtype=dtype)
+                table = self.kernel_initializer((fan_in, math.prod(shape) // max(1, fan_in)), dtype=dtype)
                 return ops.reshape(table, shape)
 
         self.kernel = self.weight("kernel", shape, initializer=initializer)

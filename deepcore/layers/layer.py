@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,7 @@ class Layer:
         if "input_dim" in kwargs:
             given = (kwargs.pop("input_dim"),)
         if kwargs:
-            raise TypeError(
+            raise ValueError(
                 f"{type(self).__name__} does not know the argument{'s' if len(kwargs) > 1 else ''} "
                 f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), _arguments_of(type(self)))} "
                 f"See help({type(self).__name__}) for those it has."
@@ -100,13 +101,15 @@ class Layer:
             )
         if name is not None and (not isinstance(name, str) or not name or "/" in name):
             raise ValueError(f"A layer's name is a string without '/', not empty; got name={name!r}.")
+        if not isinstance(trainable, bool):
+            raise ValueError(f"trainable must be True or False; got trainable={trainable!r}.")
         self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
         self.dtype_policy = DTypePolicy.of(dtype)
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.path = "/".join((*current_scope(), self.name))
         self.given_input_shape: tuple[Any, ...] | None = given
-        self._trainable = bool(trainable)
+        self._trainable = trainable
         self._own_weights: list[Variable] = []
         self._added_losses: list[Tensor] = []
         self._inbound_nodes: list[CallNode] = []
@@ -185,6 +188,8 @@ class Layer:
             constraint: what an optimizer applies to it after every step.
             name: ``variable``, ... by default.
         """
+        if not is_shape(shape) or any(size is None or size < 0 for size in shape):
+            raise ValueError(f"a weight's shape is a tuple of known sizes; got shape={shape!r}, name={name!r}.")
         kind = self.dtype if dtype is None else np.dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if kind.kind == "f" else "zeros"
@@ -316,9 +321,6 @@ class Layer:
         if "_own_weights" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
         spec = _call_spec(type(self))  # type: ignore[arg-type]
-        if spec.training is not None and len(args) > spec.training:
-            kwargs.update(zip(spec.names[spec.training :], args[spec.training :], strict=False))
-            args = args[: spec.training]
         if not args and spec.names and spec.names[0] in kwargs:
             args = (kwargs.pop(spec.names[0]),)
         asked = kwargs.pop("training", None)
@@ -330,14 +332,15 @@ class Layer:
             if _depth.get() == 1:
                 self._forget_losses()
             if args:
-                first = map_leaves(self._as_input, _structure(args[0]))
-                args = (first, *(map_leaves(self._if_array, value) for value in args[1:]))
+                args = (self._first_input(args[0]), *(map_leaves(self._further_input, value) for value in args[1:]))
+            elif spec.needs_input:
+                raise TypeError(f"call() is missing its input {spec.names[0]!r}: give it as layer(x).")
             if kwargs:
                 kwargs = {name: map_leaves(self._if_array, value) for name, value in kwargs.items()}
             if is_symbolic(args, kwargs):
                 return self._draw(spec, args, kwargs, asked)
             mask = self._take_masks(spec, args, kwargs)
-            if spec.training is not None and training is not None:
+            if spec.training is not None and training is not None and len(args) <= spec.training:
                 kwargs["training"] = bool(training)
             output = self._run(spec, args, kwargs)
             if mask is not None or spec.makes_masks:
@@ -361,7 +364,7 @@ class Layer:
         return output
 
     def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        shapes = map_leaves(_shape_of, args[0]) if args else None
+        shapes = map_leaves(shape_of, args[0]) if args else None
         if not self.built:
             self._check_inputs(shapes)
             self.build(*_shape_arguments(type(self).build, spec, args, kwargs))
@@ -419,6 +422,17 @@ class Layer:
             if y.mask is None:
                 y.mask = its_mask
 
+    def _first_input(self, given: Any) -> Any:
+        try:
+            return map_leaves(self._as_input, _structure(given))
+        except TypeError as error:  # of another type than a tensor can be made of
+            raise ValueError(*error.args) from None
+
+    def _further_input(self, x: Any) -> Any:
+        if x is not None and not hasattr(x, "shape"):
+            raise ValueError(f"only tensors are given by position; give {x!r} by its name, as layer(x, training=True).")
+        return self._if_array(x)
+
     def _if_array(self, x: Any) -> Any:
         return self._as_input(x) if isinstance(x, Tensor | np.ndarray) else x
 
@@ -438,8 +452,11 @@ class Layer:
         return None if device == CPU and current_device() == CPU else device
 
     def _check_inputs(self, shapes: Any) -> None:
-        if self.input_spec is not None and is_shape(shapes):
-            self.input_spec.check(shapes)
+        if self.input_spec is None:
+            return
+        if not is_shape(shapes):
+            raise ValueError(f"expected one tensor as its input; got {shapes or type(shapes).__name__}.")
+        self.input_spec.check(shapes)
 
     def _sign(self, error: Exception) -> None:
         """Puts the layer's name in front of an error's message, unless a layer within has done so."""
@@ -608,6 +625,7 @@ class _CallSpec:
 
     Attributes:
         names: of its parameters.
+        needs_input: whether the first of them has no default.
         training: the position of ``training`` among them, None if it is not taken.
         training_default: its default.
         masks: (position of a parameter, name of the parameter for its mask), besides ``mask``.
@@ -615,6 +633,7 @@ class _CallSpec:
     """
 
     names: tuple[str, ...]
+    needs_input: bool
     training: int | None
     training_default: bool | None
     masks: tuple[tuple[int, str], ...]
@@ -628,6 +647,7 @@ def _call_spec(layer_class: type[Layer]) -> _CallSpec:
     default = parameters["training"].default if "training" in names else None
     return _CallSpec(
         names,
+        bool(names) and parameters[names[0]].default is inspect.Parameter.empty,
         names.index("training") if "training" in names else None,
         None if default in (None, inspect.Parameter.empty) else bool(default),
         tuple((i, f"{name}_mask") for i, name in enumerate(names) if f"{name}_mask" in names),
@@ -646,15 +666,15 @@ def _shape_arguments(
 ) -> list[Any]:
     """The shapes that ``build`` or ``compute_output_shape`` takes: the first input's, or ``x_shape`` for each ``x``."""
     names = _parameters(function)
-    first = map_leaves(_shape_of, args[0]) if args else None
+    first = map_leaves(shape_of, args[0]) if args else None
     if len(names) <= 1:
         return [first]
     given = {**dict(zip(spec.names, args, strict=False)), **kwargs}
     others = (given.get(name.removesuffix("_shape")) for name in names[1:])
-    return [first, *(None if value is None else map_leaves(_shape_of, value) for value in others)]
+    return [first, *(None if value is None else map_leaves(shape_of, value) for value in others)]
 
 
-def _shape_of(x: Any) -> Any:
+def shape_of(x: Any) -> Any:
     return tuple(x.shape) if hasattr(x, "shape") else None
 
 
@@ -678,8 +698,16 @@ def _structure(value: Any) -> Any:
     return value
 
 
-def positive_int(name: str, value: Any) -> int:
-    """``value`` as an int. Raises ``ValueError`` unless it is a whole number above zero."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) <= 0:
-        raise ValueError(f"{name} must be a positive integer; got {name}={value!r}.")
+def number(name: str, value: Any, which: str = "") -> Any:
+    """``value``. Raises ``TypeError`` unless it is a number, whose bounds ``which`` says in words."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number{which and ' '}{which}; got {name}={value!r}.")
+    return value
+
+
+def positive_int(name: str, value: Any, strange: type[Exception] = ValueError) -> int:
+    """``value`` as an int. Raises ``ValueError`` unless it is a whole number above zero; ``strange`` for no number."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value <= 0:
+        error = ValueError if isinstance(value, Real) else strange
+        raise error(f"{name} must be a positive integer; got {name}={value!r}.")
     return int(value)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepcore import ops
-from deepcore.layers.layer import Layer
-from deepcore.structure import is_shape
+from deepcore.layers.layer import Layer, shape_of
+from deepcore.structure import map_leaves
 from deepcore.tensor import Tensor
 
 Shapes = list[tuple[Any, ...]]
@@ -41,7 +41,7 @@ class _Merge(Layer):
         self.compute_output_shape(shapes)
 
     def _shapes_of(self, given: Any) -> Shapes:
-        if not isinstance(given, list | tuple) or is_shape(given):
+        if not isinstance(given, list | tuple) or not given or not all(isinstance(s, list | tuple) for s in given):
             raise ValueError(
                 f"expected a list of inputs, as {type(self).__name__}()([a, b]); got one of shape {given}."
             )
@@ -50,7 +50,7 @@ class _Merge(Layer):
         return [tuple(shape) for shape in given]
 
     def call(self, inputs: Any) -> Tensor:
-        self._shapes_of([x.shape for x in inputs] if isinstance(inputs, list | tuple) else inputs.shape)
+        self._shapes_of(map_leaves(shape_of, inputs))
         rank = max(x.ndim for x in inputs)
         raised, masks = [], []
         for x in inputs:
@@ -193,13 +193,15 @@ class Concatenate(_Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if isinstance(axis, bool) or not isinstance(axis, int):
+            raise TypeError(f"axis must be an integer; got axis={axis!r}.")
         self.axis = axis
 
     def build(self, input_shape: Any) -> None:
         self.compute_output_shape(input_shape)
 
     def call(self, inputs: Any) -> Tensor:
-        self._shapes_of([x.shape for x in inputs] if isinstance(inputs, list | tuple) else inputs.shape)
+        self._shapes_of(map_leaves(shape_of, inputs))
         return ops.concatenate(inputs, self.axis)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -280,7 +282,7 @@ class Dot(_Merge):
         return [axis % len(shape) for shape, axis in zip(shapes, axes, strict=True)]
 
     def call(self, inputs: Any) -> Tensor:
-        shapes = self._shapes_of([x.shape for x in inputs] if isinstance(inputs, list | tuple) else inputs.shape)
+        shapes = self._shapes_of(map_leaves(shape_of, inputs))
         first, second = self._axes_of(shapes)
         a, b = inputs
         if self.normalize:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from deepcore import ops
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer, positive_int
+from deepcore.layers.layer import Layer, number, positive_int
 from deepcore.layers.parametric import ParametricLayer
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
@@ -30,13 +31,12 @@ def check_axes(axis: Any, shape: Any) -> tuple[int, ...]:
     return found
 
 
-def axis_argument(axis: Any) -> Any:
+def axis_argument(axis: Any, name: str = "axis") -> Any:
     """An axis as it is, several as a list. Raises ``TypeError`` for anything else."""
-    if isinstance(axis, list | tuple):
-        return list(axis)
-    if isinstance(axis, bool) or not isinstance(axis, int):
-        raise TypeError(f"axis must be an integer, or a list or tuple of them; got axis={axis!r}.")
-    return axis
+    axes = axis if isinstance(axis, list | tuple) else (axis,)
+    if any(isinstance(a, bool) or not isinstance(a, Integral) for a in axes):
+        raise TypeError(f"{name} must be an integer, or a list or tuple of them; got {name}={axis!r}.")
+    return [int(a) for a in axes] if axes is axis else int(axis)
 
 
 class SameShape(Layer):
@@ -56,7 +56,7 @@ class AffineNormalization(SameShape, ParametricLayer):
 
     def __init__(self, epsilon: float, center: bool, scale: bool, weights: dict[str, Any], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not epsilon >= 0:
+        if not number("epsilon", epsilon) >= 0:
             raise ValueError(f"epsilon must not be negative; got {epsilon!r}.")
         self.epsilon = epsilon
         self.center, self.scale = center, scale
@@ -203,7 +203,7 @@ class GroupNormalization(AffineNormalization):
         }
         super().__init__(epsilon, center, scale, weights, **kwargs)
         self.groups = groups
-        self.axis = axis
+        self.axis = axis_argument(axis)
 
     def build(self, input_shape: Any) -> None:
         (at,) = check_axes(self.axis, input_shape)
@@ -244,7 +244,7 @@ class RMSNormalization(SameShape):
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis_argument(axis)
-        self.epsilon = epsilon
+        self.epsilon = number("epsilon", epsilon)
 
     def build(self, input_shape: Any) -> None:
         self.axis = sorted(self.axis) if isinstance(self.axis, list) else [self.axis]

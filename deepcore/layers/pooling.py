@@ -115,7 +115,9 @@ class AveragePooling2D(_AveragePooling):
 class _GlobalPooling(ImageLayer):
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.keepdims = bool(keepdims)
+        if not isinstance(keepdims, bool):
+            raise TypeError(f"keepdims must be True or False; got keepdims={keepdims!r}.")
+        self.keepdims = keepdims
 
     def pool(self, x: Tensor) -> Tensor:
         """[batch, height, width, channels] -> [batch, channels]."""

@@ -9,7 +9,7 @@ from typing import Any
 from deepcore import ops
 from deepcore.layers.image import data_format_of
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
+from deepcore.layers.layer import Layer, number
 from deepcore.random import as_generator
 from deepcore.tensor import Tensor
 
@@ -27,7 +27,7 @@ class _Noise(Layer):
 
     def __init__(self, strength: Any, seed: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+        if not 0 <= number(self._strength, strength, "from 0 to 1") <= 1:
             raise ValueError(f"{self._strength} must be a number from 0 to 1; got {self._strength}={strength!r}.")
         setattr(self, self._strength, strength)
         self.seed = seed

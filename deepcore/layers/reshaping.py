@@ -65,9 +65,12 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(target_shape, list | tuple):
+        if not hasattr(target_shape, "__iter__"):
             raise TypeError(f"target_shape must be a list or tuple of sizes, as (3, -1); got {target_shape!r}.")
+        if any(size is not None and not hasattr(size, "__index__") for size in target_shape):
+            raise ValueError(f"target_shape takes whole numbers, and None; got {target_shape!r}.")
         self.target_shape = tuple(None if size is None else int(size) for size in target_shape)
+        self.input_spec = InputSpec(min_ndim=1)
         wanted = self._wanted()
         if any(size < -1 for size in wanted):
             raise ValueError(f"target_shape takes sizes that are not negative, or -1; got {self.target_shape}.")
@@ -107,7 +110,7 @@ class Permute(Layer):
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(dims, list | tuple):
+        if not hasattr(dims, "__iter__"):
             raise TypeError(f"dims must be a list or tuple of axes, as (2, 1); got {dims!r}.")
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):

@@ -60,9 +60,7 @@ class RecurrentCell(Layer):
     ) -> None:
         own = {kind: [kwargs.pop(f"{weight}_{kind}") for weight in _WEIGHTS] for kind in _KINDS}
         super().__init__(**kwargs)
-        if not isinstance(units, int | float | np.integer):
-            raise TypeError(f"units must be a positive integer; got units={units!r}.")
-        self.units = positive_int("units", units)
+        self.units = positive_int("units", units, TypeError)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
         for kind, given in own.items():
