@@ -10,7 +10,7 @@ from deepcore import activations, ops
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer, number
 from deepcore.layers.normalization import axis_argument
-from deepcore.layers.parametric import ParametricLayer
+from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 
 # What takes the place of a masked element before a softmax: e to its power is zero.
@@ -31,6 +31,8 @@ class Activation(_Elementwise):
         activation: a name or a function.
     """
 
+    _config = ("activation",)
+
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
@@ -38,15 +40,14 @@ class Activation(_Elementwise):
     def call(self, x: Tensor) -> Tensor:
         return self.activation(x)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}
-
 
 class ReLU(_Elementwise):
     """x above ``threshold``, held to ``max_value``; below it ``negative_slope`` * (x - threshold).
 
     Raises ``ValueError`` for negative arguments.
     """
+
+    _config = ("max_value", "negative_slope", "threshold")
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
@@ -60,20 +61,14 @@ class ReLU(_Elementwise):
     def call(self, x: Tensor) -> Tensor:
         return activations.relu(x, self.negative_slope, self.max_value, self.threshold)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "max_value": self.max_value,
-            "negative_slope": self.negative_slope,
-            "threshold": self.threshold,
-        }
-
 
 class LeakyReLU(_Elementwise):
     """x where positive, else ``negative_slope`` * x.
 
     Raises ``ValueError`` for a slope that is negative or None. ``alpha`` is its old name. Maas et al. 2013.
     """
+
+    _config = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         if "alpha" in kwargs:
@@ -87,12 +82,11 @@ class LeakyReLU(_Elementwise):
     def call(self, x: Tensor) -> Tensor:
         return activations.leaky_relu(x, self.negative_slope)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "negative_slope": self.negative_slope}
-
 
 class ELU(_Elementwise):
     """x where positive, else ``alpha`` * (exp(x) - 1). Clevert et al. 2016."""
+
+    _config = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -100,9 +94,6 @@ class ELU(_Elementwise):
 
     def call(self, x: Tensor) -> Tensor:
         return activations.elu(x, self.alpha)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "alpha": self.alpha}
 
 
 class PReLU(_Elementwise, ParametricLayer):
@@ -116,6 +107,8 @@ class PReLU(_Elementwise, ParametricLayer):
     not, and for sizes that are not known. He et al. 2015.
     """
 
+    _config = ("shared_axes",)
+
     def __init__(
         self,
         alpha_initializer: Any = "zeros",
@@ -124,10 +117,7 @@ class PReLU(_Elementwise, ParametricLayer):
         shared_axes: int | Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.take_weight_arguments(
-            alpha_initializer=alpha_initializer, alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint
-        )
+        super().__init__(**arguments_of(locals(), "shared_axes"))
         axes = None if shared_axes is None else axis_argument(shared_axes, "shared_axes")
         self.shared_axes = [axes] if isinstance(axes, int) else axes
 
@@ -152,9 +142,6 @@ class PReLU(_Elementwise, ParametricLayer):
     def call(self, x: Tensor) -> Tensor:
         return ops.relu(x) - self.alpha * ops.relu(-x)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "shared_axes": self.shared_axes}
-
 
 class Softmax(_Elementwise):
     """Probabilities over ``axis``, an axis or several.
@@ -162,6 +149,8 @@ class Softmax(_Elementwise):
     Called with a ``mask`` that broadcasts to the input, elements where it is False have no probability. Raises
     ``ValueError`` for a mask that does not broadcast.
     """
+
+    _config = ("axis",)
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -185,6 +174,3 @@ class Softmax(_Elementwise):
         one = len(axes) == 1
         y = activations.softmax(x, axes[0]) if one else ops.exp(x - ops.logsumexp(x, axes, keepdims=True))
         return y if mask is None else ops.where(mask, y, 0.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}

@@ -103,6 +103,8 @@ class Masking(Layer):
     [batch, steps, features] -> the same, with a mask [batch, steps].
     """
 
+    _config = ("mask_value",)
+
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.mask_value = serialization.deserialize(mask_value) if isinstance(mask_value, dict) else mask_value
@@ -119,9 +121,6 @@ class Masking(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mask_value": serialization.serialize(self.mask_value)}
 
 
 class ActivityRegularization(Layer):

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import constraints, initializers, regularizers
+from deepcore import activations, constraints, initializers, regularizers, serialization
 from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.errors import nearest
 from deepcore.layers.dtype_policy import DTypePolicy
@@ -67,6 +67,7 @@ class Layer:
     _given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _build_shapes: tuple[Any, ...] | None = None
     _supports_masking: bool | None = None
+    _config: tuple[str, ...] = ()  # of each class: attributes that get_config holds besides those of its bases
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = object.__new__(cls)
@@ -89,7 +90,7 @@ class Layer:
         if kwargs:
             raise ValueError(
                 f"{type(self).__name__} does not know the argument{'s' if len(kwargs) > 1 else ''} "
-                f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), _arguments_of(type(self)))} "
+                f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), constructor_arguments(type(self)))} "
                 f"See help({type(self).__name__}) for those it has."
             )
         if given is not None:
@@ -519,8 +520,11 @@ class Layer:
         config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.serialize()}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        if type(self).get_config is Layer.get_config:
+        if type(self).get_config is Layer.get_config and not self._config:
             config.update(self._own_arguments())
+        for name in (name for base in reversed(type(self).__mro__) for name in vars(base).get("_config", ())):
+            serialize = activations.serialize if name.endswith("activation") else serialization.serialize
+            config[name] = serialize(getattr(self, name))
         return config
 
     def _own_arguments(self) -> dict[str, Any]:
@@ -579,7 +583,8 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-def _arguments_of(kind: type) -> set[str]:
+@functools.cache
+def constructor_arguments(kind: type) -> set[str]:
     """Names that the constructors of a class and of its bases take."""
     constructors = [
         base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in base.__dict__ and base is not object

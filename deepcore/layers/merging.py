@@ -191,6 +191,8 @@ class Concatenate(_Merge):
     ``ValueError`` for a single tensor that is not in a list, and for shapes that differ elsewhere.
     """
 
+    _config = ("axis",)
+
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if isinstance(axis, bool) or not isinstance(axis, int):
@@ -234,9 +236,6 @@ class Concatenate(_Merge):
         ]
         return ops.any(ops.concatenate(whole, self.axis), -1)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
-
 
 class Dot(_Merge):
     """The products of two tensors, summed over one axis of each, for each sample: [batch, ...] and [batch, ...].
@@ -251,6 +250,8 @@ class Dot(_Merge):
     """
 
     takes = 2
+
+    _config = ("axes", "normalize")
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -305,9 +306,6 @@ class Dot(_Merge):
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         return None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
 
 
 def add(inputs: Sequence[Any], **kwargs: Any) -> Any:

@@ -11,7 +11,7 @@ from typing import Any
 from deepcore import ops
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer, number, positive_int
-from deepcore.layers.parametric import ParametricLayer
+from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
@@ -54,13 +54,14 @@ class AffineNormalization(SameShape, ParametricLayer):
 
     _supports_masking = True
 
-    def __init__(self, epsilon: float, center: bool, scale: bool, weights: dict[str, Any], **kwargs: Any) -> None:
+    _config = ("axis", "epsilon", "center", "scale")
+
+    def __init__(self, *, epsilon: float, center: bool, scale: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not number("epsilon", epsilon) >= 0:
             raise ValueError(f"epsilon must not be negative; got {epsilon!r}.")
         self.epsilon = epsilon
         self.center, self.scale = center, scale
-        self.take_weight_arguments(**weights)
         self.gamma: Variable | None = None
         self.beta: Variable | None = None
 
@@ -77,15 +78,6 @@ class AffineNormalization(SameShape, ParametricLayer):
         beta = Tensor.wrap(xp.zeros(size, like.dtype), like.device) if self.beta is None else self.beta
         return ops.reshape(gamma, (size,)), ops.reshape(beta, (size,))
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-        }
-
 
 class LayerNormalization(AffineNormalization):
     """Normalises each example over ``axis``, an axis or several.
@@ -101,6 +93,8 @@ class LayerNormalization(AffineNormalization):
     ``TypeError`` for one that is not an integer. Ba et al. 2016. With ``rms_scaling=True``, which Keras has given up,
     x is divided by the standard deviation and not centred.
     """
+
+    _config = ("rms_scaling",)
 
     def __init__(
         self,
@@ -120,15 +114,7 @@ class LayerNormalization(AffineNormalization):
     ) -> None:
         if rms_scaling:
             warnings.warn("rms_scaling=True divides by the variance; use RMSNormalization.", stacklevel=2)
-        weights = {
-            "beta_initializer": beta_initializer,
-            "gamma_initializer": gamma_initializer,
-            "beta_regularizer": beta_regularizer,
-            "gamma_regularizer": gamma_regularizer,
-            "beta_constraint": beta_constraint,
-            "gamma_constraint": gamma_constraint,
-        }
-        super().__init__(epsilon, center, scale, weights, **kwargs)
+        super().__init__(**arguments_of(locals(), "axis", "rms_scaling"))
         self.axis = axis_argument(axis)
         self.rms_scaling = rms_scaling
 
@@ -158,9 +144,6 @@ class LayerNormalization(AffineNormalization):
         y = ops.reshape(rows, z.shape)
         return ops.transpose(y, [order.index(a) for a in range(x.ndim)]) if moved else y
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rms_scaling": self.rms_scaling}
-
 
 class GroupNormalization(AffineNormalization):
     """Normalises each example over groups of its channels, and over all axes but the batch.
@@ -173,6 +156,8 @@ class GroupNormalization(AffineNormalization):
     Weights gamma and beta [channels]. Raises ``ValueError`` for groups that are not a positive integer or -1, or that
     the channels cannot be cut into. Wu and He 2018.
     """
+
+    _config = ("groups",)
 
     def __init__(
         self,
@@ -193,15 +178,7 @@ class GroupNormalization(AffineNormalization):
             raise ValueError(
                 f"groups must be a positive integer, or -1 for one group a channel; got groups={groups!r}."
             )
-        weights = {
-            "beta_initializer": beta_initializer,
-            "gamma_initializer": gamma_initializer,
-            "beta_regularizer": beta_regularizer,
-            "gamma_regularizer": gamma_regularizer,
-            "beta_constraint": beta_constraint,
-            "gamma_constraint": gamma_constraint,
-        }
-        super().__init__(epsilon, center, scale, weights, **kwargs)
+        super().__init__(**arguments_of(locals(), "groups", "axis"))
         self.groups = groups
         self.axis = axis_argument(axis)
 
@@ -227,9 +204,6 @@ class GroupNormalization(AffineNormalization):
         z = z if self.beta is None else z + ops.reshape(self.beta, along)
         return ops.moveaxis(z, 1, self.axis)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups}
-
 
 class RMSNormalization(SameShape):
     """x / sqrt(mean(x * x) + epsilon) * scale, the mean over ``axis``.
@@ -240,6 +214,8 @@ class RMSNormalization(SameShape):
 
     Weight scale of the sizes of ``axis``. Zhang and Sennrich 2019.
     """
+
+    _config = ("axis", "epsilon")
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -255,14 +231,13 @@ class RMSNormalization(SameShape):
     def call(self, x: Tensor) -> Tensor:
         return ops.rms_normalization(x, self.scale, self.axis, self.epsilon)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}
-
 
 class UnitNormalization(SameShape):
     """x divided by its Euclidean length over ``axis``, an axis or several."""
 
     _supports_masking = True
+
+    _config = ("axis",)
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -270,9 +245,6 @@ class UnitNormalization(SameShape):
 
     def call(self, x: Tensor) -> Tensor:
         return ops.normalize(x, axis=self.axis, order=2, epsilon=_TINY)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
 
 
 class LocalResponseNormalization(SameShape):
@@ -288,6 +260,8 @@ class LocalResponseNormalization(SameShape):
     """
 
     _supports_masking = True
+
+    _config = ("depth_radius", "bias", "alpha", "beta", "axis")
 
     def __init__(
         self,
@@ -309,7 +283,3 @@ class LocalResponseNormalization(SameShape):
         z = x if last else ops.moveaxis(x, self.axis, -1)
         y = ops.local_response_norm(z, self.depth_radius, self.bias, self.alpha, self.beta)
         return y if last else ops.moveaxis(y, -1, self.axis)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("depth_radius", "bias", "alpha", "beta", "axis")}
-        return {**super().get_config(), **own}

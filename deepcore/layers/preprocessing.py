@@ -26,6 +26,8 @@ class Rescaling(Layer):
         scale, offset: numbers, or arrays that broadcast to the input.
     """
 
+    _config = ("scale", "offset")
+
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = scale, offset
@@ -37,10 +39,6 @@ class Rescaling(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"scale": self.scale, "offset": self.offset}
-        return {**super().get_config(), **{name: serialization.serialize(value) for name, value in own.items()}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -210,6 +208,8 @@ class CategoryEncoding(Layer):
     Raises ``ValueError`` for other modes, without ``num_tokens``, and for weights in another mode than ``"count"``.
     """
 
+    _config = ("num_tokens", "output_mode")
+
     def __init__(self, num_tokens: int | None = None, output_mode: str = "multi_hot", **kwargs: Any) -> None:
         if kwargs.pop("sparse", False):
             raise ValueError("sparse=True is not there: tensors are dense; leave it out.")
@@ -244,6 +244,3 @@ class CategoryEncoding(Layer):
         if self.output_mode == "one_hot" and input_shape and input_shape[-1] != 1:
             return (*input_shape, self.num_tokens)
         return (*input_shape[:-1], self.num_tokens)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_tokens": self.num_tokens, "output_mode": self.output_mode}

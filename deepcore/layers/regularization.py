@@ -58,6 +58,8 @@ class Dropout(_Noise):
     Raises ``ValueError`` for another rate, and for a ``noise_shape`` that is not one. Srivastava et al. 2014.
     """
 
+    _config = ("noise_shape",)
+
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
@@ -76,9 +78,6 @@ class Dropout(_Noise):
             return ops.dropout(x, self.rate, self.seed_generator)
         ones = Tensor.wrap(x.device.backend.xp.ones(sizes, x.dtype), x.device)
         return x * ops.dropout(ones, self.rate, self.seed_generator)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "noise_shape": self.noise_shape}
 
 
 def _noise_shape(given: Any) -> tuple[int | None, ...] | None:
@@ -194,6 +193,8 @@ class AlphaDropout(_Noise):
     Raises ``ValueError`` for another rate. Klambauer et al. 2017.
     """
 
+    _config = ("noise_shape",)
+
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
@@ -205,9 +206,6 @@ class AlphaDropout(_Noise):
         factor = 1 / math.sqrt(_left(self.rate) * (1 + self.rate * low**2))
         chances = self.seed_generator.uniform(_mask_shape(self.noise_shape, x), dtype=x.dtype, device=x.device)
         return ops.where(chances >= self.rate, x, low) * factor - factor * low * self.rate
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "noise_shape": self.noise_shape}
 
 
 def _left(rate: float) -> float:

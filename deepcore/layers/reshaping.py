@@ -35,6 +35,8 @@ class Flatten(Layer):
             do not depend on it.
     """
 
+    _config = ("data_format",)
+
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_format = data_format_of(data_format)
@@ -49,9 +51,6 @@ class Flatten(Layer):
         sizes = input_shape[1:]
         return input_shape[0], None if None in sizes else math.prod(sizes)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
-
 
 class Reshape(Layer):
     """Another shape of the same size: [batch, ...] -> [batch, *target_shape].
@@ -62,6 +61,8 @@ class Reshape(Layer):
     Raises ``TypeError`` for a single int, ``ValueError`` for other negative sizes, for more than one -1, and if the
     sizes do not hold the same number of elements.
     """
+
+    _config = ("target_shape",)
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -95,9 +96,6 @@ class Reshape(Layer):
             return input_shape[0], *(None if size == -1 else size for size in self._wanted())
         return input_shape[0], *self._resolve(input_shape[1:])
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "target_shape": self.target_shape}
-
 
 class Permute(Layer):
     """The axes after the batch in another order.
@@ -107,6 +105,8 @@ class Permute(Layer):
 
     Raises ``ValueError`` unless ``dims`` holds each number from 1 on once, and for an input of another rank.
     """
+
+    _config = ("dims",)
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -123,9 +123,6 @@ class Permute(Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0], *(input_shape[axis] for axis in self.dims)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dims": self.dims}
-
 
 class RepeatVector(Layer):
     """A vector ``n`` times over: [batch, features] -> [batch, n, features].
@@ -133,6 +130,8 @@ class RepeatVector(Layer):
     Args:
         n: how often. Raises ``TypeError`` unless it is an int, ``ValueError`` unless it is positive.
     """
+
+    _config = ("n",)
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -144,9 +143,6 @@ class RepeatVector(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0], self.n, input_shape[1]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "n": self.n}
 
 
 def repeats_of(name: str, value: Any) -> int:
