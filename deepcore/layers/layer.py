@@ -562,8 +562,11 @@ class Layer:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """A new layer of ``get_config``'s dictionary."""
-        return cls(**config)
+        """A new layer of ``get_config``'s dictionary. Raises ``TypeError`` where the constructor refuses it."""
+        try:
+            return cls(**config)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{cls.__name__} cannot be made of the configuration {config!r}: {error}") from error
 
     # What files hold besides the configuration
 
