@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import activations, ops
+from deepcore.layers.arguments import number
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer, number
+from deepcore.layers.layer import Layer
 from deepcore.layers.normalization import axis_argument
 from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor

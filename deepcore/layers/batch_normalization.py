@@ -6,8 +6,8 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.autograd import no_grad
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import positive_int
 from deepcore.layers.normalization import AffineNormalization, check_axes
 from deepcore.layers.parametric import arguments_of
 from deepcore.tensor import Tensor

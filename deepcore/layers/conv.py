@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import activations, ops
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.image import PADDINGS, ImageLayer, padding_of, sizes_of, window_output
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import positive_int
 from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable

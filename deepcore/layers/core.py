@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deepcore import ops, regularizers, serialization
+from deepcore.layers.arguments import numeric
 from deepcore.layers.layer import Layer
 from deepcore.structure import is_shape, map_shapes, shape_leaves
 from deepcore.tensor import Tensor
@@ -107,7 +108,8 @@ class Masking(Layer):
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.mask_value = serialization.deserialize(mask_value) if isinstance(mask_value, dict) else mask_value
+        given = serialization.deserialize(mask_value) if isinstance(mask_value, dict) else mask_value
+        self.mask_value = numeric("mask_value", given)
         self.supports_masking = True
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:

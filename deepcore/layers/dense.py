@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore import activations, ops
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import positive_int
 from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable

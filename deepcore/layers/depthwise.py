@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.conv import BaseConv, Sizes
 from deepcore.layers.image import window_output
-from deepcore.layers.layer import positive_int
 from deepcore.layers.parametric import arguments_of
 from deepcore.tensor import Tensor
 

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from deepcore import ops
-from deepcore.layers.layer import positive_int
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 

@@ -9,7 +9,6 @@ import warnings
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -704,18 +703,3 @@ def _structure(value: Any) -> Any:
     if isinstance(value, list | tuple | dict) and not any(hasattr(leaf, "shape") for leaf in leaves(value)):
         return Tensor(value) if not isinstance(value, dict) else value
     return value
-
-
-def number(name: str, value: Any, which: str = "") -> Any:
-    """``value``. Raises ``TypeError`` unless it is a number, whose bounds ``which`` says in words."""
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise TypeError(f"{name} must be a number{which and ' '}{which}; got {name}={value!r}.")
-    return value
-
-
-def positive_int(name: str, value: Any, strange: type[Exception] = ValueError) -> int:
-    """``value`` as an int. Raises ``ValueError`` unless it is a whole number above zero; ``strange`` for no number."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or value <= 0:
-        error = ValueError if isinstance(value, Real) else strange
-        raise error(f"{name} must be a positive integer; got {name}={value!r}.")
-    return int(value)

@@ -9,8 +9,9 @@ from numbers import Integral
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import number, positive_int
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer, number, positive_int
+from deepcore.layers.layer import Layer
 from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable

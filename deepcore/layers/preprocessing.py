@@ -10,7 +10,10 @@ import numpy as np
 
 from deepcore import ops, serialization
 from deepcore.device import Device
+from deepcore.layers.arguments import numeric, positive_int
+from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
+from deepcore.layers.normalization import axis_argument
 from deepcore.tensor import Tensor
 
 # How many examples of an array are looked at together.
@@ -30,7 +33,7 @@ class Rescaling(Layer):
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.scale, self.offset = scale, offset
+        self.scale, self.offset = numeric("scale", scale), numeric("offset", offset)
         self.supports_masking = True
 
     def call(self, x: Tensor) -> Tensor:
@@ -72,14 +75,17 @@ class Normalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        axes = () if axis is None else axis_argument(axis)
+        self.axis = (axes,) if isinstance(axes, int) else tuple(axes)
         self.input_mean, self.input_variance = mean, variance
         self.invert = invert
         self._constants: dict[tuple[str, Device], Tensor] = {}
         self.supports_masking = True
         if (mean is None) != (variance is None):
             raise ValueError(f"mean and variance must be given together; got mean={mean} and variance={variance}.")
-        if mean is not None and (np.shape(mean) != np.shape(variance) or np.ndim(mean) > len(self.axis)):
+        if mean is not None and (
+            np.shape(numeric("mean", mean)) != np.shape(numeric("variance", variance)) or np.ndim(mean) > len(self.axis)
+        ):
             raise ValueError(
                 f"mean and variance must have one shape, of rank {len(self.axis)} or less for axis={self.axis}; got "
                 f"shapes {np.shape(mean)} and {np.shape(variance)}."
@@ -95,6 +101,10 @@ class Normalization(Layer):
         self._reduced = tuple(axis for axis in range(rank) if axis not in kept)
         self._along = tuple(input_shape[axis] if axis in kept else 1 for axis in range(rank))
         self._shape = tuple(input_shape[axis] for axis in kept)
+        given = np.shape(self.input_mean) if self.input_mean is not None else ()
+        if any(m not in (1, n) for m, n in zip(given[::-1], self._shape[::-1], strict=False)):
+            raise ValueError(f"mean and variance of shape {given} do not fit axis={self.axis} of sizes {self._shape}.")
+        self.input_spec = InputSpec(axes={axis - rank: input_shape[axis] for axis in kept})
         if self.input_mean is None:
             self.adapt_mean = self.add_weight(self._shape, "zeros", trainable=False, name="mean")
             self.adapt_variance = self.add_weight(self._shape, "ones", trainable=False, name="variance")
@@ -217,9 +227,8 @@ class CategoryEncoding(Layer):
         output_mode = "multi_hot" if output_mode == "binary" else output_mode
         if output_mode not in ("count", "one_hot", "multi_hot"):
             raise ValueError(f"output_mode must be 'count', 'one_hot' or 'multi_hot'; got {output_mode!r}.")
-        if num_tokens is None or num_tokens < 1:
-            raise ValueError(f"num_tokens must be set, at least 1; got num_tokens={num_tokens}.")
-        self.num_tokens, self.output_mode = num_tokens, output_mode
+        self.num_tokens = positive_int("num_tokens", num_tokens, ValueError if num_tokens is None else TypeError)
+        self.output_mode = output_mode
         self.autocast = False
 
     def call(self, inputs: Tensor, count_weights: Any = None) -> Tensor:

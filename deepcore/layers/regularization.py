@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import number
 from deepcore.layers.image import data_format_of
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer, number
+from deepcore.layers.layer import Layer
 from deepcore.random import as_generator
 from deepcore.tensor import Tensor
 

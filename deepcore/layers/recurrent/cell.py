@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepcore import activations, ops
-from deepcore.layers.layer import Layer, positive_int
+from deepcore.layers.arguments import positive_int
+from deepcore.layers.layer import Layer
 from deepcore.layers.parametric import ParametricLayer
 from deepcore.random import as_generator
 from deepcore.structure import leaves
