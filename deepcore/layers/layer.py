@@ -103,9 +103,7 @@ class Layer:
             raise ValueError(f"trainable must be True or False; got trainable={trainable!r}.")
         self.name = given_name(self, name)
         if "/" in self.name:
-            raise ValueError(
-                f"A layer's name is a string without '/', which parts the names of a path; got name={name!r}."
-            )
+            raise ValueError(f"A layer's name is a string without '/', which parts paths; got name={name!r}.")
         self.dtype_policy = DTypePolicy.of(dtype)
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)

@@ -221,6 +221,7 @@ class CategoryEncoding(Layer):
     """
 
     _config = ("num_tokens", "output_mode")
+    input_spec = InputSpec()
 
     def __init__(self, num_tokens: int | None = None, output_mode: str = "multi_hot", **kwargs: Any) -> None:
         if kwargs.pop("sparse", False):
