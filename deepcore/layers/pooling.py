@@ -13,7 +13,7 @@ Sizes = int | Sequence[int]
 
 
 class _Pooling(ImageLayer):
-    _config = ("pool_size", "strides", "padding")
+    _config: tuple[str, ...] = ("pool_size", "strides", "padding")
 
     def __init__(
         self,
@@ -107,7 +107,7 @@ class AveragePooling2D(_AveragePooling):
 
 
 class _GlobalPooling(ImageLayer):
-    _config = ("keepdims",)
+    _config: tuple[str, ...] = ("keepdims",)
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
