@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from deepcore.config import floatx
+from deepcore.config import dtype_of
 from deepcore.layers.layer import Layer
 from deepcore.naming import unique_name
+from deepcore.structure import is_shape
 from deepcore.symbolic import CallNode, SymbolicTensor
 
 
@@ -44,22 +43,22 @@ class InputLayer(Layer):
         if sparse or ragged:
             raise ValueError("Inputs are dense here; leave out sparse and ragged.")
         if input_tensor is not None:
+            if not isinstance(input_tensor, SymbolicTensor):
+                raise ValueError(f"input_tensor must be an Input; got {input_tensor!r}.")
             batch_shape, dtype = input_tensor.shape, input_tensor.dtype
         if (shape is None) == (batch_shape is None):
             raise ValueError(
                 f"An input needs shape (without the batch axis) or batch_shape; got shape={shape!r} and "
                 f"batch_shape={batch_shape!r}. For numbers without further axes: shape=()."
             )
-        if batch_shape is None:
-            batch_shape = (batch_size, *((shape,) if isinstance(shape, int) else tuple(shape)))  # type: ignore[arg-type]
-        for size in batch_shape:
-            if size is not None and (isinstance(size, bool) or not hasattr(size, "__index__") or not size > 0):
-                raise ValueError(
-                    "Input sizes must be positive, or None for any; got "
-                    + (f"batch_shape={tuple(batch_shape)}." if shape is None else f"{shape=}, {batch_size=}.")
-                )
-        self.batch_shape = tuple(batch_shape)
-        self.input_dtype = np.dtype(floatx() if dtype is None else dtype)
+        given = f"{batch_shape=}" if shape is None else f"{shape=}, {batch_size=}"
+        sizes: Any = batch_shape if shape is None else shape
+        if not isinstance(sizes, list | tuple):
+            raise ValueError(f"An input's shape is a tuple, as ({sizes},) or (28, 28); got {given}.")
+        self.batch_shape = tuple(sizes) if shape is None else (batch_size, *sizes)
+        if not all(size is None or (is_shape((size,)) and size is not True and size > 0) for size in self.batch_shape):
+            raise ValueError(f"Input sizes must be positive, or None for any; got {given}.")
+        self.input_dtype = dtype_of(dtype)
         self.optional = optional
         tensor = SymbolicTensor(self.batch_shape, self.input_dtype, self.name) if input_tensor is None else input_tensor
         self._inbound_nodes.append(CallNode(self, (), {}, tensor))

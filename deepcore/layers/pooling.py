@@ -13,6 +13,8 @@ Sizes = int | Sequence[int]
 
 
 class _Pooling(ImageLayer):
+    _config: tuple[str, ...] = ("pool_size", "strides", "padding")
+
     def __init__(
         self,
         pool_size: Sizes,
@@ -36,14 +38,6 @@ class _Pooling(ImageLayer):
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return window_output(shape, self.pool_size, self.strides, self.padding, shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pool_size": self.pool_size,
-            "strides": self.strides,
-            "padding": self.padding,
-        }
 
 
 class _MaxPooling(_Pooling):
@@ -113,9 +107,13 @@ class AveragePooling2D(_AveragePooling):
 
 
 class _GlobalPooling(ImageLayer):
+    _config: tuple[str, ...] = ("keepdims",)
+
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.keepdims = bool(keepdims)
+        if not isinstance(keepdims, bool):
+            raise TypeError(f"keepdims must be True or False; got keepdims={keepdims!r}.")
+        self.keepdims = keepdims
 
     def pool(self, x: Tensor) -> Tensor:
         """[batch, height, width, channels] -> [batch, channels]."""
@@ -127,9 +125,6 @@ class _GlobalPooling(ImageLayer):
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (shape[0], *((1,) * self.rank if self.keepdims else ()), shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "keepdims": self.keepdims}
 
 
 class _GlobalMaxPooling(_GlobalPooling):

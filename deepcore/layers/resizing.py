@@ -7,8 +7,8 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.errors import unknown_name
+from deepcore.layers.arguments import integer, positive_int
 from deepcore.layers.image import ImageLayer, ends_of, sizes_of
-from deepcore.layers.reshaping import repeats_of
 from deepcore.ops.resampling import INTERPOLATIONS
 from deepcore.tensor import Tensor
 
@@ -80,16 +80,17 @@ class Cropping2D(_Cropping):
     left.
     """
 
+    _config: tuple[str, ...] = ("cropping",)
+
     def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
         self.ends = ends_of(cropping, 2, "cropping")
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cropping": self.cropping}
-
 
 class _ZeroPadding(_AtTheEnds):
     padding = property(_AtTheEnds.given)
+
+    _config: tuple[str, ...] = ("padding",)
 
     def apply(self, x: Tensor) -> Tensor:
         return ops.pad(x, ((0, 0), *self.of_image(self.ends, (0, 0)), (0, 0)))
@@ -97,9 +98,6 @@ class _ZeroPadding(_AtTheEnds):
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         sizes = (None if s is None else s + sum(ends) for s, ends in zip(shape[1:-1], self.ends, strict=True))
         return (shape[0], *sizes, shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.padding}
 
 
 class ZeroPadding1D(_ZeroPadding):
@@ -145,7 +143,7 @@ class UpSampling1D(ImageLayer):
 
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(**_without_data_format(self, kwargs))
-        self.size = repeats_of("size", size)
+        self.size = positive_int("size", integer("size", size))
 
     def apply(self, x: Tensor) -> Tensor:
         return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest")
@@ -172,6 +170,8 @@ class UpSampling2D(ImageLayer):
     ``ValueError`` for factors that are not positive and for an unknown interpolation.
     """
 
+    _config: tuple[str, ...] = ("size", "interpolation")
+
     def __init__(
         self,
         size: int | Sequence[int] = (2, 2),
@@ -192,9 +192,6 @@ class UpSampling2D(ImageLayer):
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         sizes = (None if n is None else n * f for n, f in zip(shape[1:3], self.size, strict=True))
         return (shape[0], *sizes, shape[3])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "interpolation": self.interpolation}
 
 
 def _without_data_format(layer: ImageLayer, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -61,6 +61,15 @@ class RNN(Layer):
     """
 
     _states: list[Any] | None = None
+    input_spec = InputSpec(min_ndim=2)
+    _config: tuple[str, ...] = (
+        "return_sequences",
+        "return_state",
+        "go_backwards",
+        "stateful",
+        "unroll",
+        "zero_output_for_mask",
+    )
 
     def __init__(
         self,
@@ -241,16 +250,7 @@ class RNN(Layer):
     def get_config(self) -> dict[str, Any]:
         from deepcore.layers import serialize
 
-        return {
-            **super().get_config(),
-            "return_sequences": self.return_sequences,
-            "return_state": self.return_state,
-            "go_backwards": self.go_backwards,
-            "stateful": self.stateful,
-            "unroll": self.unroll,
-            "zero_output_for_mask": self.zero_output_for_mask,
-            "cell": serialize(self.cell),
-        }
+        return {**super().get_config(), "cell": serialize(self.cell)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
