@@ -20,6 +20,7 @@ _NEVER = -1e9
 
 class _Elementwise(Layer):
     _supports_masking = True
+    _stateless = True
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape

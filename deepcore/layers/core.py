@@ -70,7 +70,7 @@ class Lambda(Layer):
                 "output_shape."
             ) from error
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict[str, Any]:
@@ -105,6 +105,7 @@ class Masking(Layer):
     """
 
     _config = ("mask_value",)
+    _stateless = True
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -112,7 +113,7 @@ class Masking(Layer):
         self.mask_value = numeric("mask_value", given)
         self.supports_masking = True
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return ops.any(ops.not_equal(inputs, self.mask_value), -1)
 
     def call(self, x: Tensor) -> Tensor:
@@ -126,7 +127,9 @@ class Masking(Layer):
 
 
 class ActivityRegularization(Layer):
-    """The input itself, with a penalty on it: l1 * sum(|x|) + l2 * sum(x * x)."""
+    """The input itself, with a penalty on it for each example: l1 * sum(|x|) + l2 * sum(x * x)."""
+
+    _stateless = True
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)

@@ -43,7 +43,7 @@ class Layer:
     that are attributes of a layer are its sublayers, and their weights are among its weights.
 
     Args:
-        activity_regularizer: a penalty on the output, added to the loss.
+        activity_regularizer: a penalty on the output, divided by the batch size and added to the loss.
         trainable: whether an optimizer may change its weights.
         dtype: of weights and computation, float32 or float64, or a ``DTypePolicy``; float32 by default.
         autocast: whether floating inputs are cast to ``dtype``.
@@ -63,6 +63,7 @@ class Layer:
 
     input_spec: InputSpec | None = None
     built = False
+    _stateless = False  # of each class: whether it is built from the start, unless a subclass has a build of its own
     _given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _build_shapes: tuple[Any, ...] | None = None
     _supports_masking: bool | None = None
@@ -110,6 +111,8 @@ class Layer:
         self.path = "/".join((*current_scope(), self.name))
         self.given_input_shape: tuple[Any, ...] | None = given
         self._trainable = trainable
+        self.built = self._stateless and type(self).build is Layer.build
+        self._complete = False
         self._own_weights: list[Variable] = []
         self._added_losses: list[Tensor] = []
         self._inbound_nodes: list[CallNode] = []
@@ -147,7 +150,7 @@ class Layer:
             self._sign(error)
             raise
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the output; that of the first input unless the layer says otherwise.
 
         It is asked for where ``supports_masking``, which is so for every layer that overrides this.
@@ -188,12 +191,19 @@ class Layer:
             constraint: what an optimizer applies to it after every step.
             name: ``variable``, ... by default.
         """
+        if self._complete:
+            raise ValueError(
+                f"Layer {self.name!r} is built, and gets no further weights: make {name or 'them'} in __init__ or build()."
+            )
         if not is_shape(shape) or any(size is None or size < 0 for size in shape):
-            raise ValueError(f"a weight's shape is a tuple of known sizes; got shape={shape!r}, name={name!r}.")
+            hint = " A name is given as name=..., after the shape." if isinstance(shape, str) else ""
+            raise ValueError(f"a weight's shape is a tuple of known sizes; got shape={shape!r}, name={name!r}.{hint}")
         kind = self.dtype if dtype is None else np.dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if kind.kind == "f" else "zeros"
-        weight = Variable(initializers.get(initializer), tuple(shape), kind, trainable=trainable, name=name)
+        scope = current_scope()
+        with name_scope(scope if self._building else (*scope, self.name)):
+            weight = Variable(initializers.get(initializer), tuple(shape), kind, trainable=trainable, name=name)
         weight.trainable = trainable and self._trainable
         weight.regularizer = regularizers.get(regularizer)
         weight.constraint = constraints.get(constraint)
@@ -321,8 +331,9 @@ class Layer:
         if "_own_weights" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
         spec = _call_spec(type(self))  # type: ignore[arg-type]
-        if not args and spec.names and spec.names[0] in kwargs:
-            args = (kwargs.pop(spec.names[0]),)
+        if not args and spec.names:
+            # Keras's layers call their first input "inputs".
+            args = tuple(kwargs.pop(name) for name in (spec.names[0], "inputs") if name in kwargs)
         asked = kwargs.pop("training", None)
         training = _training.get() if asked is None else asked
         if training is None:
@@ -360,7 +371,8 @@ class Layer:
             output = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
             for y in leaves(output):
-                self.add_loss(self.activity_regularizer(y))
+                loss = self.activity_regularizer(y)
+                self.add_loss(loss / max(y.shape[0], 1) if y.ndim else loss)  # alike for batches of every size
         return output
 
     def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -388,8 +400,11 @@ class Layer:
         return node.structure
 
     def _inferred(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with use_device(self.device):
-            return infer(functools.partial(self, training=False), args, kwargs)
+        try:
+            with use_device(self.device):
+                return infer(functools.partial(self, training=False), args, kwargs)
+        finally:
+            self._forget_losses()  # they are those of ones
 
     def _take_masks(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The mask of the first input; those that ``call`` takes and was not given are put into ``kwargs``."""
@@ -612,6 +627,7 @@ def _scoped(build: Any) -> Any:
             self.built = True
             if outermost:
                 self._build_shapes = (*args, *kwargs.values())
+                self._complete = True
         except (TypeError, ValueError) as error:
             del self._own_weights[before:]
             self.built = was_built  # the build of a base class may have come to its end
@@ -671,14 +687,22 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 def _shape_arguments(
     function: Callable[..., Any], spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[Any]:
-    """The shapes that ``build`` or ``compute_output_shape`` takes: the first input's, or ``x_shape`` for each ``x``."""
+    """The shapes that ``build`` or ``compute_output_shape`` takes: the first input's, or ``x_shape`` for each ``x``.
+
+    Raises ``ValueError`` where it takes several, and one is not that of an argument of ``call``.
+    """
     names = _parameters(function)
-    first = map_leaves(shape_of, args[0]) if args else None
     if len(names) <= 1:
-        return [first]
+        return [map_leaves(shape_of, args[0]) if args else None]
     given = {**dict(zip(spec.names, args, strict=False)), **kwargs}
-    others = (given.get(name.removesuffix("_shape")) for name in names[1:])
-    return [first, *(None if value is None else map_leaves(shape_of, value) for value in others)]
+    for name in names:
+        if not name.endswith("_shape") or name.removesuffix("_shape") not in spec.names:
+            raise ValueError(
+                f"{function.__name__}() takes {', '.join(names)}, of which {name!r} is not an argument of call() with "
+                f"'_shape' behind it; call() takes {', '.join(spec.names)}."
+            )
+    values = (given.get(name.removesuffix("_shape")) for name in names)
+    return [None if value is None else map_leaves(shape_of, value) for value in values]
 
 
 def shape_of(x: Any) -> Any:

@@ -237,7 +237,7 @@ class UnitNormalization(SameShape):
     """x divided by its Euclidean length over ``axis``, an axis or several."""
 
     _supports_masking = True
-
+    _stateless = True
     _config = ("axis",)
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:

@@ -13,6 +13,7 @@ Sizes = int | Sequence[int]
 
 
 class _Pooling(ImageLayer):
+    _stateless = True
     _config = ("pool_size", "strides", "padding")
 
     def __init__(
@@ -28,9 +29,6 @@ class _Pooling(ImageLayer):
         self.pool_size = sizes_of(pool_size, self.rank, "pool_size")
         self.strides = self.pool_size if strides is None else sizes_of(strides, self.rank, "strides")
         self.padding = padding_of(padding)
-
-    def build(self, input_shape: Any) -> None:
-        self.compute_output_shape(input_shape)  # raises where no window fits
 
     def windows(self) -> tuple[tuple[int, int], tuple[int, int], str]:
         """Window, strides and padding for an image."""
@@ -107,6 +105,7 @@ class AveragePooling2D(_AveragePooling):
 
 
 class _GlobalPooling(ImageLayer):
+    _stateless = True
     _config = ("keepdims",)
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
@@ -172,7 +171,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
         kept = ops.where(counts, x, 0.0)  # not x * counts: what is masked may be NaN
         return ops.sum(kept, steps, keepdims=self.keepdims) / ops.sum(counts, steps, keepdims=self.keepdims)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return None
 
 

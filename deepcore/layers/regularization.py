@@ -22,6 +22,7 @@ class _Noise(Layer):
     """A layer that changes its input in training only, by numbers of its own stream."""
 
     _supports_masking = True
+    _stateless = True
     _strength = "rate"
     rate: float
     stddev: float

@@ -16,6 +16,8 @@ from deepcore.tensor import Tensor
 class Identity(Layer):
     """What it is given, of any shape or structure, with its masks."""
 
+    _stateless = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -63,6 +65,7 @@ class Reshape(Layer):
     """
 
     _config = ("target_shape",)
+    _stateless = True
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -146,7 +146,7 @@ class UpSampling1D(ImageLayer):
         self.size = repeats_of("size", size)
 
     def apply(self, x: Tensor) -> Tensor:
-        return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest")
+        return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest", data_format="channels_last")
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (shape[0], None if shape[1] is None else self.size * shape[1], shape[2])
@@ -187,7 +187,7 @@ class UpSampling2D(ImageLayer):
 
     def apply(self, x: Tensor) -> Tensor:
         height, width = (n * factor for n, factor in zip(x.shape[1:3], self.size, strict=True))
-        return ops.image.resize(x, (height, width), self.interpolation)
+        return ops.image.resize(x, (height, width), self.interpolation, data_format="channels_last")
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         sizes = (None if n is None else n * f for n, f in zip(shape[1:3], self.size, strict=True))

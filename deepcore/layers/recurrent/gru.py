@@ -65,8 +65,8 @@ class GRUCell(RecurrentCell):
         bias_constraint: Any = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
-        seed: int | None = None,
         reset_after: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**arguments_of(locals(), "recurrent_activation", "reset_after"))
