@@ -127,7 +127,7 @@ class LayerNormalization(AffineNormalization):
             self.gamma = self.weight("gamma", shape)
         else:
             self._add_parameters(shape)
-        self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
+        self.input_spec = InputSpec(axes={a: input_shape[a] for a in self.axis})
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.compute_dtype)
