@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 _used: Counter[str] = Counter()
 _scope: ContextVar[tuple[str, ...]] = ContextVar("deepcore_name_scope", default=())
@@ -27,6 +28,15 @@ def unique_name(prefix: str) -> str:
     count = _used[prefix]
     _used[prefix] += 1
     return f"{prefix}_{count}" if count else prefix
+
+
+def given_name(thing: object, name: Any) -> str:
+    """``name``, or one made of the class of ``thing`` where it is None. Raises ``ValueError`` for other than text."""
+    if name is None:
+        return unique_name(snake_case(type(thing).__name__))
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"A {type(thing).__name__}'s name must be a string, not empty; got name={name!r}.")
+    return name
 
 
 def reset_names() -> None:

@@ -21,6 +21,7 @@ _NEVER = -1e9
 class _Elementwise(Layer):
     _supports_masking = True
     _stateless = True
+    input_spec = InputSpec()
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape
@@ -56,7 +57,7 @@ class ReLU(_Elementwise):
     ) -> None:
         super().__init__(**kwargs)
         for name, value in (("max_value", max_value), ("negative_slope", negative_slope), ("threshold", threshold)):
-            if (value is None and name != "max_value") or (value is not None and value < 0):
+            if (value is None and name != "max_value") or (value is not None and number(name, value) < 0):
                 raise ValueError(f"ReLU: {name} must not be negative; got {name}={value!r}.")
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 
@@ -77,7 +78,7 @@ class LeakyReLU(_Elementwise):
             negative_slope = kwargs.pop("alpha")
             warnings.warn("LeakyReLU(alpha=...) is the old name of negative_slope; use that.", stacklevel=2)
         super().__init__(**kwargs)
-        if negative_slope is None or negative_slope < 0:
+        if negative_slope is None or number("negative_slope", negative_slope) < 0:
             raise ValueError(f"LeakyReLU: negative_slope must not be negative; got {negative_slope!r}.")
         self.negative_slope = negative_slope
 

@@ -15,6 +15,13 @@ def number(name: str, value: Any, which: str = "") -> Any:
     return value
 
 
+def integer(name: str, value: Any) -> int:
+    """``value`` as an int. Raises ``TypeError`` unless it is a whole number."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
+        raise TypeError(f"{name} must be an integer; got {name}={value!r}.")
+    return int(value)
+
+
 def positive_int(name: str, value: Any, strange: type[Exception] = ValueError) -> int:
     """``value`` as an int. Raises ``ValueError`` unless it is a whole number above zero; ``strange`` for no number."""
     if isinstance(value, bool) or not isinstance(value, Integral) or value <= 0:

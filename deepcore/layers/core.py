@@ -9,6 +9,7 @@ from typing import Any
 
 from deepcore import ops, regularizers, serialization
 from deepcore.layers.arguments import numeric
+from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
 from deepcore.structure import is_shape, map_shapes, shape_leaves
 from deepcore.tensor import Tensor
@@ -106,6 +107,7 @@ class Masking(Layer):
 
     _config = ("mask_value",)
     _stateless = True
+    input_spec = InputSpec()
 
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)

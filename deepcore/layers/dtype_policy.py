@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.config import floatx
+from deepcore.config import dtype_of
 
 _KNOWN = ("float32", "float64")
 
@@ -37,12 +37,9 @@ class DTypePolicy:
         """The policy that a layer's argument ``dtype`` means: a policy, its configuration, a dtype, or its name."""
         if isinstance(dtype, cls):
             return dtype
-        if isinstance(dtype, str):
-            return cls(dtype)
-        try:
-            return cls(dtype["config"]["name"] if isinstance(dtype, dict) else np.dtype(dtype or floatx()).name)
-        except (KeyError, TypeError):
-            raise ValueError(f"dtype must be the name of a dtype, or a DTypePolicy; got dtype={dtype!r}.") from None
+        if isinstance(dtype, dict):
+            dtype = dtype.get("config", {}).get("name", dtype)
+        return cls(dtype if isinstance(dtype, str) else dtype_of(dtype).name)
 
     def get_config(self) -> dict[str, Any]:
         return {"name": self.name}

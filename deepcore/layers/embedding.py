@@ -7,6 +7,7 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.layers.arguments import positive_int
+from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 
@@ -26,6 +27,7 @@ class Embedding(ParametricLayer):
     """
 
     _config = ("input_dim", "output_dim", "mask_zero")
+    input_spec = InputSpec()
 
     def __init__(
         self,

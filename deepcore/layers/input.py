@@ -6,9 +6,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
-from deepcore.config import floatx
+from deepcore.config import dtype_of
 from deepcore.layers.layer import Layer
 from deepcore.structure import is_shape
 from deepcore.symbolic import CallNode, SymbolicTensor
@@ -74,10 +72,7 @@ class InputLayer(Layer):
         self.batch_shape = tuple(sizes) if shape is None else (batch_size, *sizes)
         if not all(size is None or (is_shape((size,)) and size is not True and size > 0) for size in self.batch_shape):
             raise ValueError(f"Input sizes must be positive, or None for any; got {given}.")
-        try:
-            self.input_dtype = np.dtype(floatx() if dtype is None else dtype)
-        except TypeError:
-            raise ValueError(f"dtype must be the name of a dtype, as 'int32'; got dtype={dtype!r}.") from None
+        self.input_dtype = dtype_of(dtype)
         self.optional = optional
         tensor = SymbolicTensor(self.batch_shape, self.input_dtype, name) if input_tensor is None else input_tensor
         self._inbound_nodes.append(CallNode(self, (), {}, tensor))

@@ -18,7 +18,7 @@ from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.errors import nearest
 from deepcore.layers.dtype_policy import DTypePolicy
 from deepcore.layers.input_spec import InputSpec
-from deepcore.naming import current_scope, name_scope, snake_case, unique_name
+from deepcore.naming import current_scope, given_name, name_scope
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
 from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic
@@ -100,11 +100,11 @@ class Layer:
                 "Keras 3 discourages input_shape.",
                 stacklevel=3,
             )
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ValueError(f"A layer's name is a string without '/', not empty; got name={name!r}.")
         if not isinstance(trainable, bool):
             raise ValueError(f"trainable must be True or False; got trainable={trainable!r}.")
-        self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
+        self.name = given_name(self, name)
+        if "/" in self.name:
+            raise ValueError(f"A layer's name is a string without '/', which parts paths; got name={name!r}.")
         self.dtype_policy = DTypePolicy.of(dtype)
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
@@ -343,7 +343,10 @@ class Layer:
             if _depth.get() == 1:
                 self._forget_losses()
             if args:
-                args = (self._first_input(args[0]), *(map_leaves(self._further_input, value) for value in args[1:]))
+                args = (
+                    map_leaves(self._as_input, _structure(args[0])),
+                    *(map_leaves(self._further_input, value) for value in args[1:]),
+                )
             elif spec.needs_input:
                 raise TypeError(f"call() is missing its input {spec.names[0]!r}: give it as layer(x).")
             if kwargs:
@@ -436,12 +439,6 @@ class Layer:
         for y, its_mask in zip(found, leaves(masks), strict=False):
             if y.mask is None:
                 y.mask = its_mask
-
-    def _first_input(self, given: Any) -> Any:
-        try:
-            return map_leaves(self._as_input, _structure(given))
-        except TypeError as error:  # of another type than a tensor can be made of
-            raise ValueError(*error.args) from None
 
     def _further_input(self, x: Any) -> Any:
         if x is not None and not hasattr(x, "shape"):
@@ -706,6 +703,7 @@ def _shape_arguments(
 
 
 def shape_of(x: Any) -> Any:
+    """The shape of a tensor or an array; None of anything else."""
     return tuple(x.shape) if hasattr(x, "shape") else None
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import integer
 from deepcore.layers.layer import Layer, shape_of
 from deepcore.structure import map_leaves
 from deepcore.tensor import Tensor
@@ -195,9 +196,7 @@ class Concatenate(_Merge):
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(axis, bool) or not isinstance(axis, int):
-            raise TypeError(f"axis must be an integer; got axis={axis!r}.")
-        self.axis = axis
+        self.axis = integer("axis", axis)
 
     def build(self, input_shape: Any) -> None:
         self.compute_output_shape(input_shape)

@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from deepcore import ops
-from deepcore.layers.arguments import number, positive_int
+from deepcore.layers.arguments import integer, number, positive_int
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
 from deepcore.layers.parametric import ParametricLayer, arguments_of
@@ -44,6 +44,7 @@ class SameShape(Layer):
     """A layer with an ``axis`` whose output has the shape of its input."""
 
     axis: Any
+    input_spec = InputSpec()
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         check_axes(self.axis, input_shape)
@@ -127,7 +128,9 @@ class LayerNormalization(AffineNormalization):
             self.gamma = self.weight("gamma", shape)
         else:
             self._add_parameters(shape)
-        self.input_spec = InputSpec(axes={a: input_shape[a] for a in self.axis})
+        rank = len(input_shape)
+        ndim = None if max(self.axis) < 0 else rank  # axes counted from the end are found in inputs of any rank
+        self.input_spec = InputSpec(ndim=ndim, axes={a - rank: input_shape[a] for a in axes})
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.compute_dtype)
@@ -181,7 +184,7 @@ class GroupNormalization(AffineNormalization):
             )
         super().__init__(**arguments_of(locals(), "groups", "axis"))
         self.groups = groups
-        self.axis = axis_argument(axis)
+        self.axis = integer("axis", axis)
 
     def build(self, input_shape: Any) -> None:
         (at,) = check_axes(self.axis, input_shape)

@@ -30,6 +30,7 @@ class Rescaling(Layer):
     """
 
     _config = ("scale", "offset")
+    input_spec = InputSpec()
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -65,6 +66,9 @@ class Normalization(Layer):
     Weights mean, variance and count where they are not given. Raises ``ValueError`` for one of mean and variance
     alone, for shapes that differ, and for axes that the input does not have.
     """
+
+    _config = ("axis", "invert")
+    input_spec = InputSpec()
 
     def __init__(
         self,
@@ -182,8 +186,6 @@ class Normalization(Layer):
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "axis": self.axis,
-            "invert": self.invert,
             "mean": np.array(self.input_mean).tolist(),
             "variance": np.array(self.input_variance).tolist(),
         }
@@ -219,6 +221,7 @@ class CategoryEncoding(Layer):
     """
 
     _config = ("num_tokens", "output_mode")
+    input_spec = InputSpec()
 
     def __init__(self, num_tokens: int | None = None, output_mode: str = "multi_hot", **kwargs: Any) -> None:
         if kwargs.pop("sparse", False):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import integer, positive_int
 from deepcore.layers.image import data_format_of
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Layer
@@ -138,7 +139,7 @@ class RepeatVector(Layer):
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.n = repeats_of("n", n)
+        self.n = positive_int("n", integer("n", n))
         self.input_spec = InputSpec(ndim=2)
 
     def call(self, x: Tensor) -> Tensor:
@@ -146,12 +147,3 @@ class RepeatVector(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0], self.n, input_shape[1]
-
-
-def repeats_of(name: str, value: Any) -> int:
-    """``value``, a number of times. Raises ``TypeError`` unless it is an int, ``ValueError`` unless it is positive."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int; got {name}={value!r} ({type(value).__name__}).")
-    if value <= 0:
-        raise ValueError(f"{name} must be positive; got {name}={value}.")
-    return value

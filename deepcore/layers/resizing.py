@@ -7,8 +7,8 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.errors import unknown_name
+from deepcore.layers.arguments import integer, positive_int
 from deepcore.layers.image import ImageLayer, ends_of, sizes_of
-from deepcore.layers.reshaping import repeats_of
 from deepcore.ops.resampling import INTERPOLATIONS
 from deepcore.tensor import Tensor
 
@@ -143,7 +143,7 @@ class UpSampling1D(ImageLayer):
 
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(**_without_data_format(self, kwargs))
-        self.size = repeats_of("size", size)
+        self.size = positive_int("size", integer("size", size))
 
     def apply(self, x: Tensor) -> Tensor:
         return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest", data_format="channels_last")

@@ -24,6 +24,7 @@ class SpectralNormalization(Wrapper):
     """
 
     _config = ("power_iterations",)
+    input_spec = InputSpec(min_ndim=1)
 
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
         super().__init__(layer, **kwargs)

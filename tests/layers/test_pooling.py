@@ -148,7 +148,7 @@ def test_arguments_that_are_refused(make, message):
 @pytest.mark.parametrize(
     ("layer", "shape", "message"),
     [
-        (layers.MaxPooling1D(5, name="a"), (2, 4, 1), r"Layer 'a' .*the window \(5,\) is larger than the input \(4,\)"),
+        (layers.MaxPooling1D(5, name="a"), (2, 4, 1), r"Layer 'a' .*the window \(.*5,?\) is larger than the .*input \(.*4,?\)"),
         (layers.AveragePooling1D(2, name="b"), (2, 4), r"Layer 'b' \(AveragePooling1D\): expected an input of rank 3"),
         (layers.GlobalMaxPooling1D(name="c"), (2, 4), r"Layer 'c' .*rank 3"),
     ],
