@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from deepcore.config import dtype_of
 from deepcore.layers.layer import Layer
 from deepcore.structure import is_shape
@@ -53,7 +55,12 @@ class InputLayer(Layer):
             if not isinstance(input_tensor, SymbolicTensor):
                 raise ValueError(f"input_tensor must be an Input; got {input_tensor!r}.")
             its = input_tensor.shape
-            pairs = ((shape, its[1:]), (batch_shape, its), (batch_size, its[0] if its else None), (dtype, input_tensor.dtype))
+            pairs = (
+                (shape, its[1:]),
+                (batch_shape, its),
+                (batch_size, its[0] if its else None),
+                (dtype, input_tensor.dtype),
+            )
             if any(asked is not None and asked != found for asked, found in pairs):
                 raise ValueError(
                     f"input_tensor says it all, and is {input_tensor!r}; got {shape=}, {batch_shape=}, {batch_size=}, "

@@ -193,7 +193,8 @@ class Layer:
         """
         if self._complete:
             raise ValueError(
-                f"Layer {self.name!r} is built, and gets no further weights: make {name or 'them'} in __init__ or build()."
+                f"Layer {self.name!r} is built, and gets no further weights: make {name or 'them'} in __init__, or in "
+                "build()."
             )
         if not is_shape(shape) or any(size is None or size < 0 for size in shape):
             hint = " A name is given as name=..., after the shape." if isinstance(shape, str) else ""
