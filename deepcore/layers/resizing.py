@@ -195,7 +195,7 @@ class UpSampling2D(ImageLayer):
 
 
 def _without_data_format(layer: ImageLayer, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a layer that has no ``data_format``, unlike the others. Raises ``ValueError`` for one."""
+    """The arguments of a layer whose channels are last in any case. Raises ``ValueError`` for a ``data_format``."""
     if "data_format" in kwargs:
         raise ValueError(f"{type(layer).__name__} has no data_format: its input is [batch, steps, channels].")
-    return kwargs
+    return {**kwargs, "data_format": "channels_last"}

@@ -108,6 +108,7 @@ def test_what_the_program_calls_channels_first_is_turned_once(image, sequence):
     config.set_image_data_format("channels_first")
     try:
         check(layers.UpSampling1D(2), sequence, np.repeat(sequence, 2, 1))
+        check(layers.Cropping1D(1), sequence, sequence[:, 1:-1])
         check(layers.UpSampling2D((3, 1)), turned, np.repeat(turned, 3, 2))
         check(layers.UpSampling2D((3, 1), "channels_last"), image, np.repeat(image, 3, 1))
     finally:
