@@ -9,7 +9,7 @@ from typing import Any
 from deepcore import activations, ops
 from deepcore.layers.arguments import number
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
+from deepcore.layers.layer import Elementwise
 from deepcore.layers.normalization import axis_argument
 from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
@@ -18,23 +18,18 @@ from deepcore.tensor import Tensor
 _NEVER = -1e9
 
 
-class _Elementwise(Layer):
-    _supports_masking = True
-    _stateless = True
+class _Activation(Elementwise):
     input_spec = InputSpec()
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
 
-
-class Activation(_Elementwise):
+class Activation(_Activation):
     """activation(x).
 
     Args:
         activation: a name or a function.
     """
 
-    _config = ("activation",)
+    _config: tuple[str, ...] = ("activation",)
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -44,13 +39,13 @@ class Activation(_Elementwise):
         return self.activation(x)
 
 
-class ReLU(_Elementwise):
+class ReLU(_Activation):
     """x above ``threshold``, held to ``max_value``; below it ``negative_slope`` * (x - threshold).
 
     Raises ``ValueError`` for negative arguments.
     """
 
-    _config = ("max_value", "negative_slope", "threshold")
+    _config: tuple[str, ...] = ("max_value", "negative_slope", "threshold")
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
@@ -65,13 +60,13 @@ class ReLU(_Elementwise):
         return activations.relu(x, self.negative_slope, self.max_value, self.threshold)
 
 
-class LeakyReLU(_Elementwise):
+class LeakyReLU(_Activation):
     """x where positive, else ``negative_slope`` * x.
 
     Raises ``ValueError`` for a slope that is negative or None. ``alpha`` is its old name. Maas et al. 2013.
     """
 
-    _config = ("negative_slope",)
+    _config: tuple[str, ...] = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         if "alpha" in kwargs:
@@ -86,10 +81,10 @@ class LeakyReLU(_Elementwise):
         return activations.leaky_relu(x, self.negative_slope)
 
 
-class ELU(_Elementwise):
+class ELU(_Activation):
     """x where positive, else ``alpha`` * (exp(x) - 1). Clevert et al. 2016."""
 
-    _config = ("alpha",)
+    _config: tuple[str, ...] = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -99,7 +94,7 @@ class ELU(_Elementwise):
         return activations.elu(x, self.alpha)
 
 
-class PReLU(_Elementwise, ParametricLayer):
+class PReLU(_Activation, ParametricLayer):
     """x where positive, else alpha * x, where alpha learns.
 
     Args:
@@ -110,7 +105,7 @@ class PReLU(_Elementwise, ParametricLayer):
     not, and for sizes that are not known. He et al. 2015.
     """
 
-    _config = ("shared_axes",)
+    _config: tuple[str, ...] = ("shared_axes",)
 
     def __init__(
         self,
@@ -146,14 +141,14 @@ class PReLU(_Elementwise, ParametricLayer):
         return ops.relu(x) - self.alpha * ops.relu(-x)
 
 
-class Softmax(_Elementwise):
+class Softmax(_Activation):
     """Probabilities over ``axis``, an axis or several.
 
     Called with a ``mask`` that broadcasts to the input, elements where it is False have no probability. Raises
     ``ValueError`` for a mask that does not broadcast.
     """
 
-    _config = ("axis",)
+    _config: tuple[str, ...] = ("axis",)
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)

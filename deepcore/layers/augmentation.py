@@ -76,10 +76,10 @@ class _ImageTransform(Layer):
 class _SizedTransform(_ImageTransform):
     """One that gives images of ``height`` by ``width``."""
 
-    _config = ("height", "width")
+    _config: tuple[str, ...] = ("height", "width")
 
-    def __init__(self, *, height: int, width: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(data_format=data_format, **kwargs)
         self.height, self.width = (
             positive_int(name, size, TypeError) for name, size in (("height", height), ("width", width))
         )
@@ -112,7 +112,7 @@ class Resizing(_SizedTransform):
     """
 
     _options = ("interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode", "fill_value", "antialias")
-    _config = _options
+    _config: tuple[str, ...] = _options
 
     def __init__(
         self,
@@ -127,7 +127,7 @@ class Resizing(_SizedTransform):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(height=height, width=width, data_format=data_format, **kwargs)
+        super().__init__(height, width, data_format, **kwargs)
         self.interpolation, self.antialias = interpolation, bool(antialias)
         self.crop_to_aspect_ratio, self.pad_to_aspect_ratio = crop_to_aspect_ratio, pad_to_aspect_ratio
         self.fill_mode, self.fill_value = fill_mode, fill_value
@@ -141,9 +141,6 @@ class CenterCrop(_SizedTransform):
 
     Raises as ``Resizing``.
     """
-
-    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(height=height, width=width, data_format=data_format, **kwargs)
 
     def transform(self, images: Tensor) -> Tensor:
         images = ops.cast(images, self.compute_dtype)
@@ -201,7 +198,7 @@ class RandomFlip(_RandomTransform):
     Raises ``ValueError`` for another mode.
     """
 
-    _config = ("mode",)
+    _config: tuple[str, ...] = ("mode",)
 
     def __init__(
         self,
@@ -270,7 +267,7 @@ class RandomRotation(_RandomAffine):
     Raises ``ValueError`` for another factor, ``NotImplementedError`` for another mode or interpolation.
     """
 
-    _config = ("factor",)
+    _config: tuple[str, ...] = ("factor",)
 
     def __init__(
         self,
@@ -303,7 +300,7 @@ class RandomZoom(_RandomAffine):
     Raises ``ValueError`` for other factors, ``NotImplementedError`` for another mode or interpolation.
     """
 
-    _config = ("height_factor", "width_factor")
+    _config: tuple[str, ...] = ("height_factor", "width_factor")
 
     def __init__(
         self,
@@ -338,7 +335,7 @@ class RandomTranslation(_RandomAffine):
     Raises ``ValueError`` for other factors, ``NotImplementedError`` for another mode or interpolation.
     """
 
-    _config = ("height_factor", "width_factor")
+    _config: tuple[str, ...] = ("height_factor", "width_factor")
 
     def __init__(
         self,
@@ -364,7 +361,7 @@ class RandomTranslation(_RandomAffine):
 class _RandomColour(_RandomTransform):
     """Images whose values a random number changes, held to ``value_range``."""
 
-    _config = ("factor", "value_range")
+    _config: tuple[str, ...] = ("factor", "value_range")
 
     def __init__(self, *, value_range: Sequence[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -441,7 +438,7 @@ class RandomCrop(_SizedTransform, _RandomTransform):
     def __init__(
         self, height: int, width: int, seed: int | None = None, data_format: str | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(height=height, width=width, seed=seed, data_format=data_format, **kwargs)
+        super().__init__(height, width, data_format, seed=seed, **kwargs)
 
     def transform(self, images: Tensor) -> Tensor:
         images = ops.cast(images, self.compute_dtype)

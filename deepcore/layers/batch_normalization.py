@@ -33,7 +33,7 @@ class BatchNormalization(AffineNormalization):
     gamma, beta, moving_mean, moving_variance, all [channels]. Ioffe and Szegedy 2015.
     """
 
-    _config = ("momentum", "renorm", "renorm_clipping", "renorm_momentum", "synchronized")
+    _config: tuple[str, ...] = ("momentum", "renorm", "renorm_clipping", "renorm_momentum", "synchronized")
 
     def __init__(
         self,

@@ -19,8 +19,9 @@ Sizes = int | Sequence[int]
 class BaseConv(ImageLayer, ParametricLayer):
     """Kernels that slide over an image, a bias, and an activation that is fused behind them where it can be."""
 
-    _config = ("kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias")
+    _config: tuple[str, ...] = ("kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias")
     paddings: tuple[str, ...] = PADDINGS
+    filters: int
 
     def __init__(
         self,
@@ -87,6 +88,9 @@ class BaseConv(ImageLayer, ParametricLayer):
         """The convolution with bias and the fused ``activation``."""
         raise NotImplementedError(f"{type(self).__name__} must implement convolve(x, activation).")
 
+    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return window_output(shape, self.window, self.strides, self.padding, self.filters)
+
     def apply(self, x: Tensor) -> Tensor:
         fused = activations.epilogue_of(self.activation)
         y = self.convolve(x, fused or "linear")
@@ -94,7 +98,7 @@ class BaseConv(ImageLayer, ParametricLayer):
 
 
 class _Conv(BaseConv):
-    _config = ("filters", "groups")
+    _config: tuple[str, ...] = ("filters", "groups")
 
     def __init__(
         self,
@@ -133,9 +137,6 @@ class _Conv(BaseConv):
     def convolve(self, x: Tensor, activation: str) -> Tensor:
         kernel = self.of_image_kernel(self.kernel)
         return ops.conv2d(x, kernel, self.bias, groups=self.groups, activation=activation, **self.sliding())
-
-    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return window_output(shape, self.window, self.strides, self.padding, self.filters)
 
 
 class Conv1D(_Conv):
@@ -181,7 +182,7 @@ class Conv2D(_Conv):
 
 
 class _ConvTranspose(BaseConv):
-    _config = ("filters", "output_padding")
+    _config: tuple[str, ...] = ("filters", "output_padding")
 
     def __init__(
         self,

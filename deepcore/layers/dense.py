@@ -27,7 +27,7 @@ class Dense(ParametricLayer):
     ``ValueError`` for units that are not positive, and for inputs of another size than the kernel's.
     """
 
-    _config = ("units", "activation", "use_bias")
+    _config: tuple[str, ...] = ("units", "activation", "use_bias")
     _supports_masking = True
 
     def __init__(

@@ -13,7 +13,7 @@ from deepcore.tensor import Tensor
 
 
 class _DepthwiseConv(BaseConv):
-    _config = ("depth_multiplier",)
+    _config: tuple[str, ...] = ("depth_multiplier",)
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class DepthwiseConv2D(_DepthwiseConv):
 
 
 class _SeparableConv(BaseConv):
-    _config = ("filters", "depth_multiplier")
+    _config: tuple[str, ...] = ("filters", "depth_multiplier")
 
     def __init__(
         self,
@@ -111,9 +111,6 @@ class _SeparableConv(BaseConv):
     def convolve(self, x: Tensor, activation: str) -> Tensor:
         deep = ops.depthwise_conv2d(x, self.of_image_kernel(self.depthwise_kernel), **self.sliding())
         return ops.conv2d(deep, self.of_image_kernel(self.pointwise_kernel), self.bias, activation=activation)
-
-    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return window_output(shape, self.window, self.strides, self.padding, self.filters)
 
 
 class SeparableConv1D(_SeparableConv):

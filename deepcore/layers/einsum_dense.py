@@ -51,7 +51,7 @@ class EinsumDense(ParametricLayer):
     (None, 10, 64)
     """
 
-    _config = ("equation", "activation", "bias_axes")
+    _config: tuple[str, ...] = ("equation", "activation", "bias_axes")
     kernel_initializer: Any
 
     def __init__(

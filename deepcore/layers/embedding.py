@@ -26,7 +26,7 @@ class Embedding(ParametricLayer):
     a call on the CPU, for numbers out of range. Bengio et al. 2003.
     """
 
-    _config = ("input_dim", "output_dim", "mask_zero")
+    _config: tuple[str, ...] = ("input_dim", "output_dim", "mask_zero")
     input_spec = InputSpec()
 
     def __init__(

@@ -80,7 +80,7 @@ class ImageLayer(Layer):
 
     rank = 2
 
-    _config = ("data_format",)
+    _config: tuple[str, ...] = ("data_format",)
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -88,9 +88,10 @@ class Layer:
         if "input_dim" in kwargs:
             given = (kwargs.pop("input_dim"),)
         if kwargs:
+            known = constructor_arguments(type(self))  # type: ignore[arg-type]
             raise ValueError(
                 f"{type(self).__name__} does not know the argument{'s' if len(kwargs) > 1 else ''} "
-                f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), constructor_arguments(type(self)))} "
+                f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), known)} "
                 f"See help({type(self).__name__}) for those it has."
             )
         if given is not None:
@@ -638,6 +639,16 @@ def _scoped(build: Any) -> Any:
 
 
 Layer.build = _scoped(Layer.build)  # type: ignore[method-assign]  # __init_subclass__ does not see the base itself
+
+
+class Elementwise(Layer):
+    """The base of layers whose output has the shape of their input, and its mask."""
+
+    _supports_masking = True
+    _stateless = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
 
 
 @dataclass(frozen=True)

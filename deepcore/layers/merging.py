@@ -35,11 +35,13 @@ class _Merge(Layer):
         raise NotImplementedError(f"{type(self).__name__} must implement merge(inputs, masks).")
 
     def build(self, input_shape: Any) -> None:
-        shapes = self._shapes_of(input_shape)
-        batches = {shape[0] for shape in shapes if shape} - {None}
-        if len(batches) > 1:
+        self.compute_output_shape(self._of_one_batch(input_shape))
+
+    def _of_one_batch(self, given: Any) -> Shapes:
+        shapes = self._shapes_of(given)
+        if len({shape[0] for shape in shapes if shape} - {None}) > 1:
             raise ValueError(f"expected inputs of one batch size; got shapes {_listed(shapes)}.")
-        self.compute_output_shape(shapes)
+        return shapes
 
     def _shapes_of(self, given: Any) -> Shapes:
         if not isinstance(given, list | tuple) or not given or not all(isinstance(s, list | tuple) for s in given):
@@ -192,7 +194,7 @@ class Concatenate(_Merge):
     ``ValueError`` for a single tensor that is not in a list, and for shapes that differ elsewhere.
     """
 
-    _config = ("axis",)
+    _config: tuple[str, ...] = ("axis",)
 
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -250,7 +252,7 @@ class Dot(_Merge):
 
     takes = 2
 
-    _config = ("axes", "normalize")
+    _config: tuple[str, ...] = ("axes", "normalize")
 
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -262,10 +264,7 @@ class Dot(_Merge):
         self.normalize = bool(normalize)
 
     def build(self, input_shape: Any) -> None:
-        shapes = self._shapes_of(input_shape)
-        batches = {shape[0] for shape in shapes if shape} - {None}
-        if len(batches) > 1:
-            raise ValueError(f"expected inputs of one batch size; got shapes {_listed(shapes)}.")
+        shapes = self._of_one_batch(input_shape)
         sizes = {shape[axis] for shape, axis in zip(shapes, self._axes_of(shapes), strict=True)} - {None}
         if len(sizes) > 1:
             raise ValueError(f"expected axes of one size; got shapes {_listed(shapes)} with axes={self.axes}.")

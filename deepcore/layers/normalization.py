@@ -56,7 +56,7 @@ class AffineNormalization(SameShape, ParametricLayer):
 
     _supports_masking = True
 
-    _config = ("axis", "epsilon", "center", "scale")
+    _config: tuple[str, ...] = ("axis", "epsilon", "center", "scale")
 
     def __init__(self, *, epsilon: float, center: bool, scale: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -96,7 +96,7 @@ class LayerNormalization(AffineNormalization):
     x is divided by the standard deviation and not centred.
     """
 
-    _config = ("rms_scaling",)
+    _config: tuple[str, ...] = ("rms_scaling",)
 
     def __init__(
         self,
@@ -161,7 +161,7 @@ class GroupNormalization(AffineNormalization):
     the channels cannot be cut into. Wu and He 2018.
     """
 
-    _config = ("groups",)
+    _config: tuple[str, ...] = ("groups",)
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ class RMSNormalization(SameShape):
     Weight scale of the sizes of ``axis``. Zhang and Sennrich 2019.
     """
 
-    _config = ("axis", "epsilon")
+    _config: tuple[str, ...] = ("axis", "epsilon")
 
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -240,8 +240,8 @@ class UnitNormalization(SameShape):
     """x divided by its Euclidean length over ``axis``, an axis or several."""
 
     _supports_masking = True
+    _config: tuple[str, ...] = ("axis",)
     _stateless = True
-    _config = ("axis",)
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -265,7 +265,7 @@ class LocalResponseNormalization(SameShape):
 
     _supports_masking = True
 
-    _config = ("depth_radius", "bias", "alpha", "beta", "axis")
+    _config: tuple[str, ...] = ("depth_radius", "bias", "alpha", "beta", "axis")
 
     def __init__(
         self,

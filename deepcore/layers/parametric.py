@@ -25,8 +25,8 @@ class ParametricLayer(Layer):
     """
 
     def __init__(self, **kwargs: Any) -> None:
-        named = (name for name in kwargs if name != "activity_regularizer" and name.rpartition("_")[2] in _KINDS)
-        given = {name: kwargs[name] for name in named if name in constructor_arguments(type(self))}
+        known = constructor_arguments(type(self)) - {"activity_regularizer"}  # type: ignore[arg-type]
+        given = {name: kwargs[name] for name in kwargs if name in known and name.rpartition("_")[2] in _KINDS}
         super().__init__(**{name: value for name, value in kwargs.items() if name not in given})
         for name, value in given.items():
             setattr(self, name, _KINDS[name.rpartition("_")[2]].get(value))

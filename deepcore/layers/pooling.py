@@ -13,8 +13,8 @@ Sizes = int | Sequence[int]
 
 
 class _Pooling(ImageLayer):
+    _config: tuple[str, ...] = ("pool_size", "strides", "padding")
     _stateless = True
-    _config = ("pool_size", "strides", "padding")
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class AveragePooling2D(_AveragePooling):
 
 class _AdaptivePooling(ImageLayer):
     _stateless = True
-    _config = ("output_size",)
+    _config: tuple[str, ...] = ("output_size",)
 
     def __init__(self, output_size: Sizes, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
@@ -171,8 +171,8 @@ class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
 
 
 class _GlobalPooling(ImageLayer):
+    _config: tuple[str, ...] = ("keepdims",)
     _stateless = True
-    _config = ("keepdims",)
 
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)

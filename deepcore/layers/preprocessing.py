@@ -12,7 +12,7 @@ from deepcore import ops, serialization
 from deepcore.device import Device
 from deepcore.layers.arguments import numeric, positive_int
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
+from deepcore.layers.layer import Elementwise, Layer
 from deepcore.layers.normalization import axis_argument
 from deepcore.tensor import Tensor
 
@@ -22,27 +22,23 @@ _ROWS = 4096
 _LEAST = 1e-7
 
 
-class Rescaling(Layer):
+class Rescaling(Elementwise):
     """x * scale + offset.
 
     Args:
         scale, offset: numbers, or arrays that broadcast to the input.
     """
 
-    _config = ("scale", "offset")
+    _config: tuple[str, ...] = ("scale", "offset")
     input_spec = InputSpec()
 
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.scale, self.offset = numeric("scale", scale), numeric("offset", offset)
-        self.supports_masking = True
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.compute_dtype)
         return x * _constant(self.scale, x) + _constant(self.offset, x)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -55,7 +51,7 @@ def _constant(value: Any, like: Tensor) -> Any:
     return value if isinstance(value, int | float) else ops.convert_to_tensor(value, like.dtype, like=like)
 
 
-class Normalization(Layer):
+class Normalization(Elementwise):
     """(x - mean) / standard deviation, of statistics that are given, or found in data by ``adapt``.
 
     Args:
@@ -67,7 +63,7 @@ class Normalization(Layer):
     alone, for shapes that differ, and for axes that the input does not have.
     """
 
-    _config = ("axis", "invert")
+    _config: tuple[str, ...] = ("axis", "invert")
     input_spec = InputSpec()
 
     def __init__(
@@ -84,7 +80,6 @@ class Normalization(Layer):
         self.input_mean, self.input_variance = mean, variance
         self.invert = invert
         self._constants: dict[tuple[str, Device], Tensor] = {}
-        self.supports_masking = True
         if (mean is None) != (variance is None):
             raise ValueError(f"mean and variance must be given together; got mean={mean} and variance={variance}.")
         if mean is not None and (
@@ -180,9 +175,6 @@ class Normalization(Layer):
         spread = ops.maximum(ops.sqrt(self._statistic("variance", x.device)), _LEAST)
         return x * spread + mean if self.invert else (x - mean) / spread
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
@@ -220,7 +212,7 @@ class CategoryEncoding(Layer):
     Raises ``ValueError`` for other modes, without ``num_tokens``, and for weights in another mode than ``"count"``.
     """
 
-    _config = ("num_tokens", "output_mode")
+    _config: tuple[str, ...] = ("num_tokens", "output_mode")
     input_spec = InputSpec()
 
     def __init__(self, num_tokens: int | None = None, output_mode: str = "multi_hot", **kwargs: Any) -> None:

@@ -10,7 +10,7 @@ from deepcore import ops
 from deepcore.layers.arguments import number
 from deepcore.layers.image import data_format_of
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
+from deepcore.layers.layer import Elementwise
 from deepcore.random import as_generator
 from deepcore.tensor import Tensor
 
@@ -18,11 +18,9 @@ from deepcore.tensor import Tensor
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
-class _Noise(Layer):
+class _Noise(Elementwise):
     """A layer that changes its input in training only, by numbers of its own stream."""
 
-    _supports_masking = True
-    _stateless = True
     _strength = "rate"
     rate: float
     stddev: float
@@ -42,9 +40,6 @@ class _Noise(Layer):
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         return self.noisy(x) if training and getattr(self, self._strength) > 0 else x
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), self._strength: getattr(self, self._strength), "seed": self.seed}
 
@@ -60,7 +55,7 @@ class Dropout(_Noise):
     Raises ``ValueError`` for another rate, and for a ``noise_shape`` that is not one. Srivastava et al. 2014.
     """
 
-    _config = ("noise_shape",)
+    _config: tuple[str, ...] = ("noise_shape",)
 
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
@@ -195,7 +190,7 @@ class AlphaDropout(_Noise):
     Raises ``ValueError`` for another rate. Klambauer et al. 2017.
     """
 
-    _config = ("noise_shape",)
+    _config: tuple[str, ...] = ("noise_shape",)
 
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any

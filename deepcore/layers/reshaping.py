@@ -10,24 +10,15 @@ from deepcore import ops
 from deepcore.layers.arguments import integer, positive_int
 from deepcore.layers.image import data_format_of
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
+from deepcore.layers.layer import Elementwise, Layer
 from deepcore.tensor import Tensor
 
 
-class Identity(Layer):
+class Identity(Elementwise):
     """What it is given, of any shape or structure, with its masks."""
-
-    _stateless = True
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
 
     def call(self, inputs: Any) -> Any:
         return inputs
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
 
 
 class Flatten(Layer):
@@ -38,7 +29,7 @@ class Flatten(Layer):
             do not depend on it.
     """
 
-    _config = ("data_format",)
+    _config: tuple[str, ...] = ("data_format",)
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -65,7 +56,7 @@ class Reshape(Layer):
     sizes do not hold the same number of elements.
     """
 
-    _config = ("target_shape",)
+    _config: tuple[str, ...] = ("target_shape",)
     _stateless = True
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
@@ -110,7 +101,7 @@ class Permute(Layer):
     Raises ``ValueError`` unless ``dims`` holds each number from 1 on once, and for an input of another rank.
     """
 
-    _config = ("dims",)
+    _config: tuple[str, ...] = ("dims",)
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -135,7 +126,7 @@ class RepeatVector(Layer):
         n: how often. Raises ``TypeError`` unless it is an int, ``ValueError`` unless it is positive.
     """
 
-    _config = ("n",)
+    _config: tuple[str, ...] = ("n",)
 
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -80,7 +80,7 @@ class Cropping2D(_Cropping):
     left.
     """
 
-    _config = ("cropping",)
+    _config: tuple[str, ...] = ("cropping",)
 
     def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
@@ -90,7 +90,7 @@ class Cropping2D(_Cropping):
 class _ZeroPadding(_AtTheEnds):
     padding = property(_AtTheEnds.given)
 
-    _config = ("padding",)
+    _config: tuple[str, ...] = ("padding",)
 
     def apply(self, x: Tensor) -> Tensor:
         return ops.pad(x, ((0, 0), *self.of_image(self.ends, (0, 0)), (0, 0)))
@@ -170,7 +170,7 @@ class UpSampling2D(ImageLayer):
     ``ValueError`` for factors that are not positive and for an unknown interpolation.
     """
 
-    _config = ("size", "interpolation")
+    _config: tuple[str, ...] = ("size", "interpolation")
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ class SpectralNormalization(Wrapper):
     positive, and for a layer without a kernel. Miyato et al. 2018.
     """
 
-    _config = ("power_iterations",)
+    _config: tuple[str, ...] = ("power_iterations",)
     input_spec = InputSpec(min_ndim=1)
 
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:

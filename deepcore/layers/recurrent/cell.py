@@ -36,7 +36,7 @@ class RecurrentCell(ParametricLayer):
     """
 
     gates = 1
-    _config = ("units", "activation", "use_bias", "dropout", "recurrent_dropout", "seed")
+    _config: tuple[str, ...] = ("units", "activation", "use_bias", "dropout", "recurrent_dropout", "seed")
 
     def __init__(
         self,

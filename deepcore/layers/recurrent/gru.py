@@ -46,7 +46,7 @@ class GRUCell(RecurrentCell):
     """
 
     gates = 3
-    _config = ("recurrent_activation", "reset_after")
+    _config: tuple[str, ...] = ("recurrent_activation", "reset_after")
 
     def __init__(
         self,

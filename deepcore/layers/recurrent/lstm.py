@@ -45,7 +45,7 @@ class LSTMCell(RecurrentCell):
     """
 
     gates = 4
-    _config = ("recurrent_activation", "unit_forget_bias")
+    _config: tuple[str, ...] = ("recurrent_activation", "unit_forget_bias")
 
     def __init__(
         self,

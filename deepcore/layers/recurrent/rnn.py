@@ -62,7 +62,14 @@ class RNN(Layer):
 
     _states: list[Any] | None = None
     input_spec = InputSpec(min_ndim=2)
-    _config = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "zero_output_for_mask")
+    _config: tuple[str, ...] = (
+        "return_sequences",
+        "return_state",
+        "go_backwards",
+        "stateful",
+        "unroll",
+        "zero_output_for_mask",
+    )
 
     def __init__(
         self,
