@@ -61,7 +61,7 @@ class Layer:
     [[1.0, 2.0]]
     """
 
-    input_spec: InputSpec | None = None
+    input_spec: Any = None  # an InputSpec; several, nested like the inputs, for a layer of several
     built = False
     _stateless = False  # of each class: whether it is built from the start, unless a subclass has a build of its own
     _given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
@@ -145,7 +145,9 @@ class Layer:
     def checked_output_shape(self, input_shape: Any) -> Any:
         """``compute_output_shape`` of a shape that the layer accepts; other shapes raise as in a call."""
         try:
-            self._check_inputs(input_shape)
+            self._check_inputs(
+                map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype, "shape"), input_shape)
+            )
             return self.compute_output_shape(input_shape)
         except (TypeError, ValueError) as error:
             self._sign(error)
@@ -381,11 +383,11 @@ class Layer:
         return output
 
     def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        shapes = map_leaves(shape_of, args[0]) if args else None
+        inputs = args[0] if args else None
         if not self.built:
-            self._check_inputs(shapes)
+            self._check_inputs(inputs)
             self.build(*_shape_arguments(type(self).build, spec, args, kwargs))
-        self._check_inputs(shapes)
+        self._check_inputs(inputs)
 
     def _draw(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
         """The symbolic output of a call that is noted for a functional model, with ``training`` if it was given."""
@@ -465,12 +467,22 @@ class Layer:
         device = self.device
         return None if device == CPU and current_device() == CPU else device
 
-    def _check_inputs(self, shapes: Any) -> None:
+    def _check_inputs(self, inputs: Any) -> None:
         if self.input_spec is None:
             return
-        if not is_shape(shapes):
-            raise ValueError(f"expected one tensor as its input; got {shapes or type(shapes).__name__}.")
-        self.input_spec.check(shapes)
+        specs = leaves(self.input_spec)
+        if isinstance(inputs, dict) and all(spec is not None and spec.name for spec in specs):
+            inputs = [inputs.get(spec.name) for spec in specs]
+        found = [inputs] if isinstance(self.input_spec, InputSpec) else leaves(inputs)
+        if len(found) != len(specs):
+            raise ValueError(f"expected {len(specs)} inputs; got {len(found)}.")
+        for x, spec in zip(found, specs, strict=True):
+            if spec is None or (x is None and spec.optional):
+                continue
+            if not hasattr(x, "shape"):
+                what = map_leaves(lambda leaf: shape_of(leaf) or type(leaf).__name__, x)
+                raise ValueError(f"expected one tensor as its input; got {what}.")
+            spec.check(tuple(x.shape), x.dtype)
 
     def _sign(self, error: Exception) -> None:
         """Puts the layer's name in front of an error's message, unless a layer within has done so."""
