@@ -69,8 +69,8 @@ class InputLayer(Layer):
             shape, batch_size, batch_shape, dtype = None, None, input_tensor.shape, input_tensor.dtype
         if (shape is None) == (batch_shape is None) or (batch_size is not None and batch_shape is not None):
             raise ValueError(
-                f"An input needs shape (without the batch axis) or batch_shape, batch_size being of shape; got {shape=}, "
-                f"{batch_size=} and {batch_shape=}. For numbers without further axes: shape=()."
+                f"An input needs shape (without the batch axis) or batch_shape, batch_size being of shape; got "
+                f"{shape=}, {batch_size=} and {batch_shape=}. For numbers without further axes: shape=()."
             )
         given = f"{batch_shape=}" if shape is None else f"{shape=}, {batch_size=}"
         sizes: Any = batch_shape if shape is None else shape
