@@ -139,15 +139,23 @@ class Layer:
 
         Layers that do not say are called with ones of two sizes where any size will do.
         """
-        symbols = map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype, "shape"), input_shape)
-        return map_leaves(lambda y: y.shape, self._inferred((symbols,), {}))
+        return map_leaves(lambda y: y.shape, self._inferred((self._symbols(input_shape, "shape"),), {}))
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic tensors of the shapes and dtypes that a call with these arguments gives; no call is noted."""
+        rule = type(self).compute_output_shape
+        if rule is Layer.compute_output_shape:
+            return self._inferred(args, kwargs)
+        spec = _call_spec(type(self))  # type: ignore[arg-type]
+        return self._symbols(self.compute_output_shape(*_shape_arguments(rule, spec, args, kwargs)))
+
+    def _symbols(self, shapes: Any, name: str | None = None) -> Any:
+        return map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype, name), shapes)
 
     def checked_output_shape(self, input_shape: Any) -> Any:
         """``compute_output_shape`` of a shape that the layer accepts; other shapes raise as in a call."""
         try:
-            self._check_inputs(
-                map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype, "shape"), input_shape)
-            )
+            self._check_inputs(self._symbols(input_shape, "shape"))
             return self.compute_output_shape(input_shape)
         except (TypeError, ValueError) as error:
             self._sign(error)
@@ -395,12 +403,7 @@ class Layer:
         # Masks are not noted: they travel with the tensors that the model is run with.
         noted = dict(kwargs) if training is None else {**kwargs, "training": training}
         mask = self._take_masks(spec, args, kwargs)
-        if type(self).compute_output_shape is Layer.compute_output_shape:
-            outputs = self._inferred(args, kwargs)
-        else:
-            shapes = self.compute_output_shape(*_shape_arguments(type(self).compute_output_shape, spec, args, kwargs))
-            outputs = map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype), shapes)
-        node = CallNode(self, args, noted, outputs)
+        node = CallNode(self, args, noted, self.compute_output_spec(*args, **kwargs))
         self._inbound_nodes.append(node)
         if mask is not None or spec.makes_masks:
             self._hand_on(spec, args, node.structure, mask)

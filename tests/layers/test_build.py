@@ -204,3 +204,24 @@ def test_an_input_for_a_tensor_that_is_there():
     layer = layers.InputLayer((3,), 2, "float32", input_tensor=x)
     assert layer.output is x
     assert layer.batch_shape == (2, 3)
+
+
+def test_the_tensors_that_a_call_would_give():
+    class Halves(Layer):
+        def call(self, x):
+            return {"low": x[:, :2], "mean": ops.mean(x, -1)}
+
+    found = Halves().compute_output_spec(layers.Input((4,)))
+    assert {name: y.shape for name, y in found.items()} == {"low": (None, 2), "mean": (None,)}
+    layer = Dense(2, dtype="float64")
+    y = layer.compute_output_spec(layers.Input((4, 3)))
+    assert (y.shape, y.dtype) == ((None, 4, 2), "float64")
+
+    class Own(Layer):
+        def call(self, x):
+            return ops.cast(x > 0, "int32")
+
+        def compute_output_spec(self, x):
+            return ops.cast(x, "int32")
+
+    assert Own()(layers.Input((3,))).dtype == "int32"
