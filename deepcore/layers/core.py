@@ -71,7 +71,7 @@ class Lambda(Layer):
                 "output_shape."
             ) from error
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict[str, Any]:
@@ -113,7 +113,7 @@ class Masking(Elementwise):
         given = serialization.deserialize(mask_value) if isinstance(mask_value, dict) else mask_value
         self.mask_value = numeric("mask_value", given)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return ops.any(ops.not_equal(inputs, self.mask_value), -1)
 
     def call(self, x: Tensor) -> Tensor:
@@ -124,7 +124,7 @@ class Masking(Elementwise):
 
 
 class ActivityRegularization(Elementwise):
-    """The input itself, with a penalty on it: l1 * sum(|x|) + l2 * sum(x * x)."""
+    """The input itself, with a penalty on it for each example: l1 * sum(|x|) + l2 * sum(x * x)."""
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)

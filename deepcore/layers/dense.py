@@ -28,6 +28,7 @@ class Dense(ParametricLayer):
     """
 
     _config: tuple[str, ...] = ("units", "activation", "use_bias")
+    _supports_masking = True
 
     def __init__(
         self,

@@ -59,7 +59,7 @@ class Embedding(ParametricLayer):
     def call(self, x: Tensor) -> Tensor:
         return ops.embedding(self.embeddings, x if x.dtype.name in ("int32", "int64") else ops.cast(x, "int32"))
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return ops.not_equal(inputs, 0) if self.mask_zero else None
 
     def compute_output_shape(self, input_shape: Any) -> Any:

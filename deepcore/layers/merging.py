@@ -70,7 +70,7 @@ class _Merge(Layer):
         batches = {shape[0] for shape in shapes} - {None}
         return (batches.pop() if len(batches) == 1 else None, *sizes)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         masks = _masks_of(inputs, previous_mask)
         if masks is None or any(mask is None for mask in masks):
             return None
@@ -225,7 +225,7 @@ class Concatenate(_Merge):
                 sizes.append(known.pop() if known else None)
         return tuple(sizes)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         masks = _masks_of(inputs, previous_mask)
         if masks is None or all(mask is None for mask in masks):
             return None
@@ -302,7 +302,7 @@ class Dot(_Merge):
         ]
         return (shapes[0][0], *(kept or (1,)))
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return None
 
 

@@ -240,8 +240,8 @@ class UnitNormalization(SameShape):
     """x divided by its Euclidean length over ``axis``, an axis or several."""
 
     _supports_masking = True
-
     _config: tuple[str, ...] = ("axis",)
+    _stateless = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -57,6 +57,7 @@ class Reshape(Layer):
     """
 
     _config: tuple[str, ...] = ("target_shape",)
+    _stateless = True
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)

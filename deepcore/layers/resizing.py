@@ -146,7 +146,7 @@ class UpSampling1D(ImageLayer):
         self.size = positive_int("size", integer("size", size))
 
     def apply(self, x: Tensor) -> Tensor:
-        return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest")
+        return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest", data_format="channels_last")
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (shape[0], None if shape[1] is None else self.size * shape[1], shape[2])
@@ -187,7 +187,7 @@ class UpSampling2D(ImageLayer):
 
     def apply(self, x: Tensor) -> Tensor:
         height, width = (n * factor for n, factor in zip(x.shape[1:3], self.size, strict=True))
-        return ops.image.resize(x, (height, width), self.interpolation)
+        return ops.image.resize(x, (height, width), self.interpolation, data_format="channels_last")
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         sizes = (None if n is None else n * f for n, f in zip(shape[1:3], self.size, strict=True))
@@ -195,7 +195,7 @@ class UpSampling2D(ImageLayer):
 
 
 def _without_data_format(layer: ImageLayer, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a layer that has no ``data_format``, unlike the others. Raises ``ValueError`` for one."""
+    """The arguments of a layer whose channels are last in any case. Raises ``ValueError`` for a ``data_format``."""
     if "data_format" in kwargs:
         raise ValueError(f"{type(layer).__name__} has no data_format: its input is [batch, steps, channels].")
-    return kwargs
+    return {**kwargs, "data_format": "channels_last"}

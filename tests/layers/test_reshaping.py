@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from layer_checks import check, check_gradients
 
-from deepcore import layers
+from deepcore import config, layers
 from deepcore.models import Model
 from deepcore.tensor import Tensor
 
@@ -101,6 +101,18 @@ def test_repeated_steps_and_pixels(image, sequence):
     check(layers.UpSampling2D((1, 3)), image, np.repeat(image, 3, 2))
     turned = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
     check(layers.UpSampling2D((2, 1), "channels_first"), turned, np.repeat(turned, 2, 2))
+
+
+def test_what_the_program_calls_channels_first_is_turned_once(image, sequence):
+    turned = np.ascontiguousarray(image.transpose(0, 3, 1, 2))
+    config.set_image_data_format("channels_first")
+    try:
+        check(layers.UpSampling1D(2), sequence, np.repeat(sequence, 2, 1))
+        check(layers.Cropping1D(1), sequence, sequence[:, 1:-1])
+        check(layers.UpSampling2D((3, 1)), turned, np.repeat(turned, 3, 2))
+        check(layers.UpSampling2D((3, 1), "channels_last"), image, np.repeat(image, 3, 1))
+    finally:
+        config.set_image_data_format("channels_last")
 
 
 KERNELS = {

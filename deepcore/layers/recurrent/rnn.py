@@ -243,7 +243,7 @@ class RNN(Layer):
             return output
         return (output, *map_leaves(lambda size: (batch, size), self.state_size))
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = leaves(previous_mask)[0] if self.return_sequences else None
         return [mask, *(None for _ in leaves(self.state_size))] if self.return_state else mask
 
