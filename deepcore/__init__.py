@@ -19,6 +19,7 @@ _MODULES = (
     "config",
     "constraints",
     "datasets",
+    "device",
     "initializers",
     "layers",
     "losses",

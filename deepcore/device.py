@@ -3,6 +3,7 @@
 ``"cpu"`` is NumPy; ``"cuda"`` and ``"cuda:1"`` are GPUs; ``"emulator"`` runs the CUDA kernels on NumPy arrays;
 ``"auto"`` is a GPU where there is one, else the CPU, and says so once. New tensors go to the current device, which
 ``use_device`` sets for a block and ``DEEPCORE_DEVICE`` for a process; operations go where their tensors are.
+``deepcore.device("gpu:0")`` is Keras's name for ``use_device("cuda:0")``.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Any, TypeAlias
 
 from deepcore.backend import Backend, cuda, emulated_backend, gpu_backend, numpy_backend
@@ -169,3 +172,17 @@ def describe_devices() -> list[tuple[str, bool, str]]:
         ("emulator", *cuda.emulator_probe()),
         ("cuda", *cuda.probe()),
     ]
+
+
+class _CallableModule(ModuleType):
+    """``deepcore.device`` is this module and also, as in Keras, what is called in a ``with`` statement."""
+
+    def __call__(self, device_name: str) -> contextlib.AbstractContextManager[Device]:
+        """``use_device``, which also takes Keras's ``"gpu"``, ``"gpu:1"`` and ``"cpu:0"``."""
+        if not isinstance(device_name, str):
+            raise ValueError(f"device_name must be a name such as 'cpu' or 'gpu:0'; got {device_name!r}.")
+        name = device_name.lower().replace("gpu", "cuda")
+        return use_device("cpu" if name == "cpu:0" else name)
+
+
+sys.modules[__name__].__class__ = _CallableModule

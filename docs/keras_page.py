@@ -24,7 +24,7 @@ def found(path: str) -> Any:
         thing = getattr(thing, name, None)
         if thing is None:
             return None
-    return None if isinstance(thing, ModuleType) else thing
+    return None if isinstance(thing, ModuleType) and not callable(thing) else thing
 
 
 def page() -> str:
