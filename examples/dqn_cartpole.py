@@ -5,7 +5,7 @@
 
 Mnih et al. 2015, Human-level control through deep reinforcement learning: a network says what each action is worth; it
 learns from transitions drawn from a replay buffer, towards what a copy of itself, renewed now and then, says of the
-state that follows. CartPole-v1 gives 1 for each step that the pole stands, and ends after 500.
+state that follows; of the action that the network itself would take there (van Hasselt et al. 2016). CartPole-v1 gives 1 for each step that the pole stands, and ends after 500.
 
 With `import keras` and `from keras import layers` in place of the first two imports, Keras runs the same script.
 """
@@ -51,41 +51,43 @@ def networks(state_size: int, actions: int, units: int) -> tuple[keras.Model, ke
     hidden = layers.Dense(units, activation="relu")(hidden)
     values = layers.Dense(actions)(hidden)
     learner = keras.Model([state, taken], layers.Dot(axes=1)([values, taken]))
-    learner.compile(optimizer=keras.optimizers.Adam(learning_rate=1e-3), loss="huber")
+    learner.compile(optimizer=keras.optimizers.Adam(learning_rate=1e-3), loss="mse")
     return keras.Model(state, values), learner
 
 
 def learn(values: keras.Model, target: keras.Model, learner: keras.Model, batch: tuple[np.ndarray, ...]) -> None:
-    """One step towards reward + discount * value of the best action that follows."""
+    """One step towards reward + discount * what the target network says of the action that ``values`` takes next."""
     states, actions, rewards, next_states, ended = batch
-    following = target.predict_on_batch(next_states).max(axis=1)
+    best = values.predict_on_batch(next_states).argmax(axis=1)
+    following = target.predict_on_batch(next_states)[np.arange(len(best)), best]
     wanted = rewards + DISCOUNT * (1 - ended) * following
     learner.train_on_batch([states, np.eye(values.output_shape[-1], dtype=np.float32)[actions]], wanted[:, None])
 
 
-def play(environment, values: keras.Model, episodes: int, seed: int) -> float:
-    """The mean return of episodes in which the best action is always taken."""
-    total = 0.0
-    for episode in range(episodes):
-        state, _ = environment.reset(seed=seed + episode)
-        done = False
-        while not done:
-            state, reward, ended, out_of_time, _ = environment.step(int(values.predict_on_batch(state[None]).argmax()))
-            total, done = total + reward, ended or out_of_time
-    return total / episodes
+def play(environments, values: keras.Model, seed: int) -> float:
+    """The mean return of one episode in each of many environments, where the best action is always taken."""
+    states, _ = environments.reset(seed=seed)
+    returns = np.zeros(len(states))
+    playing = np.ones(len(states), bool)
+    while playing.any():
+        actions = values.predict_on_batch(states).argmax(axis=1)
+        states, rewards, ended, out_of_time, _ = environments.step(actions)
+        returns += rewards * playing
+        playing &= ~(ended | out_of_time)
+    return float(returns.mean())
 
 
-def train(environment, options: argparse.Namespace) -> tuple[keras.Model, list[float]]:
-    """Plays and learns for a number of steps; gives the network and the return of every episode."""
+def train(environment, rehearsals, options: argparse.Namespace) -> tuple[keras.Model, list[float]]:
+    """The network that played best of those met on the way, and the return of every episode of training."""
     rng = np.random.default_rng(options.seed)
     state, _ = environment.reset(seed=options.seed)
     actions = int(environment.action_space.n)
     values, learner = networks(len(state), actions, options.units)
     target = keras.models.clone_model(values)
     buffer = ReplayBuffer(20_000, len(state))
-    returns = [0.0]
+    returns, best, best_weights = [0.0], 0.0, values.get_weights()
     for step in range(options.steps):
-        if step % options.renew == 0:
+        if step % 100 == 0:
             target.set_weights(values.get_weights())
         # From always random to once in twenty over the first fifth of the steps.
         if rng.random() < max(0.05, 1 - 0.95 * step / (0.2 * options.steps)):
@@ -97,12 +99,18 @@ def train(environment, options: argparse.Namespace) -> tuple[keras.Model, list[f
         returns[-1] += reward
         state = next_state
         if ended or out_of_time:
-            if len(returns) % 20 == 0:
-                print(f"step {step + 1}, episode {len(returns)}: mean return of the last 20 {np.mean(returns[-20:]):.1f}")
             state, _ = environment.reset()
             returns.append(0.0)
-        if buffer.count >= 500 and step % options.every == 0:
+        if buffer.count >= 250 and step % options.every == 0:
             learn(values, target, learner, buffer.sample(BATCH, rng))
+        if (step + 1) % 500 == 0:
+            mean = play(rehearsals, values, seed=0)
+            print(f"Step {step + 1}, episode {len(returns)}: mean return {mean:.1f}", flush=True)
+            if mean > best:
+                best, best_weights = mean, values.get_weights()
+            if best >= options.goal:
+                break
+    values.set_weights(best_weights)
     return values, returns[:-1]
 
 
@@ -113,21 +121,22 @@ def plot(returns: list[float], file: str) -> None:
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
     axes.plot(returns, ".", color="silver", label="episode")
-    axes.plot(np.arange(19, len(returns)), np.convolve(returns, np.full(20, 1 / 20), "valid"), label="mean of 20")
+    means = [np.mean(returns[max(0, i - 19) : i + 1]) for i in range(len(returns))]
+    axes.plot(means, label="mean of the last 20")
     axes.set(xlabel="episode", ylabel="return", title="CartPole-v1")
     axes.legend()
     figure.savefig(file)
 
 
 def main(argv: list[str] | None = None) -> float:
-    """Trains, and gives the mean return of twenty episodes that the network plays."""
+    """Trains, and gives the mean return of twenty episodes that were not played before."""
     parser = argparse.ArgumentParser(description="Train a deep Q-network on CartPole.")
     parser.add_argument("--device", default="cpu", help="cpu, cuda or emulator")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--steps", type=int, default=20_000, help="steps of the environment")
-    parser.add_argument("--every", type=int, default=2, help="steps of the environment between two of learning")
-    parser.add_argument("--renew", type=int, default=500, help="steps between two copies into the target network")
-    parser.add_argument("--units", type=int, default=64, help="units of each hidden layer")
+    parser.add_argument("--every", type=int, default=1, help="steps of the environment between two of learning")
+    parser.add_argument("--goal", type=float, default=475, help="the mean return at which training ends")
+    parser.add_argument("--units", type=int, default=128, help="units of each hidden layer")
     parser.add_argument("--plot", metavar="FILE", help="save a picture of the returns")
     options = parser.parse_args(argv)
     try:
@@ -136,11 +145,11 @@ def main(argv: list[str] | None = None) -> float:
         raise SystemExit(f"CartPole comes from gymnasium ({error}): pip install 'deepcore[examples]'") from error
 
     keras.utils.set_random_seed(options.seed)
-    environment = gymnasium.make("CartPole-v1")
+    environment, rehearsals = gymnasium.make("CartPole-v1"), gymnasium.make_vec("CartPole-v1", num_envs=20)
     with keras.device(options.device):
-        values, returns = train(environment, options)
-        mean = play(environment, values, episodes=20, seed=1_000)
-    print(f"{len(returns)} episodes of training; mean return of 20 more, played by the network: {mean:.1f} of 500")
+        values, returns = train(environment, rehearsals, options)
+        mean = play(rehearsals, values, seed=1_000)
+    print(f"Mean return of 20 new episodes after {len(returns)} of training: {mean:.1f} of 500")
     if options.plot:
         plot(returns, options.plot)
     return mean

@@ -120,7 +120,8 @@ def main(argv: list[str] | None = None) -> tuple[float, float]:
         gan.fit(x_train, batch_size=64, epochs=options.epochs)
         after = ops.convert_to_numpy(gan.draw(1_000))
     distances = [frechet_distance(images, x_test) for images in (before, after, x_train)]
-    print("Fréchet distance to test digits: {:.2f} untrained, {:.2f} trained; training digits {:.2f}".format(*distances))
+    told = "Fréchet distance to test digits: {:.2f} untrained, {:.2f} trained; of training digits {:.2f}"
+    print(told.format(*distances))
     if options.plot:
         plot(after[:50].reshape(-1, *shape), options.plot)
     return distances[0], distances[1]

@@ -56,7 +56,9 @@ def test_auto_falls_back_and_says_so_once():
     assert done.stderr.count("device 'auto' runs on the CPU") == 1
 
 
-@pytest.mark.parametrize(("name", "kind"), [("cpu", "cpu"), ("cpu:0", "cpu"), ("CPU:0", "cpu"), ("emulator", "emulator")])
+@pytest.mark.parametrize(
+    ("name", "kind"), [("cpu", "cpu"), ("cpu:0", "cpu"), ("CPU:0", "cpu"), ("emulator", "emulator")]
+)
 def test_keras_names_for_a_device_in_a_with_statement(name, kind):
     with deepcore.device(name):
         assert current_device() == Device(kind)
