@@ -3,11 +3,12 @@
     python examples/dqn_cartpole.py                     needs gymnasium: pip install 'deepcore[examples]'
     python examples/dqn_cartpole.py --plot curve.png    the return of every episode of training
 
-Mnih et al. 2015, Human-level control through deep reinforcement learning: a network says what each action is worth; it
-learns from transitions drawn from a replay buffer, towards what a copy of itself, renewed now and then, says of the
-state that follows; of the action that the network itself would take there (van Hasselt et al. 2016). CartPole-v1 gives 1 for each step that the pole stands, and ends after 500.
+Mnih et al. 2015, Human-level control through deep reinforcement learning: a network says what each action is worth. It
+learns from transitions out of a replay buffer, towards what a copy of itself, renewed now and then, says of the state
+that follows, and of the action that it would take there itself (van Hasselt et al. 2016). CartPole-v1 gives 1 for each
+step that the pole stands, and ends after 500.
 
-With `import keras` and `from keras import layers` in place of the first two imports, Keras runs the same script.
+With `import keras` and `from keras import layers` in place of the deepcore ones, Keras runs the same script.
 """
 
 import argparse
@@ -17,31 +18,26 @@ import numpy as np
 import deepcore as keras
 from deepcore import layers
 
-DISCOUNT = 0.99
-BATCH = 64
+DISCOUNT, BATCH = 0.99, 64
 
 
 class ReplayBuffer:
-    """The latest transitions; the newest takes the place of the oldest."""
+    """The latest transitions; the newest takes the place of the oldest. ``ended`` is 0 where only time was up."""
 
     def __init__(self, capacity: int, state_size: int) -> None:
-        self.states, self.next_states = np.zeros((2, capacity, state_size), np.float32)
-        self.actions = np.zeros(capacity, np.int64)
-        self.rewards, self.ended = np.zeros((2, capacity), np.float32)
+        state = "f4", (state_size,)
+        fields = [("state", *state), ("action", "i8"), ("reward", "f4"), ("next_state", *state), ("ended", "f4")]
+        self.transitions = np.zeros(capacity, fields)
         self.count = 0
 
-    def add(self, state, action, reward, next_state, ended) -> None:
-        """Keeps one transition; ``ended`` says that nothing follows it, not that time was up."""
-        i = self.count % len(self.actions)
-        self.states[i], self.actions[i], self.rewards[i] = state, action, reward
-        self.next_states[i], self.ended[i] = next_state, ended
+    def add(self, *transition) -> None:
+        """Keeps one: state, action, reward, next state and whether nothing follows it."""
+        self.transitions[self.count % len(self.transitions)] = transition
         self.count += 1
 
-    def sample(self, size: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """States, actions, rewards, next states and ends of random transitions."""
-        rows = rng.integers(0, min(self.count, len(self.actions)), size)
-        kept = (self.states, self.actions, self.rewards, self.next_states, self.ended)
-        return tuple(array[rows] for array in kept)
+    def sample(self, size: int, rng: np.random.Generator) -> np.ndarray:
+        """Random ones of those kept."""
+        return self.transitions[rng.integers(0, min(self.count, len(self.transitions)), size)]
 
 
 def networks(state_size: int, actions: int, units: int) -> tuple[keras.Model, keras.Model]:
@@ -55,20 +51,19 @@ def networks(state_size: int, actions: int, units: int) -> tuple[keras.Model, ke
     return keras.Model(state, values), learner
 
 
-def learn(values: keras.Model, target: keras.Model, learner: keras.Model, batch: tuple[np.ndarray, ...]) -> None:
-    """One step towards reward + discount * what the target network says of the action that ``values`` takes next."""
-    states, actions, rewards, next_states, ended = batch
-    best = values.predict_on_batch(next_states).argmax(axis=1)
-    following = target.predict_on_batch(next_states)[np.arange(len(best)), best]
-    wanted = rewards + DISCOUNT * (1 - ended) * following
-    learner.train_on_batch([states, np.eye(values.output_shape[-1], dtype=np.float32)[actions]], wanted[:, None])
+def learn(values: keras.Model, target: keras.Model, learner: keras.Model, batch: np.ndarray) -> None:
+    """One step towards reward + discount * value of what follows."""
+    best = values.predict_on_batch(batch["next_state"]).argmax(axis=1)
+    following = target.predict_on_batch(batch["next_state"])[np.arange(len(best)), best]
+    wanted = batch["reward"] + DISCOUNT * (1 - batch["ended"]) * following
+    taken = np.eye(values.output_shape[-1], dtype="f4")[batch["action"]]
+    learner.train_on_batch([batch["state"], taken], wanted[:, None])
 
 
 def play(environments, values: keras.Model, seed: int) -> float:
     """The mean return of one episode in each of many environments, where the best action is always taken."""
     states, _ = environments.reset(seed=seed)
-    returns = np.zeros(len(states))
-    playing = np.ones(len(states), bool)
+    returns, playing = np.zeros(len(states)), np.ones(len(states), bool)
     while playing.any():
         actions = values.predict_on_batch(states).argmax(axis=1)
         states, rewards, ended, out_of_time, _ = environments.step(actions)
@@ -81,8 +76,7 @@ def train(environment, rehearsals, options: argparse.Namespace) -> tuple[keras.M
     """The network that played best of those met on the way, and the return of every episode of training."""
     rng = np.random.default_rng(options.seed)
     state, _ = environment.reset(seed=options.seed)
-    actions = int(environment.action_space.n)
-    values, learner = networks(len(state), actions, options.units)
+    values, learner = networks(len(state), 2, options.units)
     target = keras.models.clone_model(values)
     buffer = ReplayBuffer(20_000, len(state))
     returns, best, best_weights = [0.0], 0.0, values.get_weights()
@@ -91,7 +85,7 @@ def train(environment, rehearsals, options: argparse.Namespace) -> tuple[keras.M
             target.set_weights(values.get_weights())
         # From always random to once in twenty over the first fifth of the steps.
         if rng.random() < max(0.05, 1 - 0.95 * step / (0.2 * options.steps)):
-            action = int(rng.integers(actions))
+            action = int(rng.integers(2))
         else:
             action = int(values.predict_on_batch(state[None]).argmax())
         next_state, reward, ended, out_of_time, _ = environment.step(action)

@@ -148,13 +148,13 @@ def test_the_newest_transition_takes_the_place_of_the_oldest():
     rng = np.random.default_rng(0)
     for i in range(5):
         buffer.add([i, i], i % 2, 10 * i, [i + 1, i + 1], i == 4)
-        states, actions, rewards, next_states, ended = buffer.sample(200, rng)
-        kept = np.arange(max(0, i - 2), i + 1)
-        np.testing.assert_array_equal(np.unique(states), kept)
-        np.testing.assert_array_equal(next_states, states + 1)
-        np.testing.assert_array_equal(actions, states[:, 0] % 2)
-        np.testing.assert_array_equal(rewards, 10 * states[:, 0])
-        np.testing.assert_array_equal(ended, states[:, 0] == 4)
+        drawn = buffer.sample(200, rng)
+        states = drawn["state"]
+        np.testing.assert_array_equal(np.unique(states), np.arange(max(0, i - 2), i + 1))
+        np.testing.assert_array_equal(drawn["next_state"], states + 1)
+        np.testing.assert_array_equal(drawn["action"], states[:, 0] % 2)
+        np.testing.assert_array_equal(drawn["reward"], 10 * states[:, 0])
+        np.testing.assert_array_equal(drawn["ended"], states[:, 0] == 4)
 
 
 def test_a_q_network_learns_the_values_of_a_chain():
@@ -163,15 +163,17 @@ def test_a_q_network_learns_the_values_of_a_chain():
     deepcore.utils.set_random_seed(0)
     values, learner = module.networks(2, 2, 16)
     target = deepcore.models.clone_model(values)
-    states = np.eye(2, dtype=np.float32)[[0, 1, 0, 1]]
-    actions, rewards = np.array([1, 1, 0, 0]), np.array([1, 1, 0, 0], np.float32)
-    ended = np.array([0, 1, 1, 1], np.float32)
-    batch = [np.repeat(array, 8, axis=0) for array in (states, actions, rewards, states[[1, 0, 1, 0]], ended)]
+    first, second = np.eye(2)
+    buffer = module.ReplayBuffer(4, 2)
+    buffer.add(first, 1, 1, second, 0)
+    buffer.add(second, 1, 1, first, 1)
+    buffer.add(first, 0, 0, second, 1)
+    buffer.add(second, 0, 0, first, 1)
     for step in range(300):
         if step % 30 == 0:
             target.set_weights(values.get_weights())
-        module.learn(values, target, learner, tuple(batch))
-    np.testing.assert_allclose(values.predict_on_batch(states[:2]), [[0, 1.99], [0, 1]], atol=0.05)
+        module.learn(values, target, learner, np.repeat(buffer.transitions, 8))
+    np.testing.assert_allclose(values.predict_on_batch(np.eye(2)), [[0, 1.99], [0, 1]], atol=0.1)
 
 
 def test_a_short_game(tmp_path):
