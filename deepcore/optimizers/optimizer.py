@@ -118,7 +118,7 @@ class Optimizer(Configurable):
         self._accumulated_gradients: list[Any] = []
         self._slots: dict[str, list[Any]] = {}
         self._position: dict[int, int] = {}
-        self._without_decay: set[int] = set()
+        self._without_decay: list[Variable] = []
         self._names_without_decay: re.Pattern[str] | None = None
 
     @property
@@ -298,6 +298,34 @@ class Optimizer(Configurable):
             arrays = [v._here(g) for g, v in pairs]
             self._step([a if a.flags.c_contiguous else a.copy() for a in arrays], [v for _, v in pairs])
 
+    def stateless_apply(
+        self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The values of the weights and of ``variables`` after a step from the values given; nothing is changed.
+
+        Raises ``ValueError`` before ``build``, and if the numbers of values differ.
+        """
+        if not self.built:
+            raise ValueError("stateless_apply() needs a built optimizer: call build(variables) first.")
+        weights, own = self._trainable_variables, self.variables
+        for name, values, known in (
+            ("optimizer_variables", optimizer_variables, own),
+            ("trainable_variables", trainable_variables, weights),
+        ):
+            if len(values) != len(known):
+                raise ValueError(f"{name} must have {len(known)} values, as the optimizer has; got {len(values)}.")
+        kept = [*weights, *own]
+        before = [_copy(v) for v in kept]
+        try:
+            for variable, value in zip(kept, (*trainable_variables, *optimizer_variables), strict=True):
+                variable.assign(value)
+            self.apply(grads)
+            after = [_copy(v) for v in kept]
+        finally:
+            for variable, value in zip(kept, before, strict=True):
+                variable.assign(value)
+        return after[: len(weights)], after[len(weights) :]
+
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Variable]]) -> Variable:
         """``apply`` for pairs of a gradient and its variable; gives the counter of steps."""
         grads, variables = zip(*grads_and_vars, strict=True)
@@ -406,7 +434,7 @@ class Optimizer(Configurable):
     def _global_factor(self, norm: Tensor) -> Tensor:
         limit = float(self.global_clipnorm)  # type: ignore[arg-type]
         # Without a finite norm there is no direction to keep: all gradients become NaN, which shows.
-        return limit * ops.minimum(1 / norm, 1 / limit) + (norm - norm)
+        return ops.where(ops.isfinite(norm), limit / ops.maximum(norm, limit), math.nan)
 
     def set_weights(self, weights: Sequence[Any]) -> None:
         """Sets ``variables``. Raises ``ValueError`` before ``build``, or where a shape differs."""
@@ -440,12 +468,12 @@ class Optimizer(Configurable):
     ) -> None:
         """Leaves out of weight decay the variables given, and those in whose name one of ``var_names``, regular
         expressions, is found; a second call replaces the first."""
-        self._without_decay = {id(v) for v in var_list or ()}
+        self._without_decay = list(var_list or ())
         names = tuple(var_names or ())
         self._names_without_decay = re.compile("|".join(names)) if names else None
 
     def _decays(self, variable: Variable) -> bool:
-        if id(variable) in self._without_decay:
+        if any(variable is other for other in self._without_decay):
             return False
         return self._names_without_decay is None or not self._names_without_decay.search(variable.name)
 
@@ -479,6 +507,11 @@ class Optimizer(Configurable):
                 config = {**config, "learning_rate": serialization.deserialize(rate, kinds=schedules.registry.entries)}
         return cls(**config)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Weights are known by their identity, which a copy changes.
+        self.__dict__.update(state)
+        self._position = {id(v): i for i, v in enumerate(self._trainable_variables)}
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} learning_rate={float(self._learning_rate):g}, step={int(self.iterations)}>"
 
@@ -490,6 +523,10 @@ def _rate(value: Any) -> Any:
             f"learning_rate must be a number that is not negative, or a function of the step; got {value!r}."
         )
     return rate
+
+
+def _copy(variable: Variable) -> Tensor:
+    return Tensor.wrap(variable.device.run(variable.data.copy), variable.device)
 
 
 def _norm(gradients: list[Tensor]) -> Tensor:

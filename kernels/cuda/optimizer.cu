@@ -84,7 +84,7 @@ __device__ __forceinline__ void update(const Tensors& tensors, Formula formula) 
 }
 
 // The sum of the squares of this block's chunk, one for each block. Lists: what is squared.
-// registers: 32
+// registers: 24
 extern "C" __global__ void __launch_bounds__(256)
     square_sum(const __grid_constant__ Tensors tensors, T* __restrict__ sums) {
     constexpr int width = dc::pack<T>;
@@ -108,7 +108,7 @@ extern "C" __global__ void __launch_bounds__(256) sgd(const __grid_constant__ Te
 }
 
 // Lists: parameters, gradients, velocities.
-// registers: 40
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
     momentum(const __grid_constant__ Tensors tensors, T learning_rate, T factor, int nesterov) {
     update<3>(tensors, [&](T(&v)[3]) {
@@ -119,7 +119,7 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Lists: parameters, gradients, accumulators.
-// registers: 32
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
     adagrad(const __grid_constant__ Tensors tensors, T learning_rate, T epsilon) {
     update<3>(tensors, [&](T(&v)[3]) {
@@ -143,7 +143,7 @@ __device__ __forceinline__ void rmsprop_step(T& parameter, T gradient, T& square
 }
 
 // Lists: parameters, gradients, mean squares.
-// registers: 32
+// registers: 40
 extern "C" __global__ void __launch_bounds__(256)
     rmsprop(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor, T epsilon) {
     update<3>(tensors, [&](T(&v)[3]) {
@@ -152,7 +152,7 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Lists: parameters, gradients, mean squares, mean gradients.
-// registers: 40
+// registers: 48
 extern "C" __global__ void __launch_bounds__(256)
     rmsprop_centered(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
                      T epsilon) {
@@ -162,7 +162,7 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Lists: parameters, gradients, mean squares, momenta.
-// registers: 40
+// registers: 48
 extern "C" __global__ void __launch_bounds__(256)
     rmsprop_momentum(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T factor,
                      T epsilon) {
@@ -182,7 +182,7 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Lists: parameters, gradients, mean squares, mean squares of the changes.
-// registers: 40
+// registers: 48
 extern "C" __global__ void __launch_bounds__(256)
     adadelta(const __grid_constant__ Tensors tensors, T learning_rate, T rho, T one_less_rho, T epsilon) {
     update<4>(tensors, [&](T(&v)[4]) {
@@ -200,7 +200,7 @@ __device__ __forceinline__ void moments(T gradient, T& first, T& second, T one_l
 }
 
 // Lists: parameters, gradients, first moments, second moments. alpha: the learning rate, corrected for the bias.
-// registers: 40
+// registers: 48
 extern "C" __global__ void __launch_bounds__(256)
     adam(const __grid_constant__ Tensors tensors, T alpha, T one_less_beta_1, T one_less_beta_2, T epsilon) {
     update<4>(tensors, [&](T(&v)[4]) {
@@ -232,10 +232,9 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Lists: parameters, gradients, first moments, second moments. ahead, now: the learning rates of moment and gradient.
-// registers: 40
-extern "C" __global__ void __launch_bounds__(256)
-    nadam(const __grid_constant__ Tensors tensors, T ahead, T now, T one_less_beta_1, T one_less_beta_2, T correction,
-          T epsilon) {
+// registers: 48
+extern "C" __global__ void __launch_bounds__(256) nadam(const __grid_constant__ Tensors tensors, T ahead, T now,
+                                                        T one_less_beta_1, T one_less_beta_2, T correction, T epsilon) {
     update<4>(tensors, [&](T(&v)[4]) {
         moments(v[1], v[2], v[3], one_less_beta_1, one_less_beta_2);
         v[0] -= (ahead * v[2] + now * v[1]) / (sqrt(correction * v[3]) + epsilon);
@@ -243,10 +242,9 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Lists: parameters, gradients, first moments.
-// registers: 40
-extern "C" __global__ void __launch_bounds__(256)
-    lion(const __grid_constant__ Tensors tensors, T learning_rate, T beta_1, T one_less_beta_1, T beta_2,
-         T one_less_beta_2) {
+// registers: 32
+extern "C" __global__ void __launch_bounds__(256) lion(const __grid_constant__ Tensors tensors, T learning_rate,
+                                                       T beta_1, T one_less_beta_1, T beta_2, T one_less_beta_2) {
     update<3>(tensors, [&](T(&v)[3]) {
         const T direction = beta_1 * v[2] + one_less_beta_1 * v[1];
         // Neither above nor below zero: zero or NaN, and the sign of either is itself.
@@ -256,10 +254,9 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // Lists: parameters, gradients, sums of squares, linear terms.
-// registers: 40
-extern "C" __global__ void __launch_bounds__(256)
-    ftrl(const __grid_constant__ Tensors tensors, T learning_rate, T power, T l1, T twice_l2, T twice_shrinkage,
-         T beta) {
+// registers: 48
+extern "C" __global__ void __launch_bounds__(256) ftrl(const __grid_constant__ Tensors tensors, T learning_rate,
+                                                       T power, T l1, T twice_l2, T twice_shrinkage, T beta) {
     update<4>(tensors, [&](T(&v)[4]) {
         const T before = pow(v[2], power);
         v[2] += v[1] * v[1];
@@ -271,7 +268,6 @@ extern "C" __global__ void __launch_bounds__(256)
 
 // Lists: parameters, values.
 // registers: 32
-extern "C" __global__ void __launch_bounds__(256)
-    blend(const __grid_constant__ Tensors tensors, T keep, T share) {
+extern "C" __global__ void __launch_bounds__(256) blend(const __grid_constant__ Tensors tensors, T keep, T share) {
     update<2>(tensors, [&](T(&v)[2]) { v[0] = keep * v[0] + share * v[1]; });
 }
