@@ -46,7 +46,7 @@ class Step(NamedTuple):
         scalars: the numbers of the rule, in the order in which loops and kernels take them; a bool chooses a variant.
     """
 
-    lists: dict[str, Arrays | None]
+    lists: Mapping[str, Arrays | None]
     scalars: tuple[float, ...]
 
 

@@ -197,14 +197,18 @@ def _in_blocks(formula: Formula, work: Work) -> None:
         scale, limit = _scale(before, dtype), dtype.type(before.limit)
         with quiet():
             for block in blocks(arrays[0].size, dtype.itemsize):
-                p, g, *states = (None if array is None else array[block] for array in arrays)
+                p, g, *states = _parts(arrays, block)
                 if decay:
-                    p -= decay * p  # type: ignore[operator]
+                    p -= decay * p
                 if scale != 1:
-                    g = scale * g  # type: ignore[operator]
+                    g = scale * g
                 if limit < math.inf:
-                    g = np.clip(g, -limit, limit)  # type: ignore[call-overload]
+                    g = np.clip(g, -limit, limit)
                 formula(p, g, *states, *scalars)
+
+
+def _parts(arrays: Sequence[Any], block: slice) -> list[Any]:
+    return [None if array is None else array[block] for array in arrays]
 
 
 def _scale(before: Before, dtype: np.dtype) -> Any:
