@@ -41,6 +41,9 @@ class Device:
     def __str__(self) -> str:
         return f"{self.kind}:{self.index}" if self.index else self.kind
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Device, (self.kind, self.index)  # a copy, or another process, asks for its own backend
+
     @functools.cached_property
     def backend(self) -> Backend:
         """The functions that run here. Raises ``DeviceUnavailableError`` with the reason if there are none."""

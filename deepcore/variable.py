@@ -85,6 +85,11 @@ class Variable(Explaining, Tensor):
         value.grad = self.grad
         return value
 
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy of the values: what is assigned later does not change it."""
+        values = super().numpy()
+        return values.copy() if values is self.data else values
+
     def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""
         array = self._here(value)
