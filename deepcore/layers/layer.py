@@ -21,7 +21,7 @@ from deepcore.layers.input_spec import InputSpec
 from deepcore.naming import current_scope, name_scope, snake_case, unique_name
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
-from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic
+from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic, symbolic_leaves
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable, load_variables, save_variables
 
@@ -66,6 +66,7 @@ class Layer:
     _given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _build_shapes: tuple[Any, ...] | None = None
     _supports_masking: bool | None = None
+    _keeps_integers = False  # whether its symbolic outputs are integers where its inputs are
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = object.__new__(cls)
@@ -377,7 +378,15 @@ class Layer:
             outputs = self._inferred(args, kwargs)
         else:
             shapes = self.compute_output_shape(*_shape_arguments(type(self).compute_output_shape, spec, args, kwargs))
-            outputs = map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype), shapes)
+            inputs = iter(symbolic_leaves((args, kwargs)) if self._keeps_integers else ())
+
+            def drawn(shape: Any) -> SymbolicTensor:
+                kept = next(inputs, None)
+                return SymbolicTensor(
+                    shape, self.compute_dtype if kept is None or kept.dtype.kind == "f" else kept.dtype
+                )
+
+            outputs = map_shapes(drawn, shapes)
         node = CallNode(self, args, noted, outputs)
         self._inbound_nodes.append(node)
         if mask is not None or spec.makes_masks:

@@ -16,6 +16,8 @@ from deepcore.tensor import Tensor
 class Identity(Layer):
     """What it is given, of any shape or structure, with its masks."""
 
+    _keeps_integers = True
+
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -34,6 +36,8 @@ class Flatten(Layer):
         data_format: with ``"channels_first"`` the channels are moved to the end first, so that weights that come after
             do not depend on it.
     """
+
+    _keeps_integers = True
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,6 +66,8 @@ class Reshape(Layer):
     Raises ``TypeError`` for a single int, ``ValueError`` for other negative sizes, for more than one -1, and if the
     sizes do not hold the same number of elements.
     """
+
+    _keeps_integers = True
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -104,6 +110,8 @@ class Permute(Layer):
 
     Raises ``ValueError`` unless ``dims`` holds each number from 1 on once, and for an input of another rank.
     """
+
+    _keeps_integers = True
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
