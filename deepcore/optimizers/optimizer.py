@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import initializers, ops
+from deepcore import initializers, ops, serialization
 from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.backend.updates import Before
