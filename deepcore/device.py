@@ -38,6 +38,9 @@ class Device:
     def __str__(self) -> str:
         return f"{self.kind}:{self.index}" if self.index else self.kind
 
+    def __reduce__(self) -> Any:  # without the backend, which holds modules
+        return Device, (self.kind, self.index)
+
     @functools.cached_property
     def backend(self) -> Backend:
         """The functions that run here. Raises ``DeviceUnavailableError`` with the reason if there are none."""

@@ -43,7 +43,7 @@ class Layer:
     that are attributes of a layer are its sublayers, and their weights are among its weights.
 
     Args:
-        activity_regularizer: a penalty on the output, added to the loss.
+        activity_regularizer: a penalty on the output, added to the loss as the mean of the batch.
         trainable: whether an optimizer may change its weights.
         dtype: of weights and computation, float32 or float64, or a ``DTypePolicy``; float32 by default.
         autocast: whether floating inputs are cast to ``dtype``.
@@ -357,7 +357,8 @@ class Layer:
             output = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
             for y in leaves(output):
-                self.add_loss(self.activity_regularizer(y))
+                penalty = self.activity_regularizer(y)
+                self.add_loss(penalty / max(y.shape[0], 1) if y.ndim else penalty)
         return output
 
     def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

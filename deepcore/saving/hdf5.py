@@ -114,8 +114,11 @@ def child(group: Any, name: str, kind: type) -> Any:
     """What is called ``name`` in ``group``. Raises ``ValueError`` for a link, and for another kind of thing."""
     import h5py
 
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name!r} in the HDF5 file is a link, which may lead anywhere; it is refused.")
+    link = group.get(name, getlink=True)
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(
+            f"{name!r} in the HDF5 file is of the kind {type(link).__name__}, which may lead anywhere; it is refused."
+        )
     found = group[name]
     if not isinstance(found, kind):
         raise CorruptedFileError(f"{name!r} in the HDF5 file is a {type(found).__name__}, not a {kind.__name__}.")

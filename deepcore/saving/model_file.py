@@ -47,7 +47,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     """
     include_optimizer = kwargs.pop("include_optimizer", True)
     if kwargs.pop("save_format", None) and not str(filepath).endswith((".keras", *_OLD)):
-        raise ValueError(f"save_format is gone: the ending says the format, .keras or .h5. Received: {filepath=!s}.")
+        raise ValueError(
+            "The `save_format` argument is deprecated: the ending says the format, .keras or .h5. Received: "
+            f"filepath={filepath}"
+        )
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}.")
     if not model.built:
@@ -65,7 +68,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
             f"(recommended) or a `.h5` extension. Received: filepath={name}."
         )
     if not zipped and name.endswith(".keras"):
-        raise ValueError(f"With zipped=False a folder is written, whose name does not end in .keras; got {name!r}.")
+        raise ValueError(
+            f"With zipped=False a folder is written, whose name should not end in `.keras`. Received: filepath={name}"
+        )
     refuse_existing(filepath, overwrite)
     if not zipped:
         with replacing_folder(name, frozenset({CONFIG, METADATA, WEIGHTS, ASSETS})) as folder:
