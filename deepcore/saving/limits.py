@@ -43,7 +43,7 @@ def reading(path: Any) -> Iterator[None]:
         binascii.Error,
         struct.error,
         json.JSONDecodeError,
-        UnicodeDecodeError,
+        UnicodeError,
         RecursionError,
         EOFError,
         OSError,

@@ -235,6 +235,8 @@ def _checked(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         parts = name.rstrip("/").split("/")
         if "\\" in name or ":" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
             raise ValueError(f"The archive has a file called {name!r}, which leads out of its folder; it is refused.")
+        if info.flag_bits & 1:
+            raise CorruptedFileError(f"{name!r} in the archive is encrypted; no model is.")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise ValueError(f"{name!r} in the archive is a link; it is refused.")
         refuse_bomb(f"{name!r} in the archive", info.file_size, info.compress_size)
