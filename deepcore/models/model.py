@@ -166,7 +166,8 @@ class Model(Trainer, Layer):
         if self.graph is None:
             return Layer.compute_output_shape(self, input_shape)
         inputs = leaves(self.graph.inputs)
-        if all(x.shape == shape for x, shape in zip(inputs, shape_leaves(input_shape), strict=False)):
+        given = shape_leaves(input_shape)
+        if all(x.shape[1:] == s[1:] and s[0] in (None, x.shape[0]) for x, s in zip(inputs, given, strict=True)):
             return map_leaves(lambda x: x.shape, self.graph.outputs)
         return Layer.compute_output_shape(self, input_shape)
 
@@ -325,8 +326,9 @@ class Model(Trainer, Layer):
         """
         if type(self).compile is not Trainer.compile:
             warnings.warn(
-                f"{self.name} is not compiled: {type(self).__name__} has a compile() of its own. Call it after "
-                "loading, or implement get_compile_config() and compile_from_config(config).",
+                "`compile()` was not called as part of model loading because the model's `compile()` method is custom. "
+                f"Call {type(self).__name__}.compile after loading, or implement get_compile_config() and "
+                "compile_from_config(config).",
                 stacklevel=2,
             )
             return
@@ -351,8 +353,11 @@ def _fitted(value: Any, symbol: SymbolicTensor, name: str) -> Any:
     elif len(shape) == len(symbol.shape) - 1 and symbol.shape[-1] == 1:
         value = value.reshape((*shape, 1))
     shape = tuple(value.shape)
-    fits = len(shape) == len(symbol.shape) and all(
-        want in (None, have) for have, want in zip(shape, symbol.shape, strict=True) if have is not None
+    fits = (
+        len(shape) == len(symbol.shape)
+        and all(  # a batch may have another size than the one it was drawn with
+            want in (None, have) for have, want in zip(shape[1:], symbol.shape[1:], strict=True) if have is not None
+        )
     )
     if not fits:
         raise ValueError(f"expected the input {name!r} to have shape {symbol.shape}, got shape {shape}.")

@@ -167,6 +167,11 @@ class Sequential(Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         if "layers" not in config:
             return cls(**config)
+        if "name" not in config:
+            raise ValueError(
+                "A Sequential model configuration must be a dictionary containing the 'name' and 'layers' keys; got "
+                f"{config!r}."
+            )
         arguments = dict(config)
         shape = arguments.pop("build_input_shape", None)
         parts = [layers_module.deserialize(layer, custom_objects) for layer in arguments["layers"]]

@@ -122,6 +122,16 @@ class Optimizer(Explaining, Configurable):
         self._without_decay: list[Variable] = []
         self._names_without_decay: re.Pattern[str] | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or a pickle, keeps; there the weights have other ids."""
+        left_out = [v for v in self._parameters if id(v) in self._without_decay]
+        return {**vars(self), "_without_decay": left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._without_decay = {id(v) for v in state["_without_decay"]}
+        self._position = {id(v): i for i, v in enumerate(self._parameters)}
+
     @property
     def iterations(self) -> Any:
         """How many steps were taken; those that only gathered gradients do not count."""

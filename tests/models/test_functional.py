@@ -7,7 +7,7 @@ import pytest
 
 import deepcore
 from deepcore import Input, Model, ops
-from deepcore.layers import Dense, Dropout, Flatten, Layer
+from deepcore.layers import GRU, Dense, Dropout, Flatten, Layer
 from deepcore.models import Functional, Sequential
 
 
@@ -188,3 +188,23 @@ def test_building_and_computing_shapes_leaves_no_numbers_drawn():
     x = Input((4,))
     Model(x, Dropout(0.5, seed=1)(x))
     assert deepcore.random.default_generator().offset == before
+
+
+def test_a_batch_may_have_another_size_than_the_input_was_drawn_with(rng):
+    start = Input((3,), batch_size=2)
+    model = Model(start, Dense(4)(start))
+    x = rng.random((5, 3), dtype="float32")
+    kernel, bias = model.get_weights()
+    np.testing.assert_allclose(model(x).numpy(), x @ kernel + bias, rtol=1e-5)
+    np.testing.assert_allclose(model.predict(x, batch_size=4, verbose=0), x @ kernel + bias, rtol=1e-5)
+    with pytest.raises(ValueError, match=r"to have shape \(2, 3\), got shape \(2, 4\)"):
+        model(np.ones((2, 4), np.float32))
+
+
+def test_a_model_of_a_stateful_layer_keeps_its_batch_size(rng):
+    start = Input(batch_shape=(3, 5, 4))
+    model = Model(start, GRU(2, stateful=True)(start))
+    assert model.compute_output_shape((None, 5, 4)) == (3, 2)
+    x = rng.random((3, 5, 4), dtype="float32")
+    first, second = (model.predict(x, batch_size=3, verbose=0) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-4
