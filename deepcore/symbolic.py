@@ -6,7 +6,9 @@ with one gives another, and notes the call as a ``CallNode``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -132,8 +134,45 @@ def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 _SAMPLES = ((2, 32), (3, 40))
 
 
+# What the variables held that were written to since a function is called with ones; None where none is.
+_before: ContextVar[dict[int, tuple[Any, Any]] | None] = ContextVar("deepcore_values_before", default=None)
+
+
+def remember(variable: Any) -> None:
+    """Notes what a variable holds before it is written to, if that is to be undone."""
+    before = _before.get()
+    if before is not None and id(variable) not in before:
+        before[id(variable)] = (variable, variable.numpy().copy())
+
+
+@contextlib.contextmanager
+def for_good() -> Iterator[None]:
+    """Within the block, as in ``build``, what is written to variables stays, also where ones are the data."""
+    token = _before.set(None)
+    try:
+        yield
+    finally:
+        _before.reset(token)
+
+
+@contextlib.contextmanager
+def _undone() -> Iterator[None]:
+    before: dict[int, tuple[Any, Any]] = {}
+    token = _before.set(before)
+    try:
+        yield
+    finally:
+        _before.reset(token)
+        with for_good():
+            for variable, value in before.values():
+                variable.assign(value)
+
+
 def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """What ``function`` gives, symbolic: it is called with ones, twice where some sizes are open."""
+    """What ``function`` gives, symbolic: it is called with ones, twice where some sizes are open.
+
+    What it writes to variables, such as statistics and counters, is undone.
+    """
     symbols = symbolic_leaves((args, kwargs))
     samples = _SAMPLES if any(None in symbol.shape for symbol in symbols) else _SAMPLES[:1]
     results = []
@@ -142,7 +181,7 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         def sample(x: Any, leading: int = leading, other: int = other) -> Any:
             return x.sample(leading, other) if isinstance(x, SymbolicTensor) else x
 
-        with no_grad(), np.errstate(all="ignore"):
+        with no_grad(), np.errstate(all="ignore"), _undone():
             results.append(function(*map_leaves(sample, args), **map_leaves(sample, kwargs)))
     outputs = []
     for first, *others in zip(*map(leaves, results), strict=True):

@@ -26,6 +26,8 @@ class Dense(Layer):
     ``ValueError`` for units that are not positive, and for inputs of another size than the kernel's.
     """
 
+    _supports_masking = True
+
     def __init__(
         self,
         units: int,

@@ -9,7 +9,6 @@ import numpy as np
 
 from deepcore.config import floatx
 from deepcore.layers.layer import Layer
-from deepcore.naming import unique_name
 from deepcore.symbolic import CallNode, SymbolicTensor
 
 
@@ -61,7 +60,7 @@ class InputLayer(Layer):
         self.batch_shape = tuple(batch_shape)
         self.input_dtype = np.dtype(floatx() if dtype is None else dtype)
         self.optional = optional
-        tensor = SymbolicTensor(self.batch_shape, self.input_dtype, self.name) if input_tensor is None else input_tensor
+        tensor = SymbolicTensor(self.batch_shape, self.input_dtype, name) if input_tensor is None else input_tensor
         self._inbound_nodes.append(CallNode(self, (), {}, tensor))
         self.built = True
 
@@ -98,5 +97,4 @@ def Input(  # noqa: N802
     >>> Input((28, 28), name="images")
     <SymbolicTensor shape=(None, 28, 28), dtype=float32, name=images>
     """
-    given = unique_name("keras_tensor") if name is None else name
-    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, given).output
+    return InputLayer(shape, batch_size, dtype, sparse, ragged, batch_shape, tensor, optional, name).output

@@ -21,7 +21,7 @@ from deepcore.layers.input_spec import InputSpec
 from deepcore.naming import current_scope, name_scope, snake_case, unique_name
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
-from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic
+from deepcore.symbolic import CallNode, SymbolicTensor, for_good, infer, is_symbolic
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable, load_variables, save_variables
 
@@ -132,7 +132,7 @@ class Layer:
 
         Layers that do not say are called with ones of two sizes where any size will do.
         """
-        symbols = map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype, "shape"), input_shape)
+        symbols = map_shapes(lambda shape: shape and SymbolicTensor(shape, self.compute_dtype, "shape"), input_shape)
         return map_leaves(lambda y: y.shape, self._inferred((symbols,), {}))
 
     def checked_output_shape(self, input_shape: Any) -> Any:
@@ -581,7 +581,7 @@ def _scoped(build: Any) -> Any:
         before, was_built = len(self._own_weights), self.built
         try:
             scope = (*current_scope(), self.name) if outermost else current_scope()
-            with name_scope(scope), use_device(self.device):
+            with name_scope(scope), use_device(self.device), for_good():
                 if outermost:
                     self.path = "/".join(scope)
                 build(self, *args, **kwargs)

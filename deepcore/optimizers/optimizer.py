@@ -260,6 +260,10 @@ class Optimizer(Configurable):
         """The loss to differentiate: times ``loss_scale_factor``, if there is one."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
 
+    def averaged(self) -> list[tuple[Variable, Variable]]:
+        """The weights, each with the average that ``use_ema`` keeps of it; empty without, and before ``build``."""
+        return list(zip(self._parameters, self._averages, strict=True)) if self.use_ema and self.built else []
+
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """With ``use_ema``, writes the averages into the weights. Raises ``ValueError`` if their number differs."""
         if not self.use_ema:
