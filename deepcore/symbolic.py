@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -140,10 +141,45 @@ _SAMPLES = ((2, 32), (3, 40))
 _CHOICES = 64  # tried at most where these do not fit
 
 
+# What the variables held that were written to since a function is called with ones; None where none is.
+_before: ContextVar[dict[int, tuple[Any, Any]] | None] = ContextVar("deepcore_values_before", default=None)
+
+
+def remember(variable: Any) -> None:
+    """Notes what a variable holds before it is written to, if that is to be undone."""
+    before = _before.get()
+    if before is not None and id(variable) not in before:
+        before[id(variable)] = (variable, variable.numpy().copy())
+
+
+@contextlib.contextmanager
+def for_good() -> Iterator[None]:
+    """Within the block, as in ``build``, what is written to variables stays, also where ones are the data."""
+    token = _before.set(None)
+    try:
+        yield
+    finally:
+        _before.reset(token)
+
+
+@contextlib.contextmanager
+def _undone() -> Iterator[None]:
+    before: dict[int, tuple[Any, Any]] = {}
+    token = _before.set(before)
+    try:
+        yield
+    finally:
+        _before.reset(token)
+        with for_good():
+            for variable, value in before.values():
+                variable.assign(value)
+
+
 def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``function`` gives, symbolic: it is called with ones, twice where some sizes are open.
 
     Where open sizes have to fit others, which these two do not, sizes are looked for that do.
+    What it writes to variables, such as statistics and counters, is undone.
     """
     symbols = symbolic_leaves((args, kwargs))
     open_axes = [(i, j) for i, symbol in enumerate(symbols) for j, size in enumerate(symbol.shape) if size is None]
@@ -156,7 +192,7 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
             return Tensor(np.ones(next(given), x.dtype)) if isinstance(x, SymbolicTensor) else x
 
         filled = map_leaves(sample, (args, kwargs))
-        with no_grad(), np.errstate(all="ignore"):
+        with no_grad(), np.errstate(all="ignore"), _undone():
             return function(*filled[0], **filled[1])
 
     if not open_axes:

@@ -12,6 +12,7 @@ from deepcore.absent import Explaining
 from deepcore.config import floatx
 from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
 from deepcore.naming import current_scope, unique_name
+from deepcore.symbolic import remember
 from deepcore.tensor import Tensor
 
 
@@ -97,6 +98,7 @@ class Variable(Explaining, Tensor):
             raise ValueError(
                 f"assign: the variable {self.path!r} has shape {self.shape}; got a value of shape {array.shape}."
             )
+        remember(self)
         with self.device.active():
             self.data[...] = array
         self.version += 1
@@ -116,6 +118,7 @@ class Variable(Explaining, Tensor):
             raise ValueError(
                 f"The variable {self.path!r} has shape {self.shape}; a change of shape {array.shape} does not fit it."
             )
+        remember(self)
         with self.device.active():
             self.data += array if sign > 0 else -array
         self.version += 1

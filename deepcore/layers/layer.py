@@ -22,7 +22,7 @@ from deepcore.layers.input_spec import InputSpec
 from deepcore.naming import current_scope, given_name, scope_at
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
-from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic, symbolic_leaves
+from deepcore.symbolic import CallNode, SymbolicTensor, for_good, infer, is_symbolic, symbolic_leaves
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable, load_variables, save_variables
 
@@ -161,7 +161,9 @@ class Layer(Explaining):
         return map_shapes(drawn, shapes)
 
     def _symbols(self, shapes: Any, name: str | None = None) -> Any:
-        return map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype, name), shapes)
+        return map_shapes(
+            lambda shape: None if shape is None else SymbolicTensor(shape, self.compute_dtype, name), shapes
+        )
 
     def checked_output_shape(self, input_shape: Any) -> Any:
         """``compute_output_shape`` of a shape that the layer accepts; other shapes raise as in a call."""
@@ -645,7 +647,7 @@ def _scoped(build: Any) -> Any:
         before, was_built = len(self._own_weights), self.built
         try:
             scope = (*current_scope(), self.name) if outermost else current_scope()
-            with scope_at(scope), use_device(self.device):
+            with scope_at(scope), use_device(self.device), for_good():
                 if outermost:
                     self.path = "/".join(scope)
                 build(self, *args, **kwargs)

@@ -122,16 +122,6 @@ class Optimizer(Explaining, Configurable):
         self._without_decay: list[Variable] = []
         self._names_without_decay: re.Pattern[str] | None = None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy, or a pickle, keeps; there the weights have other ids."""
-        left_out = [v for v in self._parameters if id(v) in self._without_decay]
-        return {**vars(self), "_without_decay": left_out}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._without_decay = {id(v) for v in state["_without_decay"]}
-        self._position = {id(v): i for i, v in enumerate(self._parameters)}
-
     @property
     def iterations(self) -> Any:
         """How many steps were taken; those that only gathered gradients do not count."""
@@ -346,6 +336,10 @@ class Optimizer(Explaining, Configurable):
     def scale_loss(self, loss: Any) -> Any:
         """The loss to differentiate: times ``loss_scale_factor``, if there is one."""
         return loss if self.loss_scale_factor is None else loss * self.loss_scale_factor
+
+    def averaged(self) -> list[tuple[Variable, Variable]]:
+        """The weights, each with the average that ``use_ema`` keeps of it; empty without, and before ``build``."""
+        return list(zip(self._parameters, self._averages, strict=True)) if self.use_ema and self.built else []
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """With ``use_ema``, writes the averages into the weights. Raises ``ValueError`` if their number differs."""
