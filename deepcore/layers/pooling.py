@@ -123,8 +123,8 @@ class _AdaptivePooling(ImageLayer):
     def apply(self, x: Tensor) -> Tensor:
         for axis, windows in zip((1, 2), self.of_image(self.output_size, 1), strict=True):
             size, before = x.shape[axis], (slice(None),) * axis
-            ends = [(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
-            x = ops.concatenate([self.along(x[(*before, slice(*pair))], axis) for pair in ends], axis)
+            cuts = [slice(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
+            x = ops.concatenate([self.along(x[before + (cut,)], axis) for cut in cuts], axis)
         return x
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
