@@ -33,6 +33,10 @@ class CorruptedFileError(ValueError):
     """A file is truncated, or is not what its checksum or its header says."""
 
 
+class RefusedCodeError(ValueError):
+    """A file holds code, which is run only where that was asked for."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> ValueError:
     """The error for a name that nobody knows, with the nearest known names.
 

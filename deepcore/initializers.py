@@ -223,10 +223,11 @@ class VarianceScaling(RandomInitializer):
         if _number(self, "scale", scale) <= 0:
             raise ValueError(f"VarianceScaling: scale must be positive; got {scale!r}.")
         if mode not in self.modes:
-            raise ValueError(f"Invalid `mode` argument: {mode!r}. It must be one of {', '.join(self.modes)}.")
+            raise ValueError(f"Invalid `mode` argument: mode must be one of {', '.join(self.modes)}; got {mode!r}.")
         if distribution not in self.distributions:
             raise ValueError(
-                f"Invalid `distribution` argument: {distribution!r}. It must be one of {', '.join(self.distributions)}."
+                "Invalid `distribution` argument: distribution must be one of "
+                f"{', '.join(self.distributions)}; got {distribution!r}."
             )
         self.scale, self.mode = scale, mode
         self.distribution = "truncated_normal" if distribution == "normal" else distribution

@@ -77,8 +77,7 @@ class InputSpec:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make it anew."""
-        config = {**vars(self), "dtype": None if self.dtype is None else self.dtype.name}
-        return {key: value for key, value in config.items() if key not in ("name", "allow_last_axis_squeeze")}
+        return {**vars(self), "dtype": None if self.dtype is None else self.dtype.name}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> InputSpec:

@@ -17,7 +17,7 @@ from deepcore import activations, constraints, initializers, regularizers, seria
 from deepcore.absent import Explaining
 from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.dtype_policies import DTypePolicy
-from deepcore.errors import nearest
+from deepcore.errors import RefusedCodeError, nearest
 from deepcore.layers.input_spec import InputSpec
 from deepcore.naming import current_scope, given_name, scope_at
 from deepcore.ops import cast
@@ -607,6 +607,8 @@ class Layer(Explaining):
         """A new layer of ``get_config``'s dictionary. Raises ``TypeError`` where the constructor refuses it."""
         try:
             return cls(**config)
+        except RefusedCodeError:
+            raise
         except (TypeError, ValueError) as error:
             raise TypeError(f"{cls.__name__} cannot be made of the configuration {config!r}: {error}") from error
 
