@@ -77,13 +77,6 @@ def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return function(*args, **kwargs)
 
 
-if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # Half the cost; older versions share a decorator's state.
-
-    @np.errstate(all="ignore")
-    def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        return function(*args, **kwargs)
-
-
 DeviceLike: TypeAlias = Device | str
 CPU = Device("cpu")
 _current: ContextVar[Device | None] = ContextVar("deepcore_device", default=None)
