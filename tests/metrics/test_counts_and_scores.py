@@ -124,7 +124,7 @@ def test_configurations_make_the_same_metric_again(metric):
         (lambda: metrics.IoU(2, [2]), "target_class_ids must be from 0 to 1"),
         (lambda: metrics.FBetaScore(beta=1), "`beta` .* should be a Python float"),
         (lambda: metrics.F1Score("mean"), "average=mean"),
-        (lambda: metrics.R2Score("sum"), "`class_aggregation`.* Received: 'sum'"),
+        (lambda: metrics.R2Score("sum"), "`class_aggregation`.* got 'sum'"),
         (lambda: metrics.Recall(class_id=0)([1, 0], [0.1, 0.9]), r"class_id is provided.* shape: \(2,\)"),
     ],
 )
