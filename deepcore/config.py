@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from deepcore.errors import explain_missing
 
 _FLOATS = ("float32", "float64")
@@ -28,6 +30,17 @@ def floatx() -> str:
     'float32'
     """
     return str(_state["floatx"])
+
+
+def dtype_of(given: Any) -> np.dtype[Any]:
+    """The dtype that ``given`` names; None is ``floatx()``. Raises ``ValueError`` unless it is one of numbers."""
+    try:
+        dtype = np.dtype(floatx() if given is None else given)
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype.kind not in "biuf":
+        raise ValueError(f"dtype must be the name of a dtype of numbers, as 'float32'; got dtype={given!r}.")
+    return dtype
 
 
 def set_floatx(value: str) -> None:

@@ -3,6 +3,7 @@
 ``"cpu"`` is NumPy; ``"cuda"`` and ``"cuda:1"`` are GPUs; ``"emulator"`` runs the CUDA kernels on NumPy arrays;
 ``"auto"`` is a GPU where there is one, else the CPU, and says so once. New tensors go to the current device, which
 ``use_device`` sets for a block and ``DEEPCORE_DEVICE`` for a process; operations go where their tensors are.
+``deepcore.device("gpu:0")`` is Keras's name for ``use_device("cuda:0")``.
 """
 
 from __future__ import annotations

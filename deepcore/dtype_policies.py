@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from deepcore import serialization
-from deepcore.config import floatx
+from deepcore.config import dtype_of, floatx
 from deepcore.errors import explain_missing
 
 __all__ = ["DTypePolicy", "FloatDTypePolicy", "deserialize", "get", "serialize"]
@@ -51,8 +51,8 @@ class DTypePolicy:
         if isinstance(dtype, DTypePolicy):
             return dtype
         if isinstance(dtype, dict):
-            return cls(dtype["config"]["name"])
-        return cls(dtype if isinstance(dtype, str) else np.dtype(dtype).name)
+            dtype = dtype.get("config", {}).get("name", dtype)
+        return cls(dtype if isinstance(dtype, str) else dtype_of(dtype).name)
 
     def get_config(self) -> dict[str, Any]:
         """The argument that makes it anew."""

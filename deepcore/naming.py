@@ -37,6 +37,15 @@ def get_uid(prefix: str = "") -> int:
     return _used[prefix]
 
 
+def given_name(thing: object, name: Any) -> str:
+    """``name``, or one made of the class of ``thing`` where it is None. Raises ``ValueError`` for other than text."""
+    if name is None:
+        return unique_name(snake_case(type(thing).__name__))
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"A {type(thing).__name__}'s name must be a string, not empty; got name={name!r}.")
+    return name
+
+
 def reset_names() -> None:
     """Counts names from the beginning again."""
     _used.clear()

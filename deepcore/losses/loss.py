@@ -9,8 +9,9 @@ import numpy as np
 
 from deepcore import ops
 from deepcore.absent import Explaining
+from deepcore.config import dtype_of
 from deepcore.errors import unknown_name
-from deepcore.naming import snake_case, unique_name
+from deepcore.naming import given_name
 from deepcore.registry import Configurable
 from deepcore.structure import leaves, map_leaves
 from deepcore.tensor import FLOATX, Tensor
@@ -98,9 +99,9 @@ class Loss(Explaining, Configurable):
     ) -> None:
         if reduction is not None and reduction not in REDUCTIONS:
             raise unknown_name("reduction", reduction, REDUCTIONS)
-        self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
+        self.name = given_name(self, name)
         self.reduction = reduction
-        self._dtype = None if dtype is None else np.dtype(getattr(dtype, "compute_dtype", dtype))
+        self._dtype = None if dtype is None else dtype_of(getattr(dtype, "compute_dtype", dtype))
 
     @property
     def dtype(self) -> str:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from deepcore import ops
 from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
+from deepcore.config import dtype_of
 from deepcore.losses.loss import align, masked_weight
-from deepcore.naming import snake_case, unique_name
+from deepcore.naming import given_name
 from deepcore.registry import Configurable
 from deepcore.structure import leaves
 from deepcore.tensor import FLOATX, Tensor
@@ -28,8 +27,8 @@ class Metric(Explaining, Configurable):
     """
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
-        self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
-        self._dtype = np.dtype(FLOATX if dtype is None else getattr(dtype, "compute_dtype", dtype))
+        self.name = given_name(self, name)
+        self._dtype = dtype_of(FLOATX if dtype is None else getattr(dtype, "compute_dtype", dtype))
         self._variables: list[Variable] = []
 
     @property

@@ -180,8 +180,11 @@ def _input_of(layer: Layer) -> InputLayer | None:
     """What the first layer says of the model's input: by ``input_shape``, or as a model that was drawn."""
     if layer.given_input_shape is not None:
         return InputLayer(batch_shape=(None, *layer.given_input_shape), dtype=layer.compute_dtype)
-    if isinstance(layer, Model) and layer.graph is not None and isinstance(layer.graph.inputs, SymbolicTensor):
-        return InputLayer(batch_shape=layer.graph.inputs.shape, dtype=layer.graph.inputs.dtype)
+    if isinstance(layer, Model) and layer.graph is not None:
+        drawn = layer.graph.inputs
+        only = drawn[0] if isinstance(drawn, list | tuple) and len(drawn) == 1 else drawn
+        if isinstance(only, SymbolicTensor):
+            return InputLayer(batch_shape=only.shape, dtype=only.dtype)
     return None
 
 

@@ -757,7 +757,12 @@ def test_regularizers_and_constraints_reach_the_weights(x):
     )
     y = layer(x).numpy()
     kernel, recurrent, bias = layer.get_weights()
-    expected = [0.01 * (y**2).sum(), 0.01 * (kernel**2).sum(), 0.01 * abs(recurrent).sum(), 0.01 * abs(bias).sum()]
+    expected = [
+        0.01 * (y**2).sum() / len(x),
+        0.01 * (kernel**2).sum(),
+        0.01 * abs(recurrent).sum(),
+        0.01 * abs(bias).sum(),
+    ]
     np.testing.assert_allclose([float(loss) for loss in layer.losses], expected, rtol=1e-5)
     constraints = pytest.importorskip("deepcore.constraints")
     layer = layers.GRU(2, kernel_constraint="max_norm", recurrent_constraint="unit_norm", bias_constraint="non_neg")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 
 import pytest
@@ -159,58 +158,3 @@ def test_names_that_other_modules_share():
     for name in ("enable_interactive_logging", "disable_interactive_logging", "is_interactive_logging_enabled"):
         assert getattr(utils, name) is getattr(config, name)
     assert deepcore.backend.clear_session is utils.clear_session
-
-
-@pytest.mark.parametrize(
-    ("given", "shape", "said"),
-    [
-        ({"ndim": 2}, (3, 4), None),
-        ({"ndim": 2}, (3,), "expected an input of rank 2"),
-        ({"min_ndim": 2, "max_ndim": 3}, (1,), "rank 2 or more"),
-        ({"min_ndim": 2, "max_ndim": 3}, (1, 1, 1, 1), "rank 3 or less"),
-        ({"axes": {-1: 5}}, (2, 5), None),
-        ({"axes": {"1": 5}}, (2, 4), "expected size 5 on axis 1 of its input, got 4"),
-        ({"shape": (None, 28, 28)}, (9, 28, 27), "expected size 28 on axis 2"),
-        ({"shape": (None, 28, 28, 1)}, (9, 28, 28), "rank 4"),
-        ({"shape": (None, 28, 28, 1), "allow_last_axis_squeeze": True}, (9, 28, 28), None),
-        ({"shape": (None, 28, 28), "allow_last_axis_squeeze": True}, (9, 28, 28, 1), None),
-        ({"shape": (None, 28, 28, 1), "allow_last_axis_squeeze": True}, (9, 28, 27), "expected size 28 on axis 2"),
-    ],
-)
-def test_input_specs(given, shape, said):
-    spec = layers.InputSpec(**given)
-    again = layers.InputSpec.from_config(spec.get_config())
-    assert vars(again) == {**vars(spec), "allow_last_axis_squeeze": False}
-    if said is None:
-        spec.check(shape)
-    else:
-        with pytest.raises(ValueError, match=re.escape(said)):
-            spec.check(shape)
-
-
-def test_input_specs_of_a_dtype():
-    class Whole(layers.Layer):
-        def __init__(self):
-            super().__init__()
-            self.input_spec = layers.InputSpec("int32")
-
-        def call(self, x):
-            return x
-
-    assert Whole()(deepcore.ops.ones((2,), "int32")).tolist() == [1, 1]
-    with pytest.raises(ValueError, match="expected an input of int32, got float32"):
-        Whole()(deepcore.ops.ones((2,)))
-
-
-@pytest.mark.parametrize(
-    ("given", "kind", "said"),
-    [
-        ({"axes": {"last": 3}}, TypeError, "whole numbers and sizes"),
-        ({"axes": [1, 2]}, TypeError, "whole numbers and sizes"),
-        ({"ndim": 2, "axes": {2: 3}}, ValueError, "axis 2 of axes is none of an input of rank 2"),
-        ({"dtype": "float31"}, ValueError, "Invalid dtype"),
-    ],
-)
-def test_input_specs_that_make_no_sense(given, kind, said):
-    with pytest.raises(kind, match=said):
-        layers.InputSpec(**given)
