@@ -19,6 +19,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from deepcore.backend import Backend, cuda, emulated_backend, gpu_backend, numpy_backend
 from deepcore.backend.cuda import gpu, memory
 from deepcore.errors import DeviceUnavailableError, unknown_name
@@ -41,6 +43,9 @@ class Device:
     def __str__(self) -> str:
         return f"{self.kind}:{self.index}" if self.index else self.kind
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Device, (self.kind, self.index)  # a copy, or another process, asks for its own backend
+
     @functools.cached_property
     def backend(self) -> Backend:
         """The functions that run here. Raises ``DeviceUnavailableError`` with the reason if there are none."""
@@ -61,9 +66,22 @@ class Device:
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``function(*args, **kwargs)``, which makes its arrays here. Raises ``OutOfMemoryError`` with advice."""
         if self.kind != "cuda":
-            return function(*args, **kwargs)
+            return quietly(function, *args, **kwargs)
         with gpu.device(self.index):
             return memory.allocate(lambda: function(*args, **kwargs), "the result of an operation", self.index)
+
+
+def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``function(*args, **kwargs)`` without warnings of log(0) and its like, of which a GPU does not tell, either."""
+    with np.errstate(all="ignore"):
+        return function(*args, **kwargs)
+
+
+if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # Half the cost; older versions share a decorator's state.
+
+    @np.errstate(all="ignore")
+    def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
 
 
 DeviceLike: TypeAlias = Device | str

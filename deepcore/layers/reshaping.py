@@ -17,6 +17,8 @@ from deepcore.tensor import Tensor
 class Identity(Elementwise):
     """What it is given, of any shape or structure, with its masks."""
 
+    _keeps_integers = True
+
     def call(self, inputs: Any) -> Any:
         return inputs
 
@@ -30,6 +32,7 @@ class Flatten(Layer):
     """
 
     _config: tuple[str, ...] = ("data_format",)
+    _keeps_integers = True
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -58,6 +61,7 @@ class Reshape(Layer):
 
     _config: tuple[str, ...] = ("target_shape",)
     _stateless = True
+    _keeps_integers = True
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -102,6 +106,7 @@ class Permute(Layer):
     """
 
     _config: tuple[str, ...] = ("dims",)
+    _keeps_integers = True
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
