@@ -81,6 +81,7 @@ if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # Half the cost; older versi
 
     @np.errstate(all="ignore")
     def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """The same, by a decorator."""
         return function(*args, **kwargs)
 
 
