@@ -18,6 +18,8 @@ _state: dict[str, Any] = {
     "epsilon": 1e-7,
     "image_data_format": "channels_last",
     "interactive_logging": True,
+    "max_epochs": int(os.environ.get("KERAS_MAX_EPOCHS") or 0) or None,
+    "max_steps_per_epoch": int(os.environ.get("KERAS_MAX_STEPS_PER_EPOCH") or 0) or None,
 }
 
 
@@ -85,6 +87,37 @@ def backend() -> str:
     'deepcore'
     """
     return "deepcore"
+
+
+def max_epochs() -> int | None:
+    """The most epochs of a ``fit``; None for no limit. From the beginning, ``KERAS_MAX_EPOCHS`` in the environment."""
+    found: int | None = _state["max_epochs"]
+    return found
+
+
+def set_max_epochs(max_epochs: int | None) -> None:
+    """Sets it, to try a script out quickly; None takes the limit away. Raises ``ValueError`` for a negative one."""
+    _state["max_epochs"] = _limit("max_epochs", max_epochs)
+
+
+def max_steps_per_epoch() -> int | None:
+    """The most steps of an epoch, an ``evaluate`` or a ``predict``; None for no limit.
+
+    From the beginning, ``KERAS_MAX_STEPS_PER_EPOCH`` in the environment.
+    """
+    found: int | None = _state["max_steps_per_epoch"]
+    return found
+
+
+def set_max_steps_per_epoch(max_steps_per_epoch: int | None) -> None:
+    """Sets it; None takes the limit away. Raises ``ValueError`` for a negative one."""
+    _state["max_steps_per_epoch"] = _limit("max_steps_per_epoch", max_steps_per_epoch)
+
+
+def _limit(name: str, value: int | None) -> int | None:
+    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
+        raise ValueError(f"{name} must be a positive integer, or None for no limit; got {value!r}.")
+    return value or None
 
 
 def is_interactive_logging_enabled() -> bool:

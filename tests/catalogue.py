@@ -315,6 +315,9 @@ LAYERS: dict[type, list[Use]] = {
         layer_use(_same(layers.PReLU, alpha_regularizer="l2"), 4, 6),
         layer_use(_same(layers.PReLU, shared_axes=[1]), 2, 3, 4),
     ],
+    layers.Pipeline: [
+        layer_use(lambda dtype: layers.Pipeline([layers.Rescaling(0.5, dtype=dtype), layers.ELU(dtype=dtype)]), 4, 6)
+    ],
     layers.RMSNormalization: [
         layer_use(_same(layers.RMSNormalization), 4, 6),
         layer_use(_same(layers.RMSNormalization, axis=[1, 2]), 4, 3, 5),

@@ -19,7 +19,7 @@ from deepcore.layers.augmentation import (
 )
 from deepcore.layers.batch_normalization import BatchNormalization
 from deepcore.layers.conv import Conv1D, Conv1DTranspose, Conv2D, Conv2DTranspose
-from deepcore.layers.core import ActivityRegularization, Lambda, Masking
+from deepcore.layers.core import ActivityRegularization, Lambda, Masking, Pipeline
 from deepcore.layers.dense import Dense
 from deepcore.layers.depthwise import DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D
 from deepcore.layers.einsum_dense import EinsumDense
@@ -194,6 +194,7 @@ __all__ = [
     "Normalization",
     "PReLU",
     "Permute",
+    "Pipeline",
     "RMSNormalization",
     "RandomBrightness",
     "RandomContrast",

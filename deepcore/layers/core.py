@@ -15,6 +15,38 @@ from deepcore.structure import is_shape, map_shapes, shape_leaves
 from deepcore.tensor import Tensor
 
 
+class Pipeline(Layer):
+    """Layers one after the other, as one layer: to prepare or augment images, say.
+
+    Args:
+        layers: a list of them. In a call outside of a model they are told that it is a training.
+        name: ``pipeline``, ... by default.
+
+    >>> from deepcore.layers import Rescaling
+    >>> Pipeline([Rescaling(2.0), Rescaling(1.0, offset=1.0)])([[1.0, 2.0]]).tolist()
+    [[3.0, 5.0]]
+    """
+
+    def __init__(self, layers: list[Layer], name: str | None = None) -> None:
+        super().__init__(name=name)
+        self.layers = layers
+        self.autocast = False  # each of them casts as it wants
+
+    def call(self, inputs: Any, training: bool = True) -> Any:
+        for layer in self.layers:
+            inputs = layer(inputs, training=training)
+        return inputs
+
+    def get_config(self) -> dict[str, Any]:
+        return {"layers": [serialization.serialize(layer) for layer in self.layers], "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Pipeline:
+        if not isinstance(config.get("layers"), list | tuple):
+            raise ValueError(f"The configuration of a Pipeline has a list of layers; got {config.get('layers')!r}.")
+        return cls(**{**config, "layers": [serialization.deserialize(layer) for layer in config["layers"]]})
+
+
 class Lambda(Layer):
     """A function as a layer.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import metrics, optimizers
+from deepcore import config, metrics, optimizers
 from deepcore.autograd import gradients, no_grad
 from deepcore.autograd.graph import recording
 from deepcore.callbacks import CallbackList, History, LossWatch
@@ -306,6 +306,7 @@ class Trainer:
                 raise ValueError(f"{name} must be an integer that is not negative; got {value!r}.")
         if not isinstance(validation_freq, int | Sequence) or isinstance(validation_freq, str):
             raise ValueError(f"validation_freq is an integer or a list of epochs; got {validation_freq!r}.")
+        epochs = _at_most("epochs", config.max_epochs(), epochs, epochs) or 0
         data = _data_of(x, y, sample_weight, batch_size, steps_per_epoch)
         validation: Data | None = None
         if validation_split != 0 and validation_data is None:
@@ -316,6 +317,9 @@ class Trainer:
             _apply_class_weight(data, class_weight)
         if validation_data is not None:
             validation = _validation_data_of(validation_data, validation_batch_size or batch_size, validation_steps)
+        steps_per_epoch = _limited("steps_per_epoch", steps_per_epoch, data)
+        if validation is not None:
+            validation_steps = _limited("validation_steps", validation_steps, validation)
         with use_device(self.device):  # type: ignore[attr-defined]
             self._prepare(data, validation)
             if not self.trainable_weights and self.weights:  # type: ignore[attr-defined]
@@ -422,6 +426,7 @@ class Trainer:
         self._require_compiled("evaluate")
         _check_count("steps", steps)
         data = _data_of(x, y, sample_weight, batch_size, steps)
+        steps = _limited("steps", steps, data)
         with use_device(self.device):  # type: ignore[attr-defined]
             self._prepare(data)
             told = self._callbacks(callbacks, verbose, data, steps)
@@ -486,6 +491,7 @@ class Trainer:
         """The model's output for all examples, NumPy arrays nested like it. Arguments and errors as for ``fit``."""
         _check_count("steps", steps)
         data = _data_of(x, None, None, batch_size, steps)
+        steps = _limited("steps", steps, data)
         outputs: list[Any] = []
         with use_device(self.device), no_grad(), InterruptBetweenSteps() as interrupt:  # type: ignore[attr-defined]
             self._prepare(data)
@@ -650,6 +656,18 @@ def _verbosity(verbose: int | str) -> int:
     if isinstance(verbose, str) or int(verbose) not in (0, 1, 2):
         raise ValueError(f"verbose must be 0, 1, 2 or 'auto'; got {verbose!r}.")
     return int(verbose)
+
+
+def _limited(name: str, steps: int | None, data: Data) -> int | None:
+    """``steps``, or the limit of the program where there would be more of them."""
+    return _at_most(name, config.max_steps_per_epoch(), steps, steps or data.steps)
+
+
+def _at_most(name: str, limit: int | None, given: int | None, expected: int | None) -> int | None:
+    if limit is None or (expected is not None and expected <= limit):
+        return given
+    warnings.warn(f"Limiting {name} to {limit}, as deepcore.config has been told.", stacklevel=3)
+    return limit
 
 
 def _check_count(name: str, value: Any) -> None:

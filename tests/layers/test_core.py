@@ -96,3 +96,23 @@ def test_a_penalty_on_what_passes_by():
     assert "activity_regularizer" not in layer.get_config()
     with pytest.raises(ValueError, match="l1 must be a number, finite and not negative"):
         layers.ActivityRegularization(l1=-1.0)
+
+
+def test_a_pipeline_runs_its_layers_one_after_the_other():
+    pipeline = layers.Pipeline([layers.Dense(3, kernel_initializer="ones"), layers.Dropout(0.5, seed=1)], name="all")
+    np.testing.assert_allclose(
+        pipeline(X, training=False).numpy(), np.repeat(X.sum(-1, keepdims=True), 3, -1), rtol=1e-6, atol=1e-6
+    )
+    # By itself it is called for training.
+    kept = pipeline(np.ones((50, 2), np.float32)).numpy()
+    assert set(kept.reshape(-1).tolist()) == {0.0, 4.0}
+    assert [weight.shape for weight in pipeline.weights] == [(2, 3), (3,)]
+    again = layers.Pipeline.from_config(pipeline.get_config())
+    assert (again.name, [type(layer).__name__ for layer in again.layers]) == ("all", ["Dense", "Dropout"])
+    with pytest.raises(ValueError, match="has a list of layers; got None"):
+        layers.Pipeline.from_config({"name": "all"})
+
+
+def test_a_pipeline_hands_masks_on():
+    y = layers.Pipeline([layers.Masking(), layers.Activation("relu")])(X)
+    np.testing.assert_array_equal(y.mask.numpy(), [[False, True, True]])

@@ -8,7 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from deepcore import losses, optimizers, random
+from deepcore import config, losses, optimizers, random
 from deepcore.autograd import primitive as primitive_module
 from deepcore.callbacks import Callback
 from deepcore.datasets import digits
@@ -580,3 +580,51 @@ def test_without_a_loss_there_is_nothing_to_train(data):
     model.compile("sgd")
     with pytest.raises(ValueError, match="no loss to compute"):
         model.fit(*data, verbose=0)
+
+
+@pytest.fixture
+def limits():
+    """The setters of the limits of the program, which are taken away in the end."""
+    yield config.set_max_epochs, config.set_max_steps_per_epoch
+    config.set_max_epochs(None)
+    config.set_max_steps_per_epoch(None)
+
+
+class _Counts(Callback):
+    def __init__(self):
+        super().__init__()
+        self.steps = {"train": 0, "test": 0, "predict": 0}
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps["train"] += 1
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.steps["test"] += 1
+
+    def on_predict_batch_end(self, batch, logs=None):
+        self.steps["predict"] += 1
+
+
+def test_limits_of_the_program(limits):
+    model = Sequential([Input((2,)), Dense(1)])
+    model.compile("sgd", "mse")
+    x, y, counts = np.ones((12, 2), np.float32), np.ones((12, 1), np.float32), _Counts()
+    options = {"batch_size": 2, "callbacks": [counts], "verbose": 0}
+    limits[0](2)
+    limits[1](3)
+    assert (config.max_epochs(), config.max_steps_per_epoch()) == (2, 3)
+    with pytest.warns(UserWarning, match="Limiting (epochs to 2|steps_per_epoch to 3|validation_steps to 3)") as told:
+        history = model.fit(x, y, epochs=5, validation_data=(x, y), **options)
+    assert len(told) == 3
+    assert history.epoch == [0, 1]
+    assert counts.steps == {"train": 6, "test": 6, "predict": 0}
+    with pytest.warns(UserWarning, match="Limiting steps to 3"):
+        model.evaluate(x, y, **options)
+    with pytest.warns(UserWarning, match="Limiting steps to 3"):
+        assert model.predict(x, **options).shape == (6, 1)
+    assert counts.steps == {"train": 6, "test": 9, "predict": 3}
+    # What is less than the limits is left alone.
+    model.fit(x, y, epochs=2, batch_size=6, verbose=0)
+    for setter in limits:
+        with pytest.raises(ValueError, match="positive integer, or None for no limit; got -1"):
+            setter(-1)
