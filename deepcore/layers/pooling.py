@@ -124,7 +124,7 @@ class _AdaptivePooling(ImageLayer):
         for axis, windows in zip((1, 2), self.of_image(self.output_size, 1), strict=True):
             size, before = x.shape[axis], (slice(None),) * axis
             ends = [(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
-            x = ops.concatenate([self.along(x[(*before, slice(*pair))], axis) for pair in ends], axis)
+            x = ops.concatenate([self.along(ops.getitem(x, (*before, slice(*pair))), axis) for pair in ends], axis)
         return x
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
