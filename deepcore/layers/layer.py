@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 
 from deepcore import activations, constraints, initializers, regularizers, serialization
+from deepcore.absent import Explaining
 from deepcore.device import CPU, Device, current_device, use_device
+from deepcore.dtype_policies import DTypePolicy
 from deepcore.errors import nearest
-from deepcore.layers.dtype_policy import DTypePolicy
 from deepcore.layers.input_spec import InputSpec
-from deepcore.naming import current_scope, given_name, name_scope
+from deepcore.naming import current_scope, given_name, scope_at
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
 from deepcore.symbolic import CallNode, SymbolicTensor, infer, is_symbolic
@@ -35,7 +36,7 @@ _EVERY_LAYERS_ARGUMENTS = {"self", "name", "trainable", "dtype", "activity_regul
 _PLAIN = (bool, int, float, str, type(None))
 
 
-class Layer:
+class Layer(Explaining):
     """The base of all layers and models.
 
     A layer of your own sets its arguments in ``__init__``, makes its weights in ``build(input_shape)`` with
@@ -183,7 +184,7 @@ class Layer:
 
     def add_weight(
         self,
-        shape: Sequence[int] = (),
+        shape: Sequence[int] | None = None,
         initializer: Any = None,
         dtype: Any = None,
         trainable: bool = True,
@@ -194,7 +195,7 @@ class Layer:
         """Makes a weight of this layer.
 
         Args:
-            shape: its sizes.
+            shape: its sizes; none by default.
             initializer: of the starting values; Glorot uniform by default, zeros for integers.
             dtype: the layer's by default.
             trainable: whether an optimizer may change it.
@@ -214,7 +215,7 @@ class Layer:
         if initializer is None:
             initializer = "glorot_uniform" if kind.kind == "f" else "zeros"
         scope = current_scope()
-        with name_scope(scope if self._building else (*scope, self.name)):
+        with scope_at(scope if self._building else (*scope, self.name)):
             weight = Variable(initializers.get(initializer), tuple(shape), kind, trainable=trainable, name=name)
         weight.trainable = trainable and self._trainable
         weight.regularizer = regularizers.get(regularizer)
@@ -382,7 +383,7 @@ class Layer:
     def _run(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._build_for(spec, args, kwargs)
         scope = current_scope()
-        with name_scope(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
+        with scope_at(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
             output = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
             for y in leaves(output):
@@ -634,7 +635,7 @@ def _scoped(build: Any) -> Any:
         before, was_built = len(self._own_weights), self.built
         try:
             scope = (*current_scope(), self.name) if outermost else current_scope()
-            with name_scope(scope), use_device(self.device):
+            with scope_at(scope), use_device(self.device):
                 if outermost:
                     self.path = "/".join(scope)
                 build(self, *args, **kwargs)

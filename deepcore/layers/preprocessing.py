@@ -212,11 +212,12 @@ class CategoryEncoding(Layer):
     Raises ``ValueError`` for other modes, without ``num_tokens``, and for weights in another mode than ``"count"``.
     """
 
-    _config: tuple[str, ...] = ("num_tokens", "output_mode")
     input_spec = InputSpec()
 
-    def __init__(self, num_tokens: int | None = None, output_mode: str = "multi_hot", **kwargs: Any) -> None:
-        if kwargs.pop("sparse", False):
+    def __init__(
+        self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False, **kwargs: Any
+    ) -> None:
+        if sparse:
             raise ValueError("sparse=True is not there: tensors are dense; leave it out.")
         super().__init__(**kwargs)
         output_mode = "multi_hot" if output_mode == "binary" else output_mode

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepcore import ops
+from deepcore.absent import Explaining
 from deepcore.config import dtype_of
 from deepcore.errors import unknown_name
 from deepcore.naming import given_name
@@ -81,7 +82,7 @@ def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | No
     return total * (1.0 / max(values.size, 1))
 
 
-class Loss(Configurable):
+class Loss(Explaining, Configurable):
     """The base of all losses. A loss of your own implements ``call(y_true, y_pred)``, one value an example.
 
     Args:

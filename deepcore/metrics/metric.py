@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepcore import ops
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.config import dtype_of
 from deepcore.losses.loss import align, masked_weight
@@ -16,7 +17,7 @@ from deepcore.tensor import FLOATX, Tensor
 from deepcore.variable import Variable
 
 
-class Metric(Configurable):
+class Metric(Explaining, Configurable):
     """The base of all metrics. A metric of your own makes its sums with ``add_variable``, adds to them in
     ``update_state`` and implements ``result``.
 
@@ -51,20 +52,20 @@ class Metric(Configurable):
 
     def add_variable(
         self,
-        shape: Sequence[int] = (),
-        initializer: Any = "zeros",
+        shape: Sequence[int] | None = None,
+        initializer: Any = None,
         dtype: Any = None,
         aggregation: str | None = "sum",
         name: str | None = None,
     ) -> Variable:
         """Makes a sum of this metric; ``aggregation`` is accepted as Keras has it."""
         start = "zeros" if initializer is None else initializer
-        variable = Variable(start, tuple(shape), dtype or self.dtype, trainable=False, name=name)
+        variable = Variable(start, tuple(shape or ()), dtype or self.dtype, trainable=False, name=name)
         self._sums().append(variable)
         return variable
 
     def add_weight(
-        self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+        self, shape: Sequence[int] | None = None, initializer: Any = None, dtype: Any = None, name: str | None = None
     ) -> Variable:
         """``add_variable`` by its other name."""
         return self.add_variable(shape, initializer, dtype, name=name)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from deepcore import ops
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.backend import Backend
 from deepcore.device import CPU, use_device
-from deepcore.naming import name_scope, snake_case, unique_name
+from deepcore.naming import scope_at, snake_case, unique_name
 from deepcore.optimizers import schedules
 from deepcore.optimizers.schedules import LearningRateSchedule
 from deepcore.registry import Configurable
@@ -24,7 +25,7 @@ from deepcore.variable import Variable, load_variables, misfit, save_variables
 Arrays = list[Any]
 
 
-class Optimizer(Configurable):
+class Optimizer(Explaining, Configurable):
     """The base of all optimizers.
 
     An optimizer names its ``slots``, the arrays that it keeps for each weight, and implements ``update``.
@@ -94,7 +95,7 @@ class Optimizer(Configurable):
         self.weight_decay, self.clipnorm = weight_decay, clipnorm
         self.clipvalue, self.global_clipnorm = clipvalue, global_clipnorm
         # Both are read by the host in every step, so they stay there.
-        with name_scope((self.name,)):
+        with scope_at((self.name,)):
             self._iterations = Variable(0, dtype="int64", trainable=False, name="iteration", device=CPU)
         self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
         self.loss_scale_factor, self.gradient_accumulation_steps = loss_scale_factor, gradient_accumulation_steps
@@ -105,7 +106,7 @@ class Optimizer(Configurable):
                 f"{learning_rate!r} ({type(learning_rate).__name__})."
             )
         first = 0.0 if self._schedule is not None else learning_rate
-        with name_scope((self.name,)):
+        with scope_at((self.name,)):
             self._learning_rate = Variable(_rate(first), trainable=False, name="learning_rate", device=CPU)
         self._parameters: list[Variable] = []
         self._slots: dict[str, list[Variable]] = {}
@@ -172,7 +173,7 @@ class Optimizer(Configurable):
         """Makes what is kept for each of ``variables``; called by the first ``apply``."""
         self._parameters = list(variables)
         self._position = {id(v): i for i, v in enumerate(self._parameters)}
-        with name_scope((self.name,)):
+        with scope_at((self.name,)):
             self._slots = {slot: [self._slot(slot, v) for v in self._parameters] for slot in self._all_slots}
             self._averages = [self._slot("average", v, 0.0) for v in self._parameters] if self.use_ema else []
             gathers = self._parameters if self.gradient_accumulation_steps else []
@@ -382,10 +383,12 @@ class Optimizer(Configurable):
         return float(self._learning_rate) if self._schedule is None else self._schedule
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The optimizer of ``get_config``'s dictionary."""
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The optimizer of ``get_config``'s dictionary, which may name ``custom_objects``."""
         rate = config.get("learning_rate")
-        return cls(**{**config, "learning_rate": schedules.deserialize(rate)} if isinstance(rate, dict) else config)
+        if isinstance(rate, dict):
+            config = {**config, "learning_rate": schedules.deserialize(rate, custom_objects)}
+        return cls(**config)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} learning_rate={float(self._learning_rate):g}, step={int(self.iterations)}>"
