@@ -223,10 +223,10 @@ class VarianceScaling(RandomInitializer):
         if _number(self, "scale", scale) <= 0:
             raise ValueError(f"VarianceScaling: scale must be positive; got {scale!r}.")
         if mode not in self.modes:
-            raise ValueError(f"VarianceScaling: mode must be one of {', '.join(self.modes)}; got {mode!r}.")
+            raise ValueError(f"Invalid `mode` argument: {mode!r}. It must be one of {', '.join(self.modes)}.")
         if distribution not in self.distributions:
             raise ValueError(
-                f"VarianceScaling: distribution must be one of {', '.join(self.distributions)}; got {distribution!r}."
+                f"Invalid `distribution` argument: {distribution!r}. It must be one of {', '.join(self.distributions)}."
             )
         self.scale, self.mode = scale, mode
         self.distribution = "truncated_normal" if distribution == "normal" else distribution
@@ -363,7 +363,7 @@ def get(identifier: Any) -> Any:
 
 def _given(value: Any, shape: Sequence[int], dtype: Any = None) -> Tensor:
     if tuple(shape) != tuple(value.shape):
-        raise ValueError(f"The weight has shape {tuple(shape)}; its starting value was given with {value.shape}.")
+        raise ValueError(f"Expected `shape` to be {tuple(value.shape)}, as the given values have; got {tuple(shape)}.")
     return Tensor(value, np.dtype(floatx() if dtype is None else dtype), current_device())
 
 

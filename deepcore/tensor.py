@@ -125,6 +125,18 @@ class Tensor:
         if requires_grad:
             self.requires_grad = True
 
+    def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a copy, or a pickle, keeps: values and settings, not the place on the tape."""
+        kept = {name: getattr(self, name) for name in ("data", "device", "grad", "mask", "_leaf_requires_grad")}
+        return getattr(self, "__dict__", {}), {**kept, "node": None, "output_index": 0, "version": 0}
+
+    def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        attributes, slots = state
+        if attributes:
+            self.__dict__.update(attributes)
+        for name, value in slots.items():
+            setattr(self, name, value)
+
     @classmethod
     def wrap(cls, array: Any, device: Device, node: Node | None = None, index: int = 0) -> Tensor:
         """The tensor of an array that is already where it should be; nothing is checked."""

@@ -12,6 +12,7 @@ from deepcore.absent import Explaining
 from deepcore.config import floatx
 from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
 from deepcore.naming import current_scope, unique_name
+from deepcore.symbolic import remember
 from deepcore.tensor import Tensor
 
 
@@ -85,6 +86,11 @@ class Variable(Explaining, Tensor):
         value.grad = self.grad
         return value
 
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy of the values: what is assigned later does not change it."""
+        values = super().numpy()
+        return values.copy() if values is self.data else values
+
     def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""
         array = self._here(value)
@@ -92,6 +98,7 @@ class Variable(Explaining, Tensor):
             raise ValueError(
                 f"assign: the variable {self.path!r} has shape {self.shape}; got a value of shape {array.shape}."
             )
+        remember(self)
         with self.device.active():
             self.data[...] = array
         self.version += 1
@@ -111,6 +118,7 @@ class Variable(Explaining, Tensor):
             raise ValueError(
                 f"The variable {self.path!r} has shape {self.shape}; a change of shape {array.shape} does not fit it."
             )
+        remember(self)
         with self.device.active():
             self.data += array if sign > 0 else -array
         self.version += 1

@@ -507,9 +507,20 @@ OPTIMIZERS: dict[type, list[Use]] = {
         optimizer_use(optimizers.SGD, momentum=0.9, nesterov=True, clipnorm=0.5),
     ],
     **{
-        cls: [optimizer_use(cls)]
-        for cls in (optimizers.Adadelta, optimizers.Adamax, optimizers.Ftrl, optimizers.Lion, optimizers.Nadam)
+        cls: [optimizer_use(cls, weight_decay=0.1)]
+        for cls in (
+            optimizers.Adadelta,
+            optimizers.Adafactor,
+            optimizers.Adamax,
+            optimizers.Ftrl,
+            optimizers.Lamb,
+            optimizers.Lion,
+            optimizers.Nadam,
+        )
     },
+    optimizers.LossScaleOptimizer: [
+        optimizer_use(lambda rate: optimizers.LossScaleOptimizer(optimizers.SGD(rate, momentum=0.9), 8.0, 2)),
+    ],
     optimizers.Adagrad: [optimizer_use(optimizers.Adagrad, global_clipnorm=0.7)],
     optimizers.Adam: [
         optimizer_use(optimizers.Adam),

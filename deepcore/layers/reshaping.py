@@ -19,6 +19,8 @@ from deepcore.tensor import Tensor
 class Identity(Elementwise):
     """What it is given, of any shape or structure, with its masks."""
 
+    _keeps_integers = True
+
     def call(self, inputs: Any) -> Any:
         return inputs
 
@@ -42,6 +44,7 @@ class Flatten(_Arranged):
     """
 
     _config: tuple[str, ...] = ("data_format",)
+    _keeps_integers = True
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -70,6 +73,7 @@ class Reshape(_Arranged):
 
     _config: tuple[str, ...] = ("target_shape",)
     _stateless = True
+    _keeps_integers = True
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -114,6 +118,7 @@ class Permute(_Arranged):
     """
 
     _config: tuple[str, ...] = ("dims",)
+    _keeps_integers = True
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -10,7 +10,7 @@ import numpy as np
 from deepcore import ops
 from deepcore.absent import Explaining
 from deepcore.config import dtype_of
-from deepcore.errors import unknown_name
+from deepcore.errors import nearest
 from deepcore.naming import given_name
 from deepcore.registry import Configurable
 from deepcore.structure import leaves, map_leaves
@@ -41,7 +41,7 @@ def paired(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     target, prediction = align(target, prediction)
     if target.shape != prediction.shape:
         raise ValueError(
-            f"The targets have shape {target.shape}, the predictions {prediction.shape}; they must be the same. "
+            f"The targets have shape {target.shape}, predictions {prediction.shape}; they must have the same shape. "
             "Check the last layer's units, or the loss (the sparse_ losses take class numbers)."
         )
     return target, prediction
@@ -98,7 +98,10 @@ class Loss(Explaining, Configurable):
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
         if reduction is not None and reduction not in REDUCTIONS:
-            raise unknown_name("reduction", reduction, REDUCTIONS)
+            raise ValueError(
+                f"Invalid value for argument `reduction`: it must be None or one of {', '.join(REDUCTIONS)}; "
+                f"got {reduction!r}.{nearest(reduction, REDUCTIONS)}"
+            )
         self.name = given_name(self, name)
         self.reduction = reduction
         self._dtype = None if dtype is None else dtype_of(getattr(dtype, "compute_dtype", dtype))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from deepcore import ops
+from deepcore import ops, serialization
 from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.config import dtype_of
@@ -38,9 +38,12 @@ class Metric(Explaining, Configurable):
 
     @property
     def variables(self) -> list[Variable]:
-        """The sums of this metric, and those of the metrics that it keeps as attributes."""
-        inner = [part for value in vars(self).values() for part in leaves(value) if isinstance(part, Metric)]
-        return [*self._sums(), *(variable for metric in inner for variable in metric.variables)]
+        """The sums of this metric, and those of the metrics that it keeps as attributes, also in lists and the like."""
+        found = {id(variable): variable for variable in self._sums()}
+        for part in (part for value in vars(self).values() for part in leaves(value)):
+            inner = part.variables if isinstance(part, Metric) else [part] if isinstance(part, Variable) else []
+            found.update((id(variable), variable) for variable in inner)
+        return list(found.values())
 
     def _sums(self) -> list[Variable]:
         try:
@@ -180,3 +183,9 @@ class MeanMetricWrapper(Mean):
     def get_config(self) -> dict[str, Any]:
         own = {"fn": self.fn} if type(self) is MeanMetricWrapper else {}
         return {**super().get_config(), **own, **self.kwargs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The metric of ``get_config``'s dictionary, in which ``fn`` may be data that names a function."""
+        fn = config.get("fn")
+        return cls(**{**config, "fn": serialization.deserialize(fn)} if isinstance(fn, dict) else config)

@@ -390,8 +390,9 @@ def test_regularizers_and_added_losses_are_collected():
 
 def test_activity_regularizers_penalise_the_output():
     layer = Dense(2, kernel_initializer="ones", activity_regularizer="l2")
-    layer(np.ones((1, 3), np.float32))
-    assert [float(loss) for loss in layer.losses] == pytest.approx([0.01 * 2 * 9])
+    for batch in (1, 5):  # as much for a large batch as for a small one
+        layer(np.ones((batch, 3), np.float32))
+        assert [float(loss) for loss in layer.losses] == pytest.approx([0.01 * 2 * 9])
 
 
 def test_called_with_an_input_a_layer_is_built_and_gives_a_shape():
