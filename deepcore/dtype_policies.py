@@ -27,6 +27,7 @@ class DTypePolicy:
     dtype('float64')
     """
 
+    name: str
     quantization_mode = None
 
     def __init__(self, name: str | None = None) -> None:

@@ -220,6 +220,7 @@ class Layer(Explaining):
                 f"Layer {self.name!r} is built, and gets no further weights: make {name or 'them'} in __init__, or in "
                 "build()."
             )
+        shape = () if shape is None else shape
         if not is_shape(shape) or any(size is None or size < 0 for size in shape):
             hint = " A name is given as name=..., after the shape." if isinstance(shape, str) else ""
             raise ValueError(f"a weight's shape is a tuple of known sizes; got shape={shape!r}, name={name!r}.{hint}")

@@ -123,8 +123,9 @@ class _AdaptivePooling(ImageLayer):
     def apply(self, x: Tensor) -> Tensor:
         for axis, windows in zip((1, 2), self.of_image(self.output_size, 1), strict=True):
             size, before = x.shape[axis], (slice(None),) * axis
-            ends = [(i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows)]
-            x = ops.concatenate([self.along(ops.getitem(x, (*before, slice(*pair))), axis) for pair in ends], axis)
+            ends = ((i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows))
+            parts = [(*before, slice(start, end)) for start, end in ends]
+            x = ops.concatenate([self.along(x[part], axis) for part in parts], axis)
         return x
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -339,7 +339,9 @@ class Optimizer(Explaining, Configurable):
 
     def averaged(self) -> list[tuple[Variable, Variable]]:
         """The weights, each with the average that ``use_ema`` keeps of it; empty without, and before ``build``."""
-        return list(zip(self._parameters, self._averages, strict=True)) if self.use_ema and self.built else []
+        if not (self.use_ema and self.built):
+            return []
+        return list(zip(self._trainable_variables, self._model_variables_moving_average, strict=True))
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """With ``use_ema``, writes the averages into the weights. Raises ``ValueError`` if their number differs."""

@@ -277,7 +277,7 @@ def _sizes(left: float | None, right: float | None, total: int) -> tuple[int, in
                 f"{name} must be a whole number from 1 to {total - 1}, or a float between 0 and 1; got {size}."
             )
         counts.append(round(size * total) if type(size) is float else size)  # type: ignore[arg-type]
-    if type(left) is type(right) is float and left + right > 1:  # type: ignore[operator]
+    if type(left) is type(right) is float and left + right > 1:
         raise ValueError(f"left_size and right_size must not be more than 1 together; got {left} + {right}.")
     first = total - counts[1] if counts[0] is None else counts[0]  # type: ignore[operator]
     second = total - first if counts[1] is None else counts[1]

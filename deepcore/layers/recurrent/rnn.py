@@ -280,7 +280,7 @@ class RecurrentLayer(RNN):
     def __getattr__(self, name: str) -> Any:
         if "cell" in vars(self) and name in _arguments_of(self.cell_class):
             return getattr(self.cell, name)
-        return super().__getattr__(name)
+        return super().__getattr__(name)  # type: ignore[misc]  # the base has it where types are not checked
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
