@@ -150,7 +150,7 @@ class Masking(Elementwise):
 
     def call(self, x: Tensor) -> Tensor:
         kept = self.compute_mask(x, None)
-        y = ops.where(ops.expand_dims(kept, -1), x, 0.0)
+        y = ops.where(ops.expand_dims(kept, -1), x, 0)
         y.mask = kept
         return y
 

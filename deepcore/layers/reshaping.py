@@ -11,6 +11,8 @@ from deepcore.layers.arguments import integer, positive_int
 from deepcore.layers.image import data_format_of
 from deepcore.layers.input_spec import InputSpec
 from deepcore.layers.layer import Elementwise, Layer
+from deepcore.structure import map_leaves
+from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import Tensor
 
 
@@ -22,8 +24,18 @@ class Identity(Elementwise):
     def call(self, inputs: Any) -> Any:
         return inputs
 
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return map_leaves(lambda x: SymbolicTensor(x.shape, x.dtype), inputs)
 
-class Flatten(Layer):
+
+class _Arranged(Layer):
+    """The elements of a tensor, whatever their dtype."""
+
+    def compute_output_spec(self, inputs: Any) -> Any:
+        return SymbolicTensor(self.compute_output_shape(tuple(inputs.shape)), inputs.dtype)
+
+
+class Flatten(_Arranged):
     """All axes but the batch in one: [batch, ...] -> [batch, features]; [batch] -> [batch, 1].
 
     Args:
@@ -49,7 +61,7 @@ class Flatten(Layer):
         return input_shape[0], None if None in sizes else math.prod(sizes)
 
 
-class Reshape(Layer):
+class Reshape(_Arranged):
     """Another shape of the same size: [batch, ...] -> [batch, *target_shape].
 
     Args:
@@ -96,7 +108,7 @@ class Reshape(Layer):
         return input_shape[0], *self._resolve(input_shape[1:])
 
 
-class Permute(Layer):
+class Permute(_Arranged):
     """The axes after the batch in another order.
 
     Args:

@@ -45,7 +45,8 @@ def test_an_input_is_held_to_it(given, good, bad, message):
     with pytest.raises(ValueError, match=message):
         layer(bad)
     again = InputSpec.from_config(InputSpec(**given).get_config())
-    assert vars(again) == vars(InputSpec(**given))
+    kept = {name: value for name, value in given.items() if name != "allow_last_axis_squeeze"}  # nor does Keras keep it
+    assert vars(again) == vars(InputSpec(**kept))
 
 
 class Second(Layer):

@@ -148,6 +148,12 @@ def test_integers_stay_integers():
     for layer in (layers.Cropping1D(1), layers.ZeroPadding1D(2), layers.UpSampling1D(2), layers.Permute((2, 1))):
         assert layer(x).dtype == np.int32
     np.testing.assert_array_equal(layers.UpSampling1D(2)(x).numpy(), np.repeat(x, 2, 1))
+    np.testing.assert_array_equal(layers.Masking()(x).numpy(), x, strict=True)
+    ids = layers.Input((2, 3), dtype="int32")
+    for layer in (layers.Flatten(), layers.Reshape((3, 2)), layers.Permute((2, 1)), layers.Identity()):
+        y = layer(ids)
+        assert (y.dtype, y.shape) == (np.int32, layer.compute_output_shape((None, 2, 3)))
+    assert layers.Identity()([ids, {"a": ids}])[1]["a"].dtype == np.int32
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,10 @@ PAIR = [(4, 3), (4, 3)]
 CASES = {
     "Activation": ({"activation": "softmax"}, VECTOR),
     "ActivityRegularization": ({"l1": 0.1, "l2": 0.2}, VECTOR),
+    "AdaptiveAveragePooling1D": ({"output_size": 2}, SEQUENCE),
+    "AdaptiveAveragePooling2D": ({"output_size": (2, 3)}, IMAGE),
+    "AdaptiveMaxPooling1D": ({"output_size": 2}, SEQUENCE),
+    "AdaptiveMaxPooling2D": ({"output_size": (2, 3)}, IMAGE),
     "Add": ({}, PAIR),
     "AlphaDropout": ({"rate": 0.3, "seed": 3}, VECTOR),
     "Average": ({}, PAIR),
