@@ -170,8 +170,14 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
             found = _fitted(results, symbols, open_axes)
             if not found:
                 raise
+    flat = [leaves(result) for result in found]
+    if len(set(map(len, flat))) > 1:
+        raise ValueError(
+            f"How many tensors come of {', '.join(map(repr, symbols))} depends on a size that is not known. Give that "
+            "size, or say how many there are to be."
+        )
     outputs = []
-    for first, *others in zip(*map(leaves, found), strict=True):
+    for first, *others in zip(*flat, strict=True):
         if not isinstance(first, Tensor):
             outputs.append(first)
             continue

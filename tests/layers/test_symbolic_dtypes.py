@@ -54,6 +54,11 @@ def test_open_sizes_that_a_number_must_divide_or_reach():
     assert ops.slice(SymbolicTensor((None, 3)), (1, 1), (-1, -1)).shape == (None, 2)
 
 
+def test_a_number_of_results_that_is_not_known():
+    with pytest.raises(ValueError, match="How many tensors"):
+        ops.unstack(SymbolicTensor((None, 3)))
+
+
 def test_matrices_whose_inverse_is_asked_for():
     x = SymbolicTensor((None, 3, 3))
     assert ops.inv(x).shape == ops.cholesky(x).shape == (None, 3, 3)
