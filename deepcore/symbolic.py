@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.naming import unique_name
 from deepcore.structure import leaves, map_leaves, pack_as
@@ -21,7 +23,7 @@ from deepcore.tensor import FLOATX, Tensor
 Shape = tuple[int | None, ...]
 
 
-class SymbolicTensor:
+class SymbolicTensor(Explaining):
     """A tensor without values; layers called with it are built, and give another.
 
     Attributes:
@@ -119,6 +121,11 @@ def symbolic_leaves(structure: Any) -> list[SymbolicTensor]:
     return [leaf for leaf in leaves(structure) if isinstance(leaf, SymbolicTensor)]
 
 
+def is_keras_tensor(x: Any) -> bool:
+    """Whether ``x`` is a symbolic tensor, that a functional model can be drawn with."""
+    return isinstance(x, SymbolicTensor)
+
+
 def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call is given a symbolic tensor, by itself or in a list. Made to cost little where it is not."""
     for value in (*args, *kwargs.values()) if kwargs else args:
@@ -142,10 +149,45 @@ def _sample(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
     return Tensor(values)
 
 
+# What the variables held that were written to since a function is called with ones; None where none is.
+_before: ContextVar[dict[int, tuple[Any, Any]] | None] = ContextVar("deepcore_values_before", default=None)
+
+
+def remember(variable: Any) -> None:
+    """Notes what a variable holds before it is written to, if that is to be undone."""
+    before = _before.get()
+    if before is not None and id(variable) not in before:
+        before[id(variable)] = (variable, variable.numpy().copy())
+
+
+@contextlib.contextmanager
+def for_good() -> Iterator[None]:
+    """Within the block, as in ``build``, what is written to variables stays, also where ones are the data."""
+    token = _before.set(None)
+    try:
+        yield
+    finally:
+        _before.reset(token)
+
+
+@contextlib.contextmanager
+def _undone() -> Iterator[None]:
+    before: dict[int, tuple[Any, Any]] = {}
+    token = _before.set(before)
+    try:
+        yield
+    finally:
+        _before.reset(token)
+        with for_good():
+            for variable, value in before.values():
+                variable.assign(value)
+
+
 def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``function`` gives, symbolic: it is called with ones, twice where some sizes are open.
 
     Where open sizes have to fit others, which these two do not, sizes are looked for that do.
+    What it writes to variables, such as statistics and counters, is undone.
     """
     symbols = symbolic_leaves((args, kwargs))
     open_axes = [(i, j) for i, symbol in enumerate(symbols) for j, size in enumerate(symbol.shape) if size is None]
@@ -158,7 +200,7 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
             return _sample(next(given), x.dtype) if isinstance(x, SymbolicTensor) else x
 
         filled = map_leaves(sample, (args, kwargs))
-        with no_grad(), np.errstate(all="ignore"):
+        with no_grad(), np.errstate(all="ignore"), _undone():
             return function(*filled[0], **filled[1])
 
     if not open_axes:

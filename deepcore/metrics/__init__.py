@@ -92,6 +92,7 @@ from deepcore.metrics.score import (
     pearson_correlation,
 )
 from deepcore.registry import Registry
+from deepcore.serialization import export
 
 registry = Registry("metric", "deepcore.metrics", base=Metric, callables=True)
 for _class, _aliases in (
@@ -141,6 +142,20 @@ for _class, _aliases in (
     (TruePositives, ()),
 ):
     registry.register(*_aliases)(_class)
+
+# Files may name these, too; as a name given to ``compile`` or ``get`` each of them stands for its class.
+for _named in (
+    MeanMetricWrapper,
+    accuracy,
+    binary_accuracy,
+    categorical_accuracy,
+    concordance_correlation,
+    pearson_correlation,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+):
+    export(registry.module, _named)
 
 _BY_OUTPUT = {
     "accuracy": (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy),
