@@ -131,7 +131,8 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
         raise ValueError(f"bincount: expected [n] or [rows, n]; got shape {tensor.shape}.")
     xp = tensor.device.backend.xp
     numbers = tensor.data.reshape(-1, tensor.shape[-1])
-    length = max(int(numbers.max()) + 1 if numbers.size else 0, int(minlength))
+    largest = int(Tensor.wrap(xp.max(numbers), tensor.device).item()) if numbers.size else -1
+    length = max(largest + 1, int(minlength))
     rows = numbers.shape[0]
     flat = (numbers.astype("int64") + xp.arange(rows)[:, None] * length).reshape(-1)
     if weights is None:
