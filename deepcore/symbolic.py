@@ -61,7 +61,7 @@ class SymbolicTensor(Explaining):
         return tuple(size if size is not None else (other if i else leading) for i, size in enumerate(self.shape))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        raise TypeError(
+        raise ValueError(
             f"{self!r} has a shape but no values, so NumPy cannot compute with it; use a layer, or a function of "
             "deepcore.ops."
         )
@@ -73,7 +73,7 @@ class SymbolicTensor(Explaining):
         )
 
     def __float__(self) -> float:
-        raise TypeError(f"{self!r} has a shape but no values.")
+        raise ValueError(f"{self!r} has a shape but no values.")
 
     __int__ = __float__
 
@@ -141,6 +141,14 @@ _SAMPLES = ((2, 32), (3, 40))
 _CHOICES = 64  # tried at most where these do not fit
 
 
+def _sample(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+    """Ones; of floating numbers those on diagonals are two, so that matrices have an inverse."""
+    values = np.ones(shape, dtype)
+    if dtype.kind == "f" and len(shape) > 1:
+        values += np.eye(*shape[-2:], dtype=dtype)
+    return Tensor(values)
+
+
 # What the variables held that were written to since a function is called with ones; None where none is.
 _before: ContextVar[dict[int, tuple[Any, Any]] | None] = ContextVar("deepcore_values_before", default=None)
 
@@ -189,7 +197,7 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
         given = iter(shapes)
 
         def sample(x: Any) -> Any:
-            return Tensor(np.ones(next(given), x.dtype)) if isinstance(x, SymbolicTensor) else x
+            return _sample(next(given), x.dtype) if isinstance(x, SymbolicTensor) else x
 
         filled = map_leaves(sample, (args, kwargs))
         with no_grad(), np.errstate(all="ignore"), _undone():
@@ -200,12 +208,18 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
     else:
         try:
             found = [results(each) for each in shapes]
-        except ValueError:
+        except (ValueError, IndexError):
             found = _fitted(results, symbols, open_axes)
             if not found:
                 raise
+    flat = [leaves(result) for result in found]
+    if len(set(map(len, flat))) > 1:
+        raise ValueError(
+            f"How many tensors come of {', '.join(map(repr, symbols))} depends on a size that is not known. Give that "
+            "size, or say how many there are to be."
+        )
     outputs = []
-    for first, *others in zip(*map(leaves, found), strict=True):
+    for first, *others in zip(*flat, strict=True):
         if not isinstance(first, Tensor):
             outputs.append(first)
             continue
@@ -217,25 +231,28 @@ def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str,
 def _fitted(
     results: Callable[[list[tuple[int, ...]]], Any], symbols: list[SymbolicTensor], open_axes: list[tuple[int, int]]
 ) -> list[Any]:
-    """What comes of open sizes that fit each other, and of each of them alone being one more, where that fits, too.
+    """What comes of open sizes that fit each other, and of larger ones, one by one and axis by axis, where they fit.
 
-    Sizes that may fit are one, which broadcasts, and those that are known. Nothing if none of them does.
+    Sizes that may fit are one, which broadcasts, those that are known, and one that many numbers divide. Nothing if
+    none of them does.
     """
-    known = sorted({size for symbol in symbols for size in symbol.shape if size is not None} - {1})
+    known = sorted({size for symbol in symbols for size in symbol.shape if size is not None} - {1, 2, 12})
 
     def tried(sizes: dict[tuple[int, int], int]) -> list[Any]:
         shapes = [
             tuple(sizes.get((i, j), size) for j, size in enumerate(symbol.shape)) for i, symbol in enumerate(symbols)
         ]
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, IndexError):
             return [results(shapes)]  # type: ignore[arg-type]
         return []
 
-    for choice in itertools.islice(itertools.product((1, *known), repeat=len(open_axes)), _CHOICES):
+    groups = [[axis] for axis in open_axes] + [[axis for axis in open_axes if axis[1] == j] for _, j in open_axes]
+    for choice in itertools.islice(itertools.product((1, *known, 2, 12), repeat=len(open_axes)), _CHOICES):
         sizes = dict(zip(open_axes, choice, strict=True))
         found = tried(sizes)
         if found:
-            for axis in open_axes:
-                found += tried({**sizes, axis: sizes[axis] + 1})
+            for group in groups:
+                more = tried({**sizes, **{axis: sizes[axis] + 1 for axis in group}})
+                found += more or tried({**sizes, **{axis: sizes[axis] * 2 for axis in group}})
             return found
     return []

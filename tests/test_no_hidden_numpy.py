@@ -17,6 +17,7 @@ import deepcore
 from deepcore import layers, ops
 from deepcore.autograd import gradients
 from deepcore.device import use_device
+from deepcore.structure import leaves
 from deepcore.tensor import Tensor
 
 
@@ -109,9 +110,121 @@ def test_operations_without_gradients(name, xp):
     np.testing.assert_array_equal(found.numpy(), numpys(X, Y))
 
 
+def _integers(x):
+    return ops.cast(ops.abs(x) * 2, "int32")
+
+
+def _row(x):
+    return ops.ravel(x)
+
+
+# What is compared with the CPU: results of several tensors, or made from numbers alone.
+AS_ON_THE_CPU = {
+    **{
+        name: lambda x, y, name=name: getattr(ops, name)(x)
+        for name in (
+            "absolute",
+            "amax",
+            "amin",
+            "angle",
+            "argsort",
+            "conjugate",
+            "count_nonzero",
+            "diagflat",
+            "fliplr",
+            "flipud",
+            "imag",
+            "isinf",
+            "isneginf",
+            "isposinf",
+            "isreal",
+            "nanargmax",
+            "nanargmin",
+            "nonzero",
+            "signbit",
+            "stop_gradient",
+            "trunc",
+            "matrix_rank",
+        )
+    },
+    **{
+        name: lambda x, y, name=name: getattr(ops, name)(x, y)
+        for name in ("allclose", "heaviside", "isclose", "isin", "logical_xor", "nextafter", "true_divide")
+    },
+    **{
+        name: lambda x, y, name=name: getattr(ops, name)(_integers(x), _integers(y))
+        for name in (
+            "bitwise_and",
+            "bitwise_left_shift",
+            "bitwise_or",
+            "bitwise_right_shift",
+            "bitwise_xor",
+            "gcd",
+            "lcm",
+            "left_shift",
+            "right_shift",
+        )
+    },
+    **{name: lambda x, y, name=name: getattr(ops, name)(_integers(x)) for name in ("bitwise_invert", "bitwise_not")},
+    **{
+        name: lambda x, y, name=name: getattr(ops, name)(5)
+        for name in ("bartlett", "blackman", "eye", "hamming", "hanning", "identity", "tri")
+    },
+    **{name: lambda x, y, name=name: getattr(ops, name)((2, 3)) for name in ("ones", "zeros")},
+    "arange": lambda x, y: ops.arange(1, 7, 2),
+    "argpartition": lambda x, y: ops.argpartition(x, 1)[:, 1],
+    "bincount": lambda x, y: ops.bincount(_integers(x)),
+    "digitize": lambda x, y: ops.digitize(x, [-1.0, 0.0, 1.0]),
+    "dsplit": lambda x, y: ops.dsplit(ops.reshape(x, (1, 3, 2)), 2),
+    "empty": lambda x, y: ops.empty((2, 0)),
+    "empty_like": lambda x, y: ops.empty_like(x) * 0 == 1,
+    "full": lambda x, y: ops.full((2, 3), 1.5),
+    "full_like": lambda x, y: ops.full_like(x, 1.5),
+    "get_item": lambda x, y: ops.get_item(x, (0, slice(1, 3))),
+    "histogram": lambda x, y: ops.histogram(_row(x), 3),
+    "hsplit": lambda x, y: ops.hsplit(x, 3),
+    "in_top_k": lambda x, y: ops.in_top_k(ops.cast([0, 1], "int32"), x, 1),
+    "jvp": lambda x, y: ops.jvp(ops.sin, (x,), (x,)),
+    "kaiser": lambda x, y: ops.kaiser(5, 2.0),
+    "nanpercentile": lambda x, y: ops.nanpercentile(x, 40.0),
+    "searchsorted": lambda x, y: ops.searchsorted(ops.sort(_row(x)), y),
+    "switch": lambda x, y: ops.switch(1, [ops.sin, ops.cos], x),
+    "unique": lambda x, y: ops.unique(x, return_inverse=True, return_counts=True),
+    "unravel_index": lambda x, y: ops.unravel_index(_integers(x), (3, 2)),
+    "vectorized_map": lambda x, y: ops.vectorized_map(ops.sum, x),
+    "view": lambda x, y: ops.view(x, "int32"),
+    "vsplit": lambda x, y: ops.vsplit(x, 2),
+}
+
+# What asks of a tensor no more than its shape, or copies it to the CPU by name.
+ANSWERS = {
+    "convert_to_numpy": lambda x: ops.convert_to_numpy(x).tolist() == X.tolist(),
+    "is_tensor": ops.is_tensor,
+    "ndim": lambda x: ops.ndim(x) == 2,
+    "shape": lambda x: ops.shape(x) == (2, 3),
+    "size": lambda x: ops.size(x) == 6,
+}
+
+
+@pytest.mark.parametrize("name", AS_ON_THE_CPU)
+def test_operations_as_on_the_cpu(name, xp):
+    found = leaves(AS_ON_THE_CPU[name](Tensor(X), Tensor(Y)))
+    with use_device("cpu"):
+        expected = leaves(AS_ON_THE_CPU[name](Tensor(X), Tensor(Y)))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert isinstance(ours.data, GpuArray)
+        assert ours.dtype == theirs.dtype
+        np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_answers(name, xp):
+    assert ANSWERS[name](Tensor(X)) is True
+
+
 def test_no_operation_is_left_out():
     """An operation that is neither here, nor in the table of gradients, nor an activation, is not tested."""
-    tested = {*PLAIN, *ops.EPILOGUES, *(name.replace(" ", "_") for name in CASES)}
+    tested = {*PLAIN, *AS_ON_THE_CPU, *ANSWERS, *ops.EPILOGUES, *(name.replace(" ", "_") for name in CASES)}
     for function, *_ in CASES.values():
         code = getattr(function, "__code__", None)
         tested |= {function.__name__, *(code.co_names if code else ())}

@@ -205,7 +205,14 @@ from deepcore.ops.nonlinear import (
     threshold,
 )
 from deepcore.ops.norm import batch_norm, batch_norm_inference, layer_norm, local_response_norm
-from deepcore.ops.normalization import batch_normalization, layer_normalization, normalize, rms_normalization
+from deepcore.ops.normalization import (
+    batch_normalization,
+    layer_normalization,
+    moments,
+    normalize,
+    psnr,
+    rms_normalization,
+)
 from deepcore.ops.norms import cdist, norm
 from deepcore.ops.operand import cast, convert_to_tensor
 from deepcore.ops.pool import avg_pool2d, global_avg_pool2d, global_max_pool2d, max_pool2d
@@ -524,6 +531,7 @@ __all__ = [
     "min",
     "minimum",
     "mod",
+    "moments",
     "moveaxis",
     "multi_hot",
     "multiply",
@@ -558,6 +566,7 @@ __all__ = [
     "pinv",
     "power",
     "prod",
+    "psnr",
     "ptp",
     "qr",
     "quantile",

@@ -114,7 +114,7 @@ def _bessel(backend: Any, x: Any, *, order: int) -> Any:
     for node in range(_BESSEL_NODES // 2 + 1):  # the other half of the circle mirrors this one
         weight = (1.0 if node in (0, _BESSEL_NODES // 2) else 2.0) / _BESSEL_NODES
         cosine = math.cos(2 * math.pi * node / _BESSEL_NODES)
-        total += x.dtype.type(weight * cosine**order) * backend.xp.exp(x * x.dtype.type(cosine))
+        total += backend.xp.exp(x * x.dtype.type(cosine)) * x.dtype.type(weight * cosine**order)
     return total
 
 

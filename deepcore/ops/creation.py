@@ -11,6 +11,7 @@ import numpy as np
 from deepcore.config import floatx
 from deepcore.device import Device, current_device
 from deepcore.ops.operand import cast, result_dtype, tensor_of
+from deepcore.ops.symbolic import Operation
 from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import FLOATX, Tensor
 
@@ -88,7 +89,7 @@ def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
 def array(x: Any, dtype: Any = None) -> Any:
     """``x`` as a tensor, of ``dtype`` if one is given."""
     if isinstance(x, SymbolicTensor):
-        return x if dtype is None else cast(x, dtype)
+        return x if dtype is None else Operation("cast").record((x, dtype), {})
     tensor = tensor_of(x)
     return tensor if dtype is None else cast(tensor, dtype)
 

@@ -17,8 +17,8 @@ from deepcore.backend.geometry import pair, resolve_padding
 from deepcore.errors import explain_missing
 from deepcore.ops.conv import depthwise_conv2d
 from deepcore.ops.elementwise import abs, broadcast_to, clip, exp, maximum, minimum, mod, square, where
-from deepcore.ops.operand import cast, floating, floating_beside, tensor_of
-from deepcore.ops.reduction import sum
+from deepcore.ops.operand import cast, floating, floating_beside, operands, tensor_of
+from deepcore.ops.reduction import mean, sum
 from deepcore.ops.resampling import check_images, resize, spatial_axes
 from deepcore.ops.sampling import affine_transform, map_coordinates, perspective_transform
 from deepcore.ops.shape import concatenate, expand_dims, getitem, moveaxis, pad, reshape, squeeze, stack
@@ -38,6 +38,7 @@ __all__ = [
     "resize",
     "rgb_to_grayscale",
     "rgb_to_hsv",
+    "ssim",
 ]
 
 
@@ -258,6 +259,52 @@ def gaussian_blur(
     y = depthwise_conv2d(x, kernel, padding=ends)
     y = moveaxis(y, -1, 1) if first else y
     return cast(y if tensor.ndim == 4 else squeeze(y, 0), tensor.dtype)
+
+
+def ssim(
+    image1: Any,
+    image2: Any,
+    max_val: float = 1.0,
+    filter_size: int = 11,
+    filter_sigma: float = 1.5,
+    k1: float = 0.01,
+    k2: float = 0.03,
+    data_format: str | None = None,
+) -> Tensor:
+    """The structural similarity of images, at most 1, which equal ones have. Wang et al. 2004.
+
+    Args:
+        image1: [height, width, channels] or [batch, height, width, channels], at least ``filter_size`` high and wide.
+        image2: of the same shape.
+        max_val: the largest value that a pixel may have.
+        filter_size: the side in pixels of the windows that are compared.
+        filter_sigma: standard deviation in pixels of the normal distribution that weights a window.
+        k1, k2: times ``max_val``, squared: what keeps the luminance's and the contrast's quotient finite.
+        data_format: ``"channels_last"`` or ``"channels_first"``.
+
+    Returns a number for each image, [batch] or []. Raises ``ValueError`` for other ranks and for shapes that differ.
+    """
+    x, y = map(tensor_of, (image1, image2))
+    for images in (x, y):
+        check_images("ssim", images)
+    if x.shape != y.shape:
+        raise ValueError(f"ssim: both images must have the same shape; got {x.shape} and {y.shape}.")
+    kind, alone = x.dtype, x.ndim == 3
+    x, y = map(floating, operands(x, y))
+    if data_format_of(data_format) == "channels_first":
+        x, y = moveaxis(x, -3, -1), moveaxis(y, -3, -1)
+    if alone:
+        x, y = expand_dims(x, 0), expand_dims(y, 0)
+    bell = _bell(filter_size, floating_beside(filter_sigma, x), x)
+    kernel = reshape(bell, (-1, 1, 1, 1)) * reshape(bell, (1, -1, 1, 1))
+    kernel = broadcast_to(kernel, (filter_size, filter_size, x.shape[-1], 1))
+    mean_x, mean_y, of_xx, of_yy, of_xy = (depthwise_conv2d(z, kernel) for z in (x, y, x * x, y * y, x * y))
+    luminance, contrast = (k1 * max_val) ** 2, (k2 * max_val) ** 2
+    spread = of_xx - mean_x * mean_x + of_yy - mean_y * mean_y
+    shared = 2 * (of_xy - mean_x * mean_y)
+    similar = (2 * mean_x * mean_y + luminance) / (mean_x * mean_x + mean_y * mean_y + luminance)
+    found = mean(similar * (shared + contrast) / (spread + contrast), (1, 2, 3))
+    return cast(squeeze(found, 0) if alone else found, kind)
 
 
 def _bell(size: int, sigma: Tensor, like: Tensor) -> Tensor:

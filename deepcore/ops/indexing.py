@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.autograd.primitive import primitive
-from deepcore.ops.operand import floating, tensor_of, whole_axis
+from deepcore.ops.operand import cast, floating, tensor_of, whole_axis
 from deepcore.ops.reduction import max
 from deepcore.ops.shape import getitem, reshape
 from deepcore.tensor import FLOATX, Tensor
@@ -56,10 +56,17 @@ def embedding(table: Any, ids: Any) -> Tensor:
     return _embedding(rows, numbers)
 
 
+def _whole(numbers: Tensor) -> Tensor:
+    return cast(numbers, "int32") if numbers.dtype.kind == "f" else numbers
+
+
 def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """Elements ``indices`` along ``axis``, of the flattened tensor by default; negative ones count from the end."""
+    """Elements ``indices`` along ``axis``, of the flattened tensor by default; negative ones count from the end.
+
+    Floating indices are rounded towards zero, as Keras does.
+    """
     tensor = tensor_of(x)
-    numbers = tensor_of(indices, like=tensor)
+    numbers = _whole(tensor_of(indices, like=tensor))
     if axis is None:
         return getitem(reshape(tensor, (-1,)), numbers)
     return getitem(tensor, (slice(None),) * whole_axis(axis, tensor.ndim, "take") + (numbers,))
@@ -68,8 +75,8 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
     """1 at each class number, 0 elsewhere, along a new ``axis``; a number out of range gives zeros, as in Keras.
 
-    float32 by default. Raises ``ValueError`` for numbers that are not integers, and for ``sparse``: there are no sparse
-    tensors.
+    float32 by default. Floating class numbers are rounded towards zero, as Keras does. Raises ``ValueError`` for
+    booleans, and for ``sparse``: there are no sparse tensors.
 
     >>> one_hot([0, 2], 3)
     Tensor([[1., 0., 0.],
@@ -77,7 +84,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     """
     if sparse:
         raise ValueError("one_hot: there are no sparse tensors; use sparse=False.")
-    numbers = tensor_of(x)
+    numbers = _whole(tensor_of(x))
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"one_hot expects integer class numbers; got {numbers.dtype}.")
     xp = numbers.device.backend.xp

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepcore.ops.elementwise import abs, maximum, ones_like, power, rsqrt, square, where, zeros_like
+from deepcore.backend.dtype import is_half
+from deepcore.ops.elementwise import abs, log10, maximum, ones_like, power, rsqrt, square, where, zeros_like
 from deepcore.ops.logic import equal
 from deepcore.ops.norm import batch_norm_inference, layer_norm
-from deepcore.ops.operand import cast, floating, floating_beside
-from deepcore.ops.reduction import Axis, axes_of, mean, sum
+from deepcore.ops.operand import cast, floating, floating_beside, operands
+from deepcore.ops.reduction import Axis, axes_of, mean, sum, var
 from deepcore.ops.shape import expand_dims, reshape
 from deepcore.tensor import Tensor
 
@@ -42,6 +43,29 @@ def batch_normalization(
     factor = rsqrt(spread + epsilon) if gamma is None else rsqrt(spread + epsilon) * gamma
     y = (tensor - reshape(center, shape)) * reshape(factor, shape)
     return y if beta is None else y + reshape(beta, shape)
+
+
+def moments(x: Any, axes: Axis, keepdims: bool = False, synchronized: bool = False) -> tuple[Tensor, Tensor]:
+    """The mean and the variance of ``x`` over ``axes``, of the dtype of ``x``; those of 16 bits by way of float32.
+
+    Raises ``NotImplementedError`` for ``synchronized``: nothing is averaged over several devices.
+    """
+    if synchronized:
+        raise NotImplementedError("moments: synchronized=True is not supported; use synchronized=False.")
+    tensor = floating(x)
+    wide = cast(tensor, "float32") if is_half(tensor.dtype) else tensor
+    return tuple(cast(f(wide, axes, keepdims), tensor.dtype) for f in (mean, var))  # type: ignore[return-value]
+
+
+def psnr(x1: Any, x2: Any, max_val: float) -> Tensor:
+    """The peak signal-to-noise ratio in decibels, 10 log10(max_val^2 / mean((x1 - x2)^2)); infinite for equal signals.
+
+    Raises ``ValueError`` for signals of different shapes.
+    """
+    a, b = map(floating, operands(x1, x2))
+    if a.shape != b.shape:
+        raise ValueError(f"psnr: x1 and x2 must have the same shape; got {a.shape} and {b.shape}.")
+    return 20 * log10(floating_beside(max_val, a)) - 10 * log10(mean(square(a - b)))
 
 
 def layer_normalization(

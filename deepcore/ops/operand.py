@@ -1,8 +1,8 @@
 """What an operation is given: tensors, arrays or Python numbers, made tensors of one device and one dtype.
 
 The rule for dtypes: Python numbers take the dtype of the tensor that they meet; integers take the dtype of the
-floating tensor that they meet; two floating dtypes, or two integer dtypes, become the wider one. So float32 stays
-float32 unless a float64 array is brought in.
+floating tensor that they meet; two floating dtypes, or two integer dtypes, become the wider one, but 64 bits only where
+one of them has 64. So float32 stays float32 unless a float64 array is brought in.
 """
 
 from __future__ import annotations
@@ -62,7 +62,8 @@ def result_dtype(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
         return a
     if (a.kind == "f") != (b.kind == "f"):
         return a if a.kind == "f" else b
-    return np.promote_types(a, b)
+    wide = np.promote_types(a, b)
+    return np.dtype("int32") if wide == np.int64 and a.itemsize < 8 and b.itemsize < 8 else wide
 
 
 def result_type(*dtypes: Any) -> str:
@@ -103,7 +104,8 @@ def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
 def _meet(value: Any, tensor: Tensor) -> Tensor:
     if isinstance(value, bool | int | float) or (isinstance(value, np.generic) and value.dtype.kind in "fiub"):
         fits = tensor.dtype.kind == "f" or (isinstance(value, int | np.integer) and tensor.dtype.kind in "iu")
-        dtype = tensor.dtype if fits else (FLOATX if isinstance(value, float | np.floating) else None)
+        kind = "int32" if isinstance(value, int) and not isinstance(value, bool) else None
+        dtype = tensor.dtype if fits else (FLOATX if isinstance(value, float | np.floating) else kind)
         return Tensor.wrap(tensor.device.backend.scalar(np.asarray(value, dtype)), tensor.device)
     return Tensor(value, device=tensor.device)
 

@@ -9,12 +9,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from deepcore.autograd.primitive import primitive
+from deepcore.backend.dtype import is_half
 from deepcore.ops.creation import full_like
 from deepcore.ops.elementwise import broadcast_to, exp, log, maximum, minimum, multiply, sqrt, square, where
 from deepcore.ops.logic import equal, isfinite
 from deepcore.ops.operand import cast, floating, tensor_of
 from deepcore.ops.shape import reshape
-from deepcore.tensor import Tensor
+from deepcore.tensor import FLOATX, Tensor
 
 Axis: TypeAlias = int | Sequence[int] | None
 
@@ -97,6 +98,8 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
         count *= tensor.shape[a]
     if count == 0:
         raise ValueError(f"mean: there is nothing to average over axes {axes} of shape {tensor.shape}.")
+    if is_half(tensor.dtype):  # whose sums may be too large for it
+        return cast(multiply(sum(cast(tensor, FLOATX), axes, keepdims), 1.0 / count), tensor.dtype)
     return multiply(sum(tensor, axes, keepdims), 1.0 / count)
 
 

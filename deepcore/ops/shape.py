@@ -246,9 +246,14 @@ def _(dy: Tensor, xs_shape: tuple[tuple[int, ...], ...], axis: int) -> list[Tens
     return parts
 
 
-def concatenate(xs: Sequence[Any], axis: int = 0) -> Tensor:
-    """``xs`` joined along ``axis``; their other sizes must agree. Raises ``ValueError`` with the shapes if not."""
+def concatenate(xs: Sequence[Any], axis: int | None = 0) -> Tensor:
+    """``xs`` joined along ``axis``, or flattened and joined for None; their other sizes must agree.
+
+    Raises ``ValueError`` with the shapes if they do not.
+    """
     tensors = _of_one_dtype(xs, "concatenate")
+    if axis is None:
+        tensors, axis = [ravel(tensor) for tensor in tensors], 0
     rank = tensors[0].ndim
     if not -rank <= axis < rank:
         raise ValueError(f"concatenate: axis {axis} is not one of tensors of rank {rank}.")
@@ -278,7 +283,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         if indices_or_sections < 1 or tensor.shape[at] % indices_or_sections:
             raise ValueError(f"split: axis {axis} of {tensor.shape} has no {indices_or_sections} equal sections.")
         step = tensor.shape[at] // indices_or_sections
-        ends = list(range(0, tensor.shape[at] + 1, step))
+        ends = [step * i for i in range(indices_or_sections + 1)]
     else:
         ends = [0, *(int(index) for index in indices_or_sections), tensor.shape[at]]
     return [getitem(tensor, (slice(None),) * at + (slice(start, stop),)) for start, stop in itertools.pairwise(ends)]

@@ -7,7 +7,7 @@ from typing import Any
 from deepcore.ops.logic import greater_equal
 from deepcore.ops.operand import cast, floating, operands, tensor_of, whole_axis, without_gradient
 from deepcore.ops.reduction import any
-from deepcore.ops.shape import expand_dims, flip, getitem, ravel, take_along_axis
+from deepcore.ops.shape import expand_dims, flip, getitem, ravel, reshape, take_along_axis
 from deepcore.tensor import FLOATX, Tensor
 
 _axes = range  # an argument of histogram has its name
@@ -40,15 +40,15 @@ def sort(x: Any, axis: int | None = -1) -> Tensor:
     return take_along_axis(tensor, argsort(tensor, axis), axis)
 
 
-def argpartition(x: Any, kth: int, axis: int = -1) -> Tensor:
+def argpartition(x: Any, kth: int, axis: int | None = -1) -> Tensor:
     """Positions after which element ``kth`` is where sorting would put it, smaller ones before, larger ones behind.
 
-    Raises ``ValueError`` for a ``kth`` that is no integer.
+    Along ``axis``, or of the flattened tensor for None. Raises ``ValueError`` for a ``kth`` that is no integer.
     """
     if not isinstance(kth, int):
         raise ValueError(f"argpartition: kth must be an integer; got {kth!r}.")
-    tensor = tensor_of(x)
-    at = whole_axis(axis, tensor.ndim, "argpartition")
+    tensor = reshape(x, (-1,)) if axis is None else tensor_of(x)
+    at = whole_axis(-1 if axis is None else axis, tensor.ndim, "argpartition")
     return cast(without_gradient("argpartition", tensor, kth=kth, axis=at), "int32")
 
 
@@ -131,7 +131,8 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
         raise ValueError(f"bincount: expected [n] or [rows, n]; got shape {tensor.shape}.")
     xp = tensor.device.backend.xp
     numbers = tensor.data.reshape(-1, tensor.shape[-1])
-    length = max(int(numbers.max()) + 1 if numbers.size else 0, int(minlength))
+    largest = int(Tensor.wrap(xp.max(numbers), tensor.device).item()) if numbers.size else -1
+    length = max(largest + 1, int(minlength))
     rows = numbers.shape[0]
     flat = (numbers.astype("int64") + xp.arange(rows)[:, None] * length).reshape(-1)
     if weights is None:

@@ -79,16 +79,14 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Tensor]:
     """The coordinates of every point of a grid: for each row of coordinates a tensor with an axis for each row.
 
     Args:
-        x: coordinates along each axis, of one axis or none.
+        x: coordinates along each axis; they are flattened.
         indexing: ``"ij"`` has the axes in the order of ``x``; ``"xy"`` exchanges the first two.
 
-    Raises ``ValueError`` for another ``indexing`` or coordinates with several axes.
+    Raises ``ValueError`` for another ``indexing``.
     """
     if indexing not in ("xy", "ij"):
         raise ValueError(f"meshgrid: indexing must be 'xy' or 'ij'; got {indexing!r}.")
     rows = [tensor_of(row) for row in x]
-    if any(row.ndim > 1 for row in rows):
-        raise ValueError(f"meshgrid: expected rows of one axis; got shapes {', '.join(str(r.shape) for r in rows)}.")
     shape = tuple(row.size for row in rows)
     grids = []
     for place, row in enumerate(rows):

@@ -10,7 +10,7 @@ import numpy as np
 from deepcore.ops.arithmetic import divide_no_nan
 from deepcore.ops.cumulative import product_over
 from deepcore.ops.elementwise import divide, multiply, sqrt, square, subtract, where
-from deepcore.ops.logic import isnan, logical_not, not_equal
+from deepcore.ops.logic import equal, isnan, logical_not, not_equal
 from deepcore.ops.matmul import matmul
 from deepcore.ops.operand import cast, floating, operands, tensor_of, whole_axis
 from deepcore.ops.reduction import Axis, all, argmax, argmin, axes_of, counting, max, mean, min, sum
@@ -65,10 +65,9 @@ def average(x: Any, axis: Axis = None, weights: Any = None) -> Tensor:
 
     ``weights`` has the shape of ``x``, or one axis of the length of ``axis``. Raises ``ValueError`` for another shape.
     """
-    tensor = floating(x)
     if weights is None:
-        return mean(tensor, axis)
-    tensor, weight = operands(tensor, floating(weights))
+        return mean(floating(x), axis)
+    tensor, weight = map(floating, operands(x, weights))
     if weight.shape != tensor.shape:
         if not isinstance(axis, int) or weight.shape != (tensor.shape[whole_axis(axis, tensor.ndim, "average")],):
             raise ValueError(
@@ -105,8 +104,9 @@ def _quantile(x: Any, q: Any, axis: Axis, method: str, keepdims: bool, op: str, 
     def pick(positions: Any) -> Tensor:
         return take_along_axis(rows, Tensor.wrap(positions.astype("int32"), tensor.device), -1)
 
-    low = pick(below)
-    found = low + (pick(above) - low) * Tensor.wrap(share.astype(tensor.dtype), tensor.device)
+    low, high = pick(below), pick(above)
+    between = low + (high - low) * Tensor.wrap(share.astype(tensor.dtype), tensor.device)
+    found = where(equal(low, high), low, between)  # also between two infinities
     if not leave_nan_out:
         found = where(Tensor.wrap(missing > 0, tensor.device), math.nan, found)
     return reshape(moveaxis(found, -1, 0), asked.shape + (kept if keepdims else rows.shape[:-1]))
@@ -257,7 +257,7 @@ def correlate(x1: Any, x2: Any, mode: str = "valid") -> Tensor:
     ``"valid"`` gives the offsets where the shorter lies within the longer, ``"full"`` those where they touch, and
     ``"same"`` the middle of these, as many as the longer is long. Raises ``ValueError`` for other modes and ranks.
     """
-    a, b = operands(floating(x1), floating(x2))
+    a, b = map(floating, operands(x1, x2))
     if a.ndim != 1 or b.ndim != 1 or a.size == 0 or b.size == 0:
         raise ValueError(f"correlate: expected two tensors of one axis, not empty; got shapes {a.shape} and {b.shape}.")
     if mode not in ("valid", "same", "full"):

@@ -102,12 +102,18 @@ def _whole_numbers(values: Any) -> list[int]:
 def slice(inputs: Any, start_indices: Any, shape: Any) -> Tensor:
     """The part of ``inputs`` that has ``shape`` and begins at ``start_indices``, a position along each axis.
 
+    A size of -1 in ``shape`` is all that follows. Raises ``ValueError`` unless there is a start and a size for each
+    axis that is named.
+
     >>> slice([[1, 2, 3], [4, 5, 6]], (0, 1), (2, 2))
     Tensor([[2, 3],
             [5, 6]], dtype=int32)
     """
     starts, sizes = _whole_numbers(start_indices), _whole_numbers(shape)
-    return getitem(inputs, tuple(builtins.slice(n, n + size) for n, size in zip(starts, sizes, strict=True)))
+    if len(starts) != len(sizes):
+        raise ValueError(f"slice: expected a start and a size for each axis; got starts {starts} and sizes {sizes}.")
+    stops = (None if size == -1 else n + size for n, size in zip(starts, sizes, strict=True))
+    return getitem(inputs, tuple(map(builtins.slice, starts, stops)))
 
 
 def slice_update(inputs: Any, start_indices: Any, updates: Any) -> Tensor:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from deepcore import layers, ops
+from deepcore import Model, layers, ops
 from deepcore.symbolic import SymbolicTensor
 
 
@@ -43,6 +43,33 @@ def test_open_sizes_fit_what_they_meet():
     joined = ops.concatenate([SymbolicTensor((None, 3)), SymbolicTensor((2, None))], 0)
     assert joined.shape == (None, 3)
     assert ops.matmul(SymbolicTensor((5, None)), SymbolicTensor((7, 2))).shape == (5, 2)
+
+
+def test_open_sizes_that_a_number_must_divide_or_reach():
+    halves = ops.split(SymbolicTensor((None, 3)), 2)
+    assert [half.shape for half in halves] == [(None, 3), (None, 3)]
+    assert ops.repeat(SymbolicTensor((None, 3)), [1, 4], axis=0).shape == (5, 3)
+    assert SymbolicTensor((None, 3))[5].shape == (3,)
+    assert ops.dstack([SymbolicTensor((None, 3)), SymbolicTensor((None, None))]).shape == (None, 3, 2)
+    assert ops.slice(SymbolicTensor((None, 3)), (1, 1), (-1, -1)).shape == (None, 2)
+
+
+def test_a_number_of_results_that_is_not_known():
+    with pytest.raises(ValueError, match="How many tensors"):
+        ops.unstack(SymbolicTensor((None, 3)))
+
+
+def test_matrices_whose_inverse_is_asked_for():
+    x = SymbolicTensor((None, 3, 3))
+    assert ops.inv(x).shape == ops.cholesky(x).shape == (None, 3, 3)
+    assert ops.solve(x, SymbolicTensor((None, 3, 2))).shape == (None, 3, 2)
+
+
+def test_a_dtype_may_be_asked_for():
+    x = ops.array(SymbolicTensor((None, 3)), "int32")
+    assert (x.shape, x.dtype) == ((None, 3), "int32")
+    model = Model(i := layers.Input((2,)), ops.array(i, "int32"))
+    assert model(ops.array([[1.75, -1.75]])).tolist() == [[1, -1]]
 
 
 def test_sizes_that_cannot_fit_are_refused():

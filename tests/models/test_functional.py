@@ -147,7 +147,7 @@ def test_what_cannot_be_drawn_is_refused():
         model([np.ones((2, 4), np.float32)] * 2)
     with pytest.raises(TypeError, match="does not support ufuncs"):
         np.exp(x)
-    with pytest.raises(TypeError, match="no values"):
+    with pytest.raises(ValueError, match="no values"):
         np.asarray(x)
     with pytest.raises(TypeError, match="cannot decide"):
         bool(x > 0)

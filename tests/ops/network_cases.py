@@ -147,6 +147,9 @@ CASES = {
     "layer_normalization of the last axis": (lambda x: ops.layer_normalization(x), normal(2, 5)),
     "rms_normalization": (lambda x, s: ops.rms_normalization(x, s, axis=0), normal(4, 2), normal(4)),
     "normalize": (lambda x: (ops.normalize(x), ops.normalize(x, 0, order=3)), off([0], 3, 4)),
+    "moments": (lambda x: ops.moments(x, [0, 2]), normal(2, 3, 4)),
+    "psnr": (lambda x, y: ops.psnr(x, y, 2.0), normal(2, 3), normal(2, 3)),
+    "ssim": (lambda x, y: ops.image.ssim(x, y, 2.0, 3), normal(2, 4, 5, 2), normal(2, 4, 5, 2)),
     "resize, bilinear": (lambda x: ops.image.resize(x * x, (5, 2)), normal(1, 3, 4, 2)),
     "resize, bicubic": (
         lambda x: ops.image.resize(x * x, (3, 6), "bicubic", antialias=True, data_format="channels_first"),

@@ -80,7 +80,7 @@ def test_what_a_symbolic_tensor_is():
     assert (ops.shape(x), ops.ndim(x), ops.size(x), ops.dtype(x)) == ((None, 4), 2, None, "float64")
     assert not ops.is_tensor(x)
     assert ops.array(x) is x
-    with pytest.raises(TypeError, match="no values"):
+    with pytest.raises(ValueError, match="no values"):
         ops.convert_to_numpy(x)
 
 
