@@ -38,8 +38,8 @@ class Device:
     def __str__(self) -> str:
         return f"{self.kind}:{self.index}" if self.index else self.kind
 
-    def __reduce__(self) -> Any:  # without the backend, which holds modules
-        return Device, (self.kind, self.index)
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Device, (self.kind, self.index)  # a copy, or another process, asks for its own backend
 
     @functools.cached_property
     def backend(self) -> Backend:

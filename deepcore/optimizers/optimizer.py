@@ -114,16 +114,6 @@ class Optimizer(Configurable):
         self._names_without_decay: re.Pattern[str] | None = None
         self._counters: list[Variable] = []
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What a copy, or a pickle, keeps; there the weights have other ids."""
-        left_out = [v for v in self._parameters if id(v) in self._without_decay]
-        return {**vars(self), "_without_decay": left_out}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._without_decay = {id(v) for v in state["_without_decay"]}
-        self._position = {id(v): i for i, v in enumerate(self._parameters)}
-
     @property
     def iterations(self) -> Any:
         """How many steps were taken; those that only gathered gradients do not count."""
@@ -396,6 +386,16 @@ class Optimizer(Configurable):
         """The optimizer of ``get_config``'s dictionary."""
         rate = config.get("learning_rate")
         return cls(**{**config, "learning_rate": schedules.deserialize(rate)} if isinstance(rate, dict) else config)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or a pickle, keeps; there the weights have other ids."""
+        left_out = [v for v in self._parameters if id(v) in self._without_decay]
+        return {**vars(self), "_without_decay": left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._without_decay = {id(v) for v in state["_without_decay"]}
+        self._position = {id(v): i for i, v in enumerate(self._parameters)}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} learning_rate={float(self._learning_rate):g}, step={int(self.iterations)}>"
