@@ -89,9 +89,7 @@ class OrthogonalRegularizer(Regularizer):
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
         self.factor = _factor(self, "factor", factor)
         if mode not in ("rows", "columns"):
-            raise ValueError(
-                f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. Received: mode={mode}'
-            )
+            raise ValueError(f"Invalid value for argument `mode`: it must be 'rows' or 'columns'; got {mode!r}.")
         self.mode = mode
 
     def __call__(self, x: Tensor) -> Tensor:

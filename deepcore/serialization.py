@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from deepcore.errors import CorruptedFileError, nearest
+from deepcore.errors import CorruptedFileError, RefusedCodeError, nearest
 from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import Tensor
 
@@ -211,7 +211,7 @@ def _code_of(function: types.FunctionType) -> list[Any]:
 
 def _function_of(value: Any, safe_mode: bool) -> Any:
     if safe_mode:
-        raise ValueError(
+        raise RefusedCodeError(
             "The file holds the code of a Python lambda, so loading it is arbitrary code execution. If you trust "
             "whoever made it, pass safe_mode=False; otherwise do not load it."
         )

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from deepcore import initializers
+from deepcore.absent import Explaining
 from deepcore.config import floatx
 from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
 from deepcore.naming import current_scope, unique_name
+from deepcore.symbolic import remember
 from deepcore.tensor import Tensor
 
 
-class Variable(Tensor):
+class Variable(Explaining, Tensor):
     """A weight, a statistic or a counter: its memory stays the same, ``assign`` writes into it.
 
     Args:
@@ -84,6 +86,11 @@ class Variable(Tensor):
         value.grad = self.grad
         return value
 
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy of the values: what is assigned later does not change it."""
+        values = super().numpy()
+        return values.copy() if values is self.data else values
+
     def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""
         array = self._here(value)
@@ -91,6 +98,7 @@ class Variable(Tensor):
             raise ValueError(
                 f"assign: the variable {self.path!r} has shape {self.shape}; got a value of shape {array.shape}."
             )
+        remember(self)
         with self.device.active():
             self.data[...] = array
         self.version += 1
@@ -110,6 +118,7 @@ class Variable(Tensor):
             raise ValueError(
                 f"The variable {self.path!r} has shape {self.shape}; a change of shape {array.shape} does not fit it."
             )
+        remember(self)
         with self.device.active():
             self.data += array if sign > 0 else -array
         self.version += 1

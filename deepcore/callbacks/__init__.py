@@ -11,6 +11,8 @@ from deepcore.callbacks.loss_watch import LossWatch
 from deepcore.callbacks.model_checkpoint import ModelCheckpoint
 from deepcore.callbacks.progress import ProgbarLogger
 from deepcore.callbacks.reduce_lr_on_plateau import ReduceLROnPlateau
+from deepcore.callbacks.remote_monitor import RemoteMonitor
+from deepcore.callbacks.swap_ema_weights import SwapEMAWeights
 from deepcore.callbacks.tensorboard import TensorBoard
 from deepcore.callbacks.terminate_on_nan import TerminateOnNaN
 from deepcore.errors import explain_missing
@@ -28,6 +30,8 @@ __all__ = [
     "ModelCheckpoint",
     "ProgbarLogger",
     "ReduceLROnPlateau",
+    "RemoteMonitor",
+    "SwapEMAWeights",
     "TensorBoard",
     "TerminateOnNaN",
 ]

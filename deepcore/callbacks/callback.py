@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from deepcore.absent import Explaining
+
 
 class Logs(dict[str, Any]):
     """Loss and metrics by name in alphabetical order, fetched from the device when they are first read.
 
-    Values are numbers, tensors of one element, or functions that give one; dictionaries among them are spread out.
+    Values are numbers, tensors of one element, or functions that give one; dictionaries among them are spread out
+    where their own name stands.
     What is no single number is kept as it is, on the host.
 
     >>> Logs({"loss": lambda: 0.5, "all": {"b": 1.0, "a": 2}})
@@ -17,7 +20,7 @@ class Logs(dict[str, Any]):
     """
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        super().__init__(sorted(_spread(values)))
+        super().__init__(_spread(values))
         self._pending = set(self.keys())
 
     def __getitem__(self, name: str) -> Any:
@@ -62,7 +65,7 @@ class Logs(dict[str, Any]):
 
 
 def _spread(values: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    for name in values:
+    for name in sorted(values):
         # The values of other logs are taken as they lie, not fetched.
         value = dict.__getitem__(values, name) if isinstance(values, Logs) else values[name]
         if isinstance(value, Mapping):
@@ -80,11 +83,11 @@ def _number(value: Any) -> Any:
         return value
 
 
-class Callback:
+class Callback(Explaining):
     """The base of all callbacks: implement what you want to be told of.
 
-    ``logs`` holds loss and metrics by name. At the end of a batch it is fetched from the device only when it is read:
-    a callback that does not look costs nothing.
+    ``logs`` holds loss and metrics by name, nothing at the beginning of anything. At the end of a batch it is fetched
+    from the device only when it is read: a callback that does not look costs nothing.
 
     Attributes:
         model: the model; set before anything else happens.
@@ -113,11 +116,14 @@ class Callback:
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
 
+    def release(self) -> None:
+        """Gives back files and terminals where an error ends training, of which ``on_train_end`` is not told."""
+
     def on_train_begin(self, logs: Mapping[str, float] | None = None) -> None:
         """Before the first epoch."""
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
-        """After the last epoch, also when training was interrupted."""
+        """After the last epoch, also when Ctrl-C ended training, but not when an error did."""
 
     def on_epoch_begin(self, epoch: int, logs: Mapping[str, float] | None = None) -> None:
         """Before epoch ``epoch``, counted from 0."""
@@ -223,11 +229,18 @@ class CallbackList(Callback):
         for callback in self.callbacks:
             callback.set_params(params)
 
+    def release(self) -> None:
+        for callback in self.callbacks:
+            callback.release()
+
 
 def _pass_on(hook: str) -> Any:
-    def method(self: CallbackList, *args: Any, **kwargs: Any) -> None:
+    numbered = "batch" in hook or "epoch" in hook
+
+    def method(self: CallbackList, *args: Any, logs: Mapping[str, Any] | None = None) -> None:
+        *number, told = args if len(args) > numbered else (*args, logs)
         for callback in self.callbacks:
-            getattr(callback, hook)(*args, **kwargs)
+            getattr(callback, hook)(*number, {} if told is None else told)
 
     method.__name__ = method.__qualname__ = hook
     method.__doc__ = getattr(Callback, hook).__doc__

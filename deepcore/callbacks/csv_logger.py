@@ -50,6 +50,9 @@ class CSVLogger(Callback):
         self._file.flush()
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self.release()
+
+    def release(self) -> None:
         self._close()
 
     def _close(self) -> None:

@@ -76,6 +76,9 @@ class ProgbarLogger(Callback):
         self._end(logs)
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self.release()
+
+    def release(self) -> None:
         self._stage = ""
         self._close()
 

@@ -71,6 +71,9 @@ class TensorBoard(Callback):
             self._file("train").graph(_nodes(self.model))
 
     def on_train_end(self, logs: Mapping[str, float] | None = None) -> None:
+        self.release()
+
+    def release(self) -> None:
         self._in_fit = False
         self._close()
 

@@ -47,10 +47,10 @@ class AUC(Metric):
         from_logits: bool = False,
     ) -> None:
         if str(curve).upper() not in _CURVES:
-            raise ValueError(f'Invalid AUC curve value: "{curve}". Expected one of {list(_CURVES)}.')
+            raise ValueError(f"Invalid AUC curve value: {curve!r}; it must be one of {', '.join(_CURVES)}.")
         if str(summation_method).lower() not in _SUMMATIONS:
             raise ValueError(
-                f'Invalid AUC summation method value: "{summation_method}". Expected one of {list(_SUMMATIONS)}.'
+                f"Invalid AUC summation method value: {summation_method!r}; it must be one of {', '.join(_SUMMATIONS)}."
             )
         if thresholds is None and num_thresholds <= 1:
             raise ValueError(f"Argument `num_thresholds` must be an integer > 1. Received: {num_thresholds!r}")

@@ -118,7 +118,7 @@ class _Counting(Metric):
         self.thresholds = list(given) if isinstance(given, list | tuple) else [given]
         wrong = [t for t in self.thresholds if t is None or not 0 <= t <= 1]
         if thresholds is not None and wrong:
-            raise ValueError(f"{type(self).__name__}: Threshold values must be in [0, 1]. Received: {wrong}")
+            raise ValueError(f"{type(self).__name__}: thresholds must be in [0, 1]; got {wrong}.")
         self._make_counts()
 
     def _make_counts(self) -> None:

@@ -149,8 +149,7 @@ class R2Score(Metric):
         known = (None, "uniform_average", "variance_weighted_average")
         if class_aggregation not in known:
             raise ValueError(
-                f"Invalid value for argument `class_aggregation`. Expected one of {known}. "
-                f"Received: {class_aggregation!r}"
+                f"Invalid value for argument `class_aggregation`: it must be one of {known}; got {class_aggregation!r}."
             )
         if num_regressors < 0:
             raise ValueError(

@@ -10,6 +10,7 @@ from deepcore.layers.input import Input, InputLayer
 from deepcore.layers.layer import Layer
 from deepcore.models.functional import Functional
 from deepcore.models.model import Model
+from deepcore.models.outputs import shape_of
 from deepcore.models.sequential import Sequential
 from deepcore.structure import leaves, map_leaves, pack_as
 from deepcore.symbolic import SymbolicTensor
@@ -22,7 +23,7 @@ def clone_model(
     call_function: Callable[..., Any] | None = None,
     recursive: bool = False,
 ) -> Any:
-    """The same network with layers, and weights, of its own.
+    """The same network with layers, and weights, of its own; compiled like it, with a new optimizer.
 
     Args:
         model: a drawn model or a ``Sequential``; another one is made anew from its configuration.
@@ -39,7 +40,10 @@ def clone_model(
     >>> clone_model(model).count_params()
     8
     """
-    return _clone(model, input_tensors, clone_function, call_function, recursive, {})
+    clone = _clone(model, input_tensors, clone_function, call_function, recursive, {})
+    if model.compiled and type(model).compile is Model.compile:
+        clone.compile_from_config(model.get_compile_config())
+    return clone
 
 
 def _clone(
@@ -107,6 +111,11 @@ def _clone_drawn(model: Model, input_tensors: Any, clone_of: Callable[[Layer], A
             for x, layer in zip(old, graph.input_layers, strict=True)
         ]
     else:
+        if isinstance(graph.inputs, dict) != isinstance(input_tensors, dict):
+            raise ValueError(
+                f"input_tensors must be nested like the model's inputs, {shape_of(graph.inputs)}; got "
+                f"{shape_of(input_tensors)}."
+            )
         inputs = input_tensors
         new = leaves(input_tensors)
         if len(new) != len(old) or not all(isinstance(x, SymbolicTensor) for x in new):

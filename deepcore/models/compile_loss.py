@@ -80,6 +80,8 @@ class CompileLoss:
         targets = self._targets(y_true, y_pred)
         total = None
         for term in self.terms:
+            if term.path not in targets:
+                raise _other_nesting(y_true, y_pred)
             prediction = at(y_pred, term.path)
             value = term.loss(targets[term.path], prediction, self._weight_of(sample_weight, y_pred, term))
             if term.tracker is not None:
@@ -182,10 +184,7 @@ class CompileLoss:
                 some = [path for path, entry in zip(paths, entries, strict=True) if entry is not None]
         found = by_place(y_true, y_pred, self.output_names(), some)
         if found is None:
-            raise ValueError(
-                f"The targets are nested otherwise than the model's outputs: y is {shape_of(y_true)}, the outputs are "
-                f"{shape_of(y_pred)}."
-            )
+            raise _other_nesting(y_true, y_pred)
         return found
 
     def _weight_of(self, sample_weight: Any, y_pred: Any, term: Term) -> Any:
@@ -205,6 +204,13 @@ class OutputShape:
 
     def __init__(self, sizes: Sequence[int | None]) -> None:
         self.shape = tuple(sizes)
+
+
+def _other_nesting(y_true: Any, y_pred: Any) -> ValueError:
+    return ValueError(
+        f"The targets are nested otherwise than the model's outputs: y is {shape_of(y_true)}, the outputs are "
+        f"{shape_of(y_pred)}."
+    )
 
 
 def _identifiers(loss: Any) -> list[Any]:

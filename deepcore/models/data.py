@@ -53,7 +53,7 @@ def _arrays(value: Any, what: str) -> Any:
         return None
     if isinstance(value, Mapping):
         return {key: _arrays(part, f"{what}[{key!r}]") for key, part in value.items()}
-    if isinstance(value, list | tuple) and any(_holds_arrays(part) for part in value):
+    if isinstance(value, list | tuple) and any(part is None or _holds_arrays(part) for part in value):
         return like(value, [_arrays(part, f"{what}[{i}]") for i, part in enumerate(value)])
     return _array(value, what)
 
@@ -68,6 +68,11 @@ def _holds_arrays(value: Any) -> bool:
 def _present(structure: Any) -> list[Any]:
     """The arrays of a structure, without the places that hold None."""
     return [leaf for leaf in leaves(structure) if leaf is not None]
+
+
+def _shapes(structure: Any) -> Any:
+    """The shapes of arrays with None for the batch axis, and None where no array is given."""
+    return map_leaves(lambda a: None if a is None else (None, *a.shape[1:]), structure)
 
 
 def is_iterable_of_batches(x: Any) -> bool:
@@ -100,6 +105,8 @@ class ArrayData:
         if len(set().union(*counts.values())) > 1:
             told = ", ".join(f"{name} has {' and '.join(map(str, sorted(n)))}" for name, n in counts.items())
             raise ValueError(f"All arrays need the same number of examples (their first axis); {told}.")
+        if not counts["x"]:
+            raise ValueError("x holds no array, only None, which is not optional for every input; give examples.")
         self.samples = counts["x"].pop()
         for name, part in parts.items():
             for array in _present(part):
@@ -141,7 +148,7 @@ class ArrayData:
     @property
     def input_shape(self) -> Any:
         """Shapes of x with None for the batch axis."""
-        return map_leaves(lambda a: (None, *a.shape[1:]), self.x)
+        return _shapes(self.x)
 
     def batches(
         self, device: Device, dtype: np.dtype[Any], shuffle: Generator | None = None, skip: int = 0
@@ -194,7 +201,7 @@ class IterableData:
     def input_shape(self) -> Any:
         """Shapes of the first batch with None for the batch axis."""
         x = unpack_x_y_sample_weight(self._first_batch())[0]
-        return map_leaves(lambda a: (None, *np.shape(a)[1:]), _arrays(x, "x"))
+        return _shapes(_arrays(x, "x"))
 
     @property
     def targets(self) -> Any:

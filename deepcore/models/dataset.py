@@ -76,7 +76,10 @@ class PyDataset:
         raise NotImplementedError(f"{type(self).__name__} must implement __getitem__(index), which gives a batch.")
 
     def __iter__(self) -> Iterator[Any]:
-        count = self.num_batches
+        try:
+            count = self.num_batches
+        except NotImplementedError:  # one that says nothing of its length has no end
+            count = None
         for index in itertools.count() if count is None else range(count):
             yield self[index]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
+from deepcore.models.outputs import flat
 from deepcore.structure import leaves, map_leaves
 from deepcore.symbolic import CallNode, SymbolicTensor
 
@@ -56,7 +57,7 @@ class Graph:
         """All nodes, each after its sources; without recursion, because networks may be hundreds of calls deep."""
         ordered: list[CallNode] = []
         done: set[int] = set()
-        pending: list[tuple[SymbolicTensor, bool]] = [(tensor, False) for tensor in reversed(leaves(self.outputs))]
+        pending: list[tuple[SymbolicTensor, bool]] = [(tensor, False) for tensor in reversed(flat(self.outputs))]
         while pending:
             tensor, sources_done = pending.pop()
             node = tensor.node

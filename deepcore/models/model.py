@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from deepcore import serialization
+from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
 from deepcore.models.graph import Graph
+from deepcore.models.outputs import flat, shape_of
 from deepcore.models.trainer import Trainer
 from deepcore.structure import leaves, map_leaves, shape_leaves
 from deepcore.symbolic import SymbolicTensor
@@ -74,13 +76,14 @@ class Model(Trainer, Layer):
 
     @property
     def inputs(self) -> list[SymbolicTensor]:
-        """The symbolic inputs. Raises ``ValueError`` for a model that is not drawn."""
+        """The symbolic inputs. Raises ``AttributeError`` for a model that is not drawn."""
         return leaves(self._graph_of("inputs").inputs)
 
     @property
     def outputs(self) -> list[SymbolicTensor]:
-        """The symbolic outputs. Raises ``ValueError`` for a model that is not drawn."""
-        return leaves(self._graph_of("outputs").outputs)
+        """The symbolic outputs, of a dictionary in the order of its sorted keys. Raises ``AttributeError`` for a model
+        that is not drawn."""
+        return flat(self._graph_of("outputs").outputs)
 
     @property
     def input(self) -> Any:
@@ -105,7 +108,7 @@ class Model(Trainer, Layer):
     @property
     def input_names(self) -> list[str]:
         """Names of the inputs, as ``fit`` takes them in a dictionary."""
-        return [layer.name for layer in self._graph_of("input_names").input_layers]
+        return [layer.output.name for layer in self._graph_of("input_names").input_layers]
 
     @property
     def output_names(self) -> list[str]:
@@ -119,7 +122,7 @@ class Model(Trainer, Layer):
 
     def _graph_of(self, wanted: str) -> Graph:
         if self.graph is None:
-            raise ValueError(
+            raise AttributeError(
                 f"{self.name} has no {wanted} yet: it is not drawn with Input() and Model(inputs, outputs), and was "
                 "not built for a shape."
             )
@@ -139,8 +142,10 @@ class Model(Trainer, Layer):
         """What the model was called with, in the order of its inputs, checked and in their ranks and dtypes."""
         graph = self._graph_of("inputs")
         names = self.input_names
+        expected = leaves(graph.inputs)
+        named = isinstance(graph.inputs, dict)
+        keys = list(graph.inputs) if named else names
         if isinstance(inputs, dict):
-            keys = list(graph.inputs) if isinstance(graph.inputs, dict) else names
             optional = {name for name, layer in zip(names, graph.input_layers, strict=True) if layer.optional}
             missing = [key for key in keys if key not in inputs and key not in optional]
             if missing:
@@ -148,27 +153,43 @@ class Model(Trainer, Layer):
                     f"the model takes the inputs {', '.join(map(repr, keys))}; got {', '.join(map(repr, inputs))}, "
                     f"without {', '.join(map(repr, missing))}."
                 )
+            unused = [key for key in inputs if key not in keys]
+            if unused and named:
+                self._warn_of_nesting(f"it leaves {', '.join(map(repr, unused))} out, which it does not know")
             values = [leaf for key in keys for leaf in leaves(inputs.get(key))]
         else:
             values = leaves(inputs)
-        expected = leaves(graph.inputs)
+            if named and keys != sorted(keys, key=str):
+                raise ValueError(
+                    f"the model takes a dictionary of inputs, {', '.join(map(repr, keys))}; got "
+                    f"{type(inputs).__name__}, which does not say which is which."
+                )
+            one = len(expected) == 1 and not isinstance(inputs, list | tuple)
+            if not one and len(values) == len(expected) and shape_of(inputs) != shape_of(graph.inputs):
+                self._warn_of_nesting(f"it takes {shape_of(inputs)} in the order of {', '.join(map(repr, keys))}")
         if len(values) != len(expected):
             raise ValueError(
                 f"the model takes {len(expected)} input{'s' * (len(expected) != 1)} "
                 f"({', '.join(names)}); it was given {len(values)}."
             )
         return [
-            value if value is None else _fitted(value, symbol, name)
-            for value, symbol, name in zip(values, expected, names, strict=True)
+            _fitted(value, symbol, layer)
+            for value, symbol, layer in zip(values, expected, graph.input_layers, strict=True)
         ]
+
+    def _warn_of_nesting(self, what: str) -> None:
+        warnings.warn(
+            f"{self.name} was drawn with the inputs {shape_of(self.input)}, and is given others: {what}.", stacklevel=6
+        )
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if self.graph is None:
             return Layer.compute_output_shape(self, input_shape)
-        inputs = leaves(self.graph.inputs)
-        given = shape_leaves(input_shape)
-        if all(x.shape[1:] == s[1:] and s[0] in (None, x.shape[0]) for x, s in zip(inputs, given, strict=True)):
+        inputs, shapes = leaves(self.graph.inputs), shape_leaves(input_shape)
+        if all(x.shape == shape for x, shape in zip(inputs, shapes, strict=False)):
             return map_leaves(lambda x: x.shape, self.graph.outputs)
+        if all((None, *x.shape[1:]) == shape for x, shape in zip(inputs, shapes, strict=False)):  # drawn for one batch
+            return map_leaves(lambda x: (None, *x.shape[1:]), self.graph.outputs)
         return Layer.compute_output_shape(self, input_shape)
 
     def build(self, input_shape: Any) -> None:
@@ -345,22 +366,29 @@ def _made_like_functional(cls: Any) -> bool:
     return takes_anything or [p.name for p in parameters][1:5] == ["inputs", "outputs", "name", "trainable"]
 
 
-def _fitted(value: Any, symbol: SymbolicTensor, name: str) -> Any:
-    """``value`` in the rank of ``symbol``: an axis of length one at the end is added or taken away."""
+def _fitted(value: Any, symbol: SymbolicTensor, layer: InputLayer) -> Any:
+    """``value`` in the rank of ``symbol``: an axis of length one at the end is added or taken away.
+
+    A batch may have another size than the one that was drawn.
+    """
+    if value is None:
+        if not layer.optional and symbol.node is not None and symbol.node.operation is layer:
+            raise ValueError(
+                f"the input {layer.output.name!r} is not optional, but None was passed for it. Make it with "
+                "Input(..., optional=True) where the model can do without."
+            )
+        return None
     shape = tuple(value.shape)
     if len(shape) == len(symbol.shape) + 1 and shape[-1] == 1:
         value = value.reshape(shape[:-1])
     elif len(shape) == len(symbol.shape) - 1 and symbol.shape[-1] == 1:
         value = value.reshape((*shape, 1))
     shape = tuple(value.shape)
-    fits = (
-        len(shape) == len(symbol.shape)
-        and all(  # a batch may have another size than the one it was drawn with
-            want in (None, have) for have, want in zip(shape[1:], symbol.shape[1:], strict=True) if have is not None
-        )
+    fits = len(shape) == len(symbol.shape) and all(
+        want in (None, have) for have, want in zip(shape[1:], symbol.shape[1:], strict=True) if have is not None
     )
     if not fits:
-        raise ValueError(f"expected the input {name!r} to have shape {symbol.shape}, got shape {shape}.")
+        raise ValueError(f"expected the input {layer.output.name!r} to have shape {symbol.shape}, got shape {shape}.")
     if isinstance(value, Tensor) and value.dtype != symbol.dtype and symbol.dtype.kind in "iub":
         value = value.astype(symbol.dtype)
     return value

@@ -44,7 +44,7 @@ def at(structure: Any, path: Path) -> Any:
 def shape_of(structure: Any) -> str:
     """A structure as messages show it, with ``*`` for each part."""
     if isinstance(structure, dict):
-        return "{" + ", ".join(f"{key!r}: {shape_of(part)}" for key, part in structure.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {shape_of(structure[key])}" for key in _sorted(structure)) + "}"
     if isinstance(structure, list | tuple):
         return "[" + ", ".join(map(shape_of, structure)) + "]"
     return "*"

@@ -100,16 +100,26 @@ class Sequential(Model):
 
     @property
     def input_shape(self) -> Any:
-        """With None for a batch axis of any size; None while it is not known."""
+        """With None for a batch axis of any size. Raises ``AttributeError`` while it is not known."""
+        if self._input is None:
+            self._graph_of("input_shape")
+        return self._known_shape
+
+    @property
+    def _known_shape(self) -> Any:
         return None if self._input is None else self._input.batch_shape
 
     def build(self, input_shape: Any = None) -> None:
         """Builds the layers that are not built yet for inputs of ``input_shape``."""
-        shape = self.input_shape if input_shape is None else input_shape
-        if shape is None or not is_shape(shape):
-            raise ValueError(f"a Sequential is built for one input shape; got {input_shape!r}.")
+        shape = self._known_shape if input_shape is None else input_shape
+        if shape is None:
+            raise ValueError("a Sequential is built for an input shape, such as build((None, 4)); none is known.")
         if not self._stack:
             raise ValueError("a Sequential without layers cannot be built; add() a layer first.")
+        if not is_shape(shape):  # the first layer takes several inputs, and nothing is drawn
+            self.built = True
+            Layer.compute_output_shape(self, shape)
+            return
         known = self._input
         if known is None:
             self._input = InputLayer(batch_shape=(None, *shape[1:]), dtype=self.compute_dtype)
@@ -150,20 +160,19 @@ class Sequential(Model):
         return shape
 
     def compute_output_shape(self, input_shape: Any) -> Any:
-        shape = self._ranked(tuple(input_shape))
+        shape = self._ranked(tuple(input_shape)) if is_shape(input_shape) else input_shape
         for layer in self._stack:
             shape = layer.checked_output_shape(shape)
         return shape
 
     @property
     def output_shape(self) -> Any:
-        """With None for a batch axis of any size. Raises ``ValueError`` while it is not known."""
-        if self.graph is None:
-            raise ValueError(f"{self.name} does not know its shapes yet: call it with data, or put an Input first.")
+        """With None for a batch axis of any size. Raises ``AttributeError`` while it is not known."""
+        self._graph_of("output_shape")
         return self._drawn[-1].shape
 
     def get_build_config(self) -> dict[str, Any] | None:
-        return None if self.input_shape is None else {"input_shape": self.input_shape}
+        return None if self._known_shape is None else {"input_shape": self._known_shape}
 
     def get_config(self) -> dict[str, Any]:
         first = [] if self._input is None else [layers_module.serialize(self._input)]
@@ -172,7 +181,7 @@ class Sequential(Model):
             "trainable": self.trainable,
             "dtype": self.dtype_policy.serialize(),
             "layers": [*first, *(layers_module.serialize(layer) for layer in self._stack)],
-            "build_input_shape": self.input_shape,
+            "build_input_shape": self._known_shape,
         }
 
     @classmethod
@@ -197,8 +206,11 @@ def _input_of(layer: Layer) -> InputLayer | None:
     """What the first layer says of the model's input: by ``input_shape``, or as a model that was drawn."""
     if layer.given_input_shape is not None:
         return InputLayer(batch_shape=(None, *layer.given_input_shape), dtype=layer.compute_dtype)
-    if isinstance(layer, Model) and layer.graph is not None and isinstance(layer.graph.inputs, SymbolicTensor):
-        return InputLayer(batch_shape=layer.graph.inputs.shape, dtype=layer.graph.inputs.dtype)
+    if isinstance(layer, Model) and layer.graph is not None:
+        drawn = layer.graph.inputs
+        only = drawn[0] if isinstance(drawn, list | tuple) and len(drawn) == 1 else drawn
+        if isinstance(only, SymbolicTensor):
+            return InputLayer(batch_shape=only.shape, dtype=only.dtype)
     return None
 
 

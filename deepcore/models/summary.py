@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from deepcore.layers.layer import Layer
+from deepcore.structure import map_shapes, shape_leaves
 
 
 def show(
@@ -24,8 +25,8 @@ def show(
     drawn = model.graph is not None and not isinstance(model, _sequential())
     table = Table(show_lines=False, header_style="bold")
     table.add_column("Layer (type)", overflow="fold")
-    table.add_column("Output shape", overflow="fold")
-    table.add_column("Parameters", justify="right")
+    table.add_column("Output Shape", overflow="fold")
+    table.add_column("Param #", justify="right")
     if drawn:
         table.add_column("Connected to", overflow="fold")
     if show_trainable:
@@ -33,8 +34,8 @@ def show(
     rows = list(_rows(model, nested))
     for depth, layer, shape, sources in _between(rows, layer_range):
         row = [f"{'  ' * depth}{layer.name} ({type(layer).__name__})", shape, _count(layer)]
-        row += [sources] if drawn else []
-        table.add_row(*row, *([("yes" if layer.trainable else "no")] if show_trainable else []))
+        row += [sources or "-"] if drawn else []
+        table.add_row(*row, *([_trainable(layer)] if show_trainable else []))
     parts: list[Any] = [f'Model: "{model.name}"', table, *_totals(model)]
     if print_fn is None:
         for part in parts:
@@ -53,7 +54,7 @@ def _rows(model: Any, nested: bool, depth: int = 0) -> Iterator[Row]:
     """Each operation with its depth of nesting, the shapes that it gives in this model, and what it is given."""
     if model.graph is None:
         for layer in model.layers:
-            yield depth, layer, "?", ""
+            yield depth, layer, _own_shape(layer), ""
             if nested and hasattr(layer, "layers"):
                 yield from _rows(layer, nested, depth + 1)
         return
@@ -65,7 +66,7 @@ def _rows(model: Any, nested: bool, depth: int = 0) -> Iterator[Row]:
     for node in model.graph.nodes:
         key = id(node.operation)
         shapes.setdefault(key, ", ".join(str(output.shape) for output in node.outputs))
-        names = [x.node.operation.name for x in node.inputs if x.node is not None]
+        names = [_place(x) for x in node.inputs if x.node is not None]
         sources[key] = ", ".join([*filter(None, [sources.get(key, "")]), *names])
     for layer in model.graph.input_layers:
         shapes.setdefault(id(layer), str(layer.batch_shape))
@@ -103,16 +104,47 @@ def _count(layer: Any) -> str:
     return f"{layer.count_params():,}"
 
 
+def _trainable(layer: Any) -> str:
+    """Whether a layer that has weights may change them."""
+    return "-" if not isinstance(layer, Layer) or not layer.weights else "Y" if layer.trainable else "N"
+
+
+def _own_shape(layer: Any) -> str:
+    """What a layer that was built, but not drawn, gives for the shape that it was built for."""
+    shape = (layer.get_build_config() or {}).get("input_shape") if layer.built else None
+    if shape is None:
+        return "?"
+    try:
+        shapes = layer.compute_output_shape(map_shapes(_of_any_batch, shape))
+        return ", ".join(str(_of_any_batch(one)) for one in shape_leaves(shapes))
+    except (AttributeError, NotImplementedError, TypeError, ValueError):  # it cannot tell without data
+        return "?"
+
+
+def _of_any_batch(shape: Any) -> Any:
+    return shape and (None, *shape[1:])
+
+
+def _place(x: Any) -> str:
+    """The operation that a tensor comes from, with the number of the call and of the output."""
+    operation = x.node.operation
+    calls = getattr(operation, "_inbound_nodes", [x.node])
+    return f"{operation.name}[{next((i for i, node in enumerate(calls) if node is x.node), 0)}][{x.index}]"
+
+
 def _totals(model: Any) -> list[str]:
     if not model.built:
         return ["Not built yet: call it with data, or add an Input, to see shapes and parameters."]
-    trainable = sum(v.size for v in model.trainable_weights)
-    size = sum(v.data.nbytes for v in model.weights)
-    total = sum(v.size for v in model.weights)
+    optimizer = model.optimizer.variables if model.optimizer is not None and model.optimizer.built else []
+    kinds = [
+        ("Trainable", model.trainable_weights),
+        ("Non-trainable", model.non_trainable_weights),
+        *([("Optimizer", optimizer)] if optimizer else []),
+    ]
+    kinds.insert(0, ("Total", [v for _, variables in kinds for v in variables]))
     return [
-        f"Parameters: {total:,} ({_bytes(size)})",
-        f"  trainable: {trainable:,}",
-        f"  not trainable: {total - trainable:,}",
+        f" {kind} params: {sum(v.size for v in variables):,} ({_bytes(sum(v.data.nbytes for v in variables))})"
+        for kind, variables in kinds
     ]
 
 
@@ -120,9 +152,7 @@ def _bytes(size: int) -> str:
     """A size in memory.
 
     >>> _bytes(1000), _bytes(5 * 1024**2)
-    ('1000 B', '5.00 MB')
+    ('1000.00 B', '5.00 MB')
     """
-    if size < 1024:
-        return f"{size} B"
-    power = min((size.bit_length() - 1) // 10, 3)
-    return f"{size / 1024**power:.2f} {('KB', 'MB', 'GB')[power - 1]}"
+    power = min(max(size.bit_length() - 1, 0) // 10, 3)
+    return f"{size / 1024**power:.2f} {('B', 'KB', 'MB', 'GB')[power]}"

@@ -233,6 +233,11 @@ class Trainer:
         return [*found, *_attribute_metrics(self, is_outermost=True)]
 
     @property
+    def metrics_variables(self) -> list[Any]:
+        """The sums of all ``metrics``."""
+        return [variable for metric in self.metrics for variable in metric.variables]
+
+    @property
     def metrics_names(self) -> list[str]:
         """Names of ``metrics``."""
         return [metric.name for metric in self.metrics]
@@ -367,8 +372,13 @@ class Trainer:
                     interrupt.check()
                 if self.optimizer is not None and self.optimizer.built:
                     self.optimizer.finalize_variable_values(self.trainable_weights)  # type: ignore[attr-defined]
-            finally:
+            except KeyboardInterrupt:
                 callbacks.on_train_end(logs)
+                raise
+            except BaseException:  # training did not end: what callbacks keep for another try stays
+                callbacks.release()
+                raise
+            callbacks.on_train_end(logs)
 
     def _run_steps(self, progress: Progress, interrupt: InterruptBetweenSteps) -> Mapping[str, Any]:
         """The steps of an epoch that are still to be done; gives the logs of the last."""

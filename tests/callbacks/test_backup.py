@@ -145,6 +145,7 @@ np.savez({result!r}, *model.get_weights(), loss=told.history["loss"])
 def test_killed_at_random_moments(tmp_path):
     expected, whole = train(Kill(99))
     result, backup = tmp_path / "result.npz", tmp_path / "backup"
+    saved = backup / "training.npz"
     program = tmp_path / "program.py"
     program.write_text(PROGRAM.format(tests=os.path.dirname(__file__), backup=str(backup), result=str(result)))
     moments = np.random.default_rng()
@@ -155,9 +156,9 @@ def test_killed_at_random_moments(tmp_path):
         )
         if kills < 4:
             end = time.monotonic() + 60
-            before = backup.stat().st_mtime_ns if backup.exists() else None
+            before = saved.stat().st_mtime_ns if saved.exists() else None
             while process.poll() is None and time.monotonic() < end:  # until it has saved something
-                if backup.exists() and backup.stat().st_mtime_ns != before:
+                if saved.exists() and saved.stat().st_mtime_ns != before:
                     break
                 time.sleep(0.002)
             time.sleep(moments.uniform(0, 0.05))

@@ -125,3 +125,44 @@ def test_logs_are_a_dictionary_whose_numbers_come_when_they_are_read():
     assert read[2:] == ["x"], "taking them over reads nothing"
     assert again.pop("x") == 1.0
     assert Logs({"matrix": Tensor([1.0, 2.0])})["matrix"].tolist() == [1, 2]
+
+
+def test_logs_are_an_empty_dictionary_where_nothing_is_known_yet(problem, model):
+    begun, ended = {}, {}
+
+    class Keep(Callback):
+        pass
+
+    for hook in [name for name in dir(Callback) if name.startswith("on_") and not name.startswith("on_batch")]:
+
+        def keep(self, *args, logs=None, hook=hook):
+            (begun if hook.endswith("begin") else ended)[hook] = list(args[-1] if logs is None else logs)
+
+        setattr(Keep, hook, keep)
+    x, y = problem
+    model.fit(x, y, verbose=0, validation_split=0.5, callbacks=[Keep()])
+    model.predict(x, verbose=0, callbacks=[Keep()])
+    assert len(begun) == 7
+    assert all(names == [] for names in begun.values())
+    names = sorted(model.evaluate(x, y, verbose=0, return_dict=True))
+    assert ended["on_test_end"] == ended["on_train_batch_end"] == names
+    assert ended["on_train_end"] == ended["on_epoch_end"] == [*names, *(f"val_{name}" for name in names)]
+    assert (ended["on_predict_batch_end"], ended["on_predict_end"]) == (["outputs"], [])
+
+
+def test_an_error_is_no_end_of_training_but_ctrl_c_is(problem, model, tmp_path):
+    told = []
+
+    def fail(error):
+        def raise_it(batch, logs):
+            raise error
+
+        watch = LambdaCallback(on_train_end=lambda logs: told.append(error), on_train_batch_end=raise_it)
+        with pytest.raises(type(error)):
+            model.fit(*problem, verbose=0, callbacks=[watch, CSVLogger(tmp_path / "log.csv")])
+
+    fail(RuntimeError("no"))
+    assert told == []
+    fail(KeyboardInterrupt())
+    assert len(told) == 1
+    assert np.isfinite(model.fit(*problem, verbose=0).history["loss"]).all()

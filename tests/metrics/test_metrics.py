@@ -136,7 +136,7 @@ def test_names_and_configurations():
     assert again.get_config() == {"name": "above", "dtype": "float32", "threshold": 0.7}
     with pytest.raises(ValueError, match=r"Unknown metric 'acuracy'. Did you mean 'accuracy'"):
         metrics.get("acuracy")
-    with pytest.raises(ValueError, match=r"Threshold values .* Received: \[2\]"):
+    with pytest.raises(ValueError, match=r"thresholds must be in .*; got \[2\]"):
         metrics.Precision(thresholds=2)
 
 

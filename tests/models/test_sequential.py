@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepcore import layers
-from deepcore.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Input, MaxPooling2D
+from deepcore.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Input, Layer, MaxPooling2D
 from deepcore.models import Model, Sequential
 
 
@@ -25,8 +25,9 @@ def test_without_one_it_is_built_by_its_first_data():
     model = Sequential([Dense(4, activation="relu"), Dense(2)])
     assert not model.built
     assert model.weights == []
-    with pytest.raises(ValueError, match="does not know its shapes yet"):
-        _ = model.output_shape
+    for name in ("input_shape", "output_shape", "inputs", "outputs"):
+        with pytest.raises(AttributeError, match=f"has no {name} yet"):
+            getattr(model, name)
     assert model(np.ones((5, 3))).shape == (5, 2)
     assert model.built
     assert model.input_shape == (None, 3)
@@ -134,8 +135,8 @@ def test_summary_shows_layers_shapes_and_counts(capsys):
     printed = capsys.readouterr().out
     for text in ("conv (Conv2D)", "(None, 6, 6, 2)", "norm (BatchNormalization)", "(None, 72)"):
         assert text in printed
-    assert "Parameters: 28 (112 B)" in printed
-    assert "not trainable: 4" in printed
+    assert "Total params: 28 (112.00 B)" in printed
+    assert "Non-trainable params: 4 (16.00 B)" in printed
     lines = []
     model.summary(print_fn=lines.append, show_trainable=True)
     assert "Trainable" in lines[0]
@@ -183,3 +184,21 @@ def test_numbers_in_a_row_are_examples_of_one_feature():
     np.testing.assert_array_equal(row(np.ones((3, 4, 1))).numpy(), row(np.ones((3, 4))).numpy())
     with pytest.raises(ValueError, match="rank"):
         Sequential([layers.Dense(1)])(x)
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "list"])
+def test_a_first_layer_of_several_inputs(kind):
+    class Sum(Layer):
+        def call(self, inputs):
+            assert isinstance(inputs, dict if kind == "dictionary" else list)
+            a, b = inputs.values() if kind == "dictionary" else inputs
+            return a + b
+
+    a, b = np.full((3, 2), 1.0, np.float32), np.full((3, 2), 3.0, np.float32)
+    x = {"a": a, "b": b} if kind == "dictionary" else [a, b]
+    model = Sequential([Sum(), Dense(1, kernel_initializer="ones")])
+    np.testing.assert_array_equal(model(x).numpy(), np.full((3, 1), 8.0))
+    assert model.built
+    assert not hasattr(model, "output_shape")
+    model.compile("sgd", "mse")
+    assert model.fit(x, np.full((3, 1), 7.0), verbose=0).history["loss"] == [1.0]
