@@ -9,12 +9,12 @@ import numpy as np
 
 from deepcore import ops
 from deepcore.absent import Explaining
-from deepcore.config import dtype_of
+from deepcore.config import dtype_of, floatx
 from deepcore.errors import nearest
 from deepcore.naming import given_name
 from deepcore.registry import Configurable
 from deepcore.structure import leaves, map_leaves
-from deepcore.tensor import FLOATX, Tensor
+from deepcore.tensor import Tensor
 
 EPSILON = 1e-7  # what keeps logarithms and quotients finite, as in Keras
 REDUCTIONS = ("sum", "sum_over_batch_size", "mean", "mean_with_sample_weight", "none")
@@ -89,7 +89,8 @@ class Loss(Explaining, Configurable):
         name: of the loss; the class's name in snake case by default.
         reduction: ``"sum_over_batch_size"`` (or ``"mean"``), ``"sum"``, ``"mean_with_sample_weight"``, or ``"none"``
             or None for one value an example.
-        dtype: in which it is computed; by default that of the predictions, float32 for integers.
+        dtype: in which it is computed; by default that of predictions that are a tensor, and ``config.floatx()`` of
+            arrays.
 
     Raises ``ValueError`` for another reduction.
     """
@@ -108,8 +109,8 @@ class Loss(Explaining, Configurable):
 
     @property
     def dtype(self) -> str:
-        """The dtype that was asked for, or float32."""
-        return np.dtype(self._dtype or FLOATX).name
+        """The dtype that was asked for, or ``config.floatx()``."""
+        return np.dtype(self._dtype or floatx()).name
 
     def call(self, y_true: Any, y_pred: Any) -> Tensor:
         """One value an example."""
@@ -138,7 +139,10 @@ class Loss(Explaining, Configurable):
         if isinstance(x, dict) or any(isinstance(leaf, Tensor | np.ndarray) for leaf in leaves(x) if leaf is not x):
             return map_leaves(self._convert, x)
         tensor = ops.convert_to_tensor(x, like=like if isinstance(like, Tensor) else None)
-        return tensor if self._dtype is None else ops.cast(tensor, self._dtype)
+        wanted = self._dtype
+        if wanted is None and tensor.dtype.kind == "f" and not isinstance(x, Tensor):
+            wanted = np.dtype(floatx())  # NumPy's float64 is seldom meant; a tensor's is
+        return tensor if wanted is None else ops.cast(tensor, wanted)
 
     def check_targets(self, y: np.ndarray[Any, Any], output_shape: tuple[Any, ...]) -> None:
         """Raises ``ValueError`` if the targets ``y`` cannot be compared with outputs of ``output_shape``."""

@@ -152,7 +152,9 @@ class R2Score(Metric):
                 f"Invalid value for argument `class_aggregation`: it must be one of {known}; got {class_aggregation!r}."
             )
         if num_regressors < 0:
-            raise ValueError(f"R2Score: num_regressors must be at least 0; got {num_regressors!r}.")
+            raise ValueError(
+                f"Invalid value for argument `num_regressors`. Expected a value >= 0. Received: {num_regressors!r}"
+            )
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_variable(name="num_samples")
         self._built = False

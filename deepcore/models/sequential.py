@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import layers as layers_module
-from deepcore import serialization
+from deepcore import ops, serialization
 from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
 from deepcore.models.graph import Graph
@@ -141,14 +141,26 @@ class Sequential(Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         x = inputs
+        shape = tuple(x.shape) if hasattr(x, "shape") else None
+        if shape is not None and (wanted := len(self._ranked(shape))) != len(shape):
+            x = ops.expand_dims(x, -1) if wanted > len(shape) else ops.squeeze(x, -1)
         if mask is not None and isinstance(x, Tensor):
             x.mask = mask
         for layer in self._stack:
             x = layer(x)
         return x
 
+    def _ranked(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        """``shape`` in the rank of the input, where an axis of one at the end makes the difference."""
+        wanted = self.input_shape
+        if wanted is not None and len(shape) == len(wanted) - 1 and wanted[-1] == 1:
+            return (*shape, 1)
+        if wanted is not None and len(shape) == len(wanted) + 1 and shape[-1] == 1:
+            return shape[:-1]
+        return shape
+
     def compute_output_shape(self, input_shape: Any) -> Any:
-        shape = tuple(input_shape) if is_shape(input_shape) else input_shape
+        shape = self._ranked(tuple(input_shape)) if is_shape(input_shape) else input_shape
         for layer in self._stack:
             shape = layer.checked_output_shape(shape)
         return shape

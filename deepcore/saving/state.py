@@ -121,7 +121,9 @@ def load_state(model: Any, reader: Any, assets: str | None = None, skip_mismatch
             problem = misfit(own, reader.entry(path))
             if problem is not None:
                 problems[path] = f"{_where(path, thing)}: " + (
-                    "is not in the file" if path not in stored else _unbuilt(thing) + problem
+                    f"expects {len(own)} variables, but received 0 variables: it is not in the file"
+                    if path not in stored
+                    else _unbuilt(thing) + problem
                 )
     own_paths = {path for path in stored if path in things}
     foreign = [
@@ -183,7 +185,7 @@ def _summary(failed: dict[str, str], foreign: list[str]) -> str:
         said.append(f"The file has weights that the model has no place for: {', '.join(foreign)}.")
     if failed:
         said.append(
-            "The model must be made as it was when the file was saved; skip_mismatch=True loads what fits, "
+            "The model must match the one that was saved; skip_mismatch=True loads what fits, "
             "and leaves the rest as it is."
         )
     return " ".join(said)

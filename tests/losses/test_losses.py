@@ -409,3 +409,14 @@ def test_arguments_that_are_refused():
             function([[1.0, 0.0]], [[0.5, 0.5]], axis=True)
         with pytest.warns(SyntaxWarning, match="more than one class"):
             function([[1.0]], [[0.5]])
+
+
+def test_arrays_are_taken_in_floatx_and_tensors_as_they_are():
+    y, p = np.array([[1.0, 0.0]]), np.array([[0.1, 0.3]])
+    loss = losses.MeanSquaredError()
+    assert loss(y, p).dtype == np.float32
+    np.testing.assert_allclose(loss(y, p).numpy(), 0.45, rtol=1e-6)
+    exact = loss(y, Tensor(p))
+    assert exact.dtype == np.float64
+    np.testing.assert_allclose(exact.numpy(), 0.45, rtol=1e-15)
+    assert losses.MeanSquaredError(dtype="float64")(y, p).dtype == np.float64

@@ -169,6 +169,23 @@ def test_a_model_of_ones_own_trains(data):
     assert {v.path.split("/")[0] for v in model.weights} == {model.name}
 
 
+def test_numbers_in_a_row_are_examples_of_one_feature():
+    x = np.array([-1.0, 0.0, 1.0, 2.0, 3.0, 4.0])
+    model = Sequential([layers.Input((1,)), layers.Dense(1, kernel_initializer="ones")])
+    np.testing.assert_allclose(model(x).numpy(), x[:, None])
+    np.testing.assert_allclose(model.predict(x, verbose=0), x[:, None])
+    model.compile("sgd", "mse")
+    model.fit(x, 2 * x, epochs=2, batch_size=3, verbose=0)
+    assert 1 < model.get_weights()[0].item() < 2
+    assert model.evaluate(x, 2 * x, verbose=0) == pytest.approx(
+        np.mean((model.predict(x, verbose=0)[:, 0] - 2 * x) ** 2), rel=1e-5
+    )
+    row = Sequential([layers.Input((4,)), layers.Dense(2)])
+    np.testing.assert_array_equal(row(np.ones((3, 4, 1))).numpy(), row(np.ones((3, 4))).numpy())
+    with pytest.raises(ValueError, match="rank"):
+        Sequential([layers.Dense(1)])(x)
+
+
 @pytest.mark.parametrize("kind", ["dictionary", "list"])
 def test_a_first_layer_of_several_inputs(kind):
     class Sum(Layer):
