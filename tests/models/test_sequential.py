@@ -10,6 +10,16 @@ from deepcore.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten,
 from deepcore.models import Model, Sequential
 
 
+@pytest.mark.parametrize("as_list", [False, True])
+def test_with_a_drawn_model_first_it_is_built_at_once(as_list):
+    x = Input((3,))
+    first = Model([x] if as_list else x, Dense(4)(x))
+    model = Sequential([first, Dense(2)])
+    assert model.built
+    assert model.count_params() == (3 * 4 + 4) + (4 * 2 + 2)
+    assert model.output_shape == (None, 2)
+
+
 def test_with_an_input_it_is_built_at_once_and_layer_by_layer():
     model = Sequential([Input((8, 8, 1)), Conv2D(2, 3)])
     assert model.built
