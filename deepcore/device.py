@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -172,3 +174,18 @@ def describe_devices() -> list[tuple[str, bool, str]]:
         ("emulator", *cuda.emulator_probe()),
         ("cuda", *cuda.probe()),
     ]
+
+
+class _DeviceModule(types.ModuleType):
+    """This module, which scripts call as Keras's function of its name: ``with keras.device("gpu:0"):``."""
+
+    def __call__(self, device_name: str) -> contextlib.AbstractContextManager[Device]:
+        """``use_device``, of a name as Keras or deepcore spells it."""
+        if not isinstance(device_name, str):
+            raise ValueError(f"A device is a name such as 'cpu', 'gpu' or 'cuda:1'; got {device_name!r}.")
+        kind, colon, index = device_name.lower().partition(":")
+        kind = "cuda" if kind == "gpu" else kind
+        return use_device(kind if kind == "cpu" and index == "0" else f"{kind}{colon}{index}")
+
+
+sys.modules[__name__].__class__ = _DeviceModule

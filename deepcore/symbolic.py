@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.naming import unique_name
 from deepcore.structure import leaves, map_leaves, pack_as
@@ -19,7 +20,7 @@ from deepcore.tensor import FLOATX, Tensor
 Shape = tuple[int | None, ...]
 
 
-class SymbolicTensor:
+class SymbolicTensor(Explaining):
     """A tensor without values; layers called with it are built, and give another.
 
     Attributes:
@@ -116,6 +117,11 @@ class CallNode:
 def symbolic_leaves(structure: Any) -> list[SymbolicTensor]:
     """The symbolic tensors within nested lists, tuples and dictionaries."""
     return [leaf for leaf in leaves(structure) if isinstance(leaf, SymbolicTensor)]
+
+
+def is_keras_tensor(x: Any) -> bool:
+    """Whether ``x`` is a symbolic tensor, that a functional model can be drawn with."""
+    return isinstance(x, SymbolicTensor)
 
 
 def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from deepcore import initializers
+from deepcore.absent import Explaining
 from deepcore.config import floatx
 from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
 from deepcore.naming import current_scope, unique_name
 from deepcore.tensor import Tensor
 
 
-class Variable(Tensor):
+class Variable(Explaining, Tensor):
     """A weight, a statistic or a counter: its memory stays the same, ``assign`` writes into it.
 
     Args:

@@ -121,6 +121,12 @@ LAYERS: dict[type, list[Use]] = {
     layers.Activation: [layer_use(_same(layers.Activation, "tanh"), 3, 5)],
     layers.Add: [merge_use(_same(layers.Add), (2, 3, 4), (2, 3, 1), (2, 4))],
     layers.Average: [merge_use(_same(layers.Average), (2, 3, 4), (2, 3, 4))],
+    layers.AdaptiveAveragePooling1D: [layer_use(_same(layers.AdaptiveAveragePooling1D, 3), 2, 7, 3)],
+    layers.AdaptiveAveragePooling2D: [
+        layer_use(_same(layers.AdaptiveAveragePooling2D, (2, 3), data_format="channels_first"), 2, 3, 5, 4)
+    ],
+    layers.AdaptiveMaxPooling1D: [layer_use(_same(layers.AdaptiveMaxPooling1D, 3, "channels_first"), 2, 5, 7)],
+    layers.AdaptiveMaxPooling2D: [layer_use(_same(layers.AdaptiveMaxPooling2D, 3), 2, 5, 4, 3)],
     layers.AveragePooling1D: [layer_use(_same(layers.AveragePooling1D, 3, 2, "same"), 2, 7, 3)],
     layers.AveragePooling2D: [
         layer_use(_same(layers.AveragePooling2D, (3, 2), 2, "same"), 2, 7, 6, 3),

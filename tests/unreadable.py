@@ -163,6 +163,7 @@ class Namespace(types.ModuleType):
     """What stands for the module ``cupy``: NumPy's functions on arrays on the GPU, and which were used."""
 
     ndarray = GpuArray
+    index = 0  # of the GPU, where a backend's namespace says it
     cuda = types.SimpleNamespace(Device=_OnlyGpu, memory=types.SimpleNamespace(OutOfMemoryError=MemoryError))
 
     def __init__(self):

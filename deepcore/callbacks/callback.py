@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from deepcore.absent import Explaining
+
 
 class Logs(dict[str, Any]):
     """Loss and metrics by name in alphabetical order, fetched from the device when they are first read.
@@ -80,7 +82,7 @@ def _number(value: Any) -> Any:
         return value
 
 
-class Callback:
+class Callback(Explaining):
     """The base of all callbacks: implement what you want to be told of.
 
     ``logs`` holds loss and metrics by name. At the end of a batch it is fetched from the device only when it is read:

@@ -40,6 +40,8 @@ class IoU(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__("int32" if dtype in (None, "int") else dtype, name)
+        if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes <= 0:
+            raise ValueError(f"{type(self).__name__}: num_classes must be a positive integer; got {num_classes!r}.")
         self.target_class_ids = list(target_class_ids)
         if max(self.target_class_ids) >= num_classes:
             raise ValueError(

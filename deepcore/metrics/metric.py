@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from deepcore import ops
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
+from deepcore.config import dtype_of
 from deepcore.losses.loss import align, masked_weight
-from deepcore.naming import snake_case, unique_name
+from deepcore.naming import given_name
 from deepcore.registry import Configurable
 from deepcore.structure import leaves
 from deepcore.tensor import FLOATX, Tensor
 from deepcore.variable import Variable
 
 
-class Metric(Configurable):
+class Metric(Explaining, Configurable):
     """The base of all metrics. A metric of your own makes its sums with ``add_variable``, adds to them in
     ``update_state`` and implements ``result``.
 
@@ -27,8 +27,8 @@ class Metric(Configurable):
     """
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
-        self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
-        self._dtype = np.dtype(FLOATX if dtype is None else getattr(dtype, "compute_dtype", dtype))
+        self.name = given_name(self, name)
+        self._dtype = dtype_of(FLOATX if dtype is None else getattr(dtype, "compute_dtype", dtype))
         self._variables: list[Variable] = []
 
     @property
@@ -52,20 +52,20 @@ class Metric(Configurable):
 
     def add_variable(
         self,
-        shape: Sequence[int] = (),
-        initializer: Any = "zeros",
+        shape: Sequence[int] | None = None,
+        initializer: Any = None,
         dtype: Any = None,
         aggregation: str | None = "sum",
         name: str | None = None,
     ) -> Variable:
         """Makes a sum of this metric; ``aggregation`` is accepted as Keras has it."""
         start = "zeros" if initializer is None else initializer
-        variable = Variable(start, tuple(shape), dtype or self.dtype, trainable=False, name=name)
+        variable = Variable(start, tuple(shape or ()), dtype or self.dtype, trainable=False, name=name)
         self._sums().append(variable)
         return variable
 
     def add_weight(
-        self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+        self, shape: Sequence[int] | None = None, initializer: Any = None, dtype: Any = None, name: str | None = None
     ) -> Variable:
         """``add_variable`` by its other name."""
         return self.add_variable(shape, initializer, dtype, name=name)

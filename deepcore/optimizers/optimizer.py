@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from deepcore import initializers, ops, serialization
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.backend.updates import Before
 from deepcore.config import floatx
 from deepcore.device import CPU, as_device, current_device, use_device
-from deepcore.naming import name_scope, snake_case, unique_name
+from deepcore.naming import scope_at, snake_case, unique_name
 from deepcore.optimizers import schedules
 from deepcore.optimizers.schedules import LearningRateSchedule
 from deepcore.registry import Configurable
@@ -26,7 +27,7 @@ from deepcore.variable import Variable, load_variables, misfit, save_variables
 Arrays = list[Any]
 
 
-class Optimizer(Configurable):
+class Optimizer(Explaining, Configurable):
     """The base of all optimizers.
 
     An optimizer of ours names its ``slots``, the arrays that it keeps for each weight, and the ``rule`` of the backend
@@ -98,7 +99,7 @@ class Optimizer(Configurable):
         self.weight_decay, self.clipnorm = weight_decay, clipnorm
         self.clipvalue, self.global_clipnorm = clipvalue, global_clipnorm
         # Both are read by the host in every step, so they stay there.
-        with name_scope((self.name,)):
+        with scope_at((self.name,)):
             self._iterations = Variable(0, dtype="int64", trainable=False, name="iteration", device=CPU)
         self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
         self.loss_scale_factor, self.gradient_accumulation_steps = loss_scale_factor, gradient_accumulation_steps
@@ -109,7 +110,7 @@ class Optimizer(Configurable):
                 f"{learning_rate!r} ({type(learning_rate).__name__})."
             )
         first = 0.0 if self._schedule is not None else learning_rate
-        with name_scope((self.name,)):
+        with scope_at((self.name,)):
             self._learning_rate = Variable(_rate(first), trainable=False, name="learning_rate", device=CPU)
         self.built = False  # whether it knows the weights that it changes
         self._trainable_variables: list[Variable] = []
@@ -182,7 +183,7 @@ class Optimizer(Configurable):
     def add_variable(
         self,
         shape: Sequence[int],
-        initializer: Any = 0.0,
+        initializer: Any = "zeros",
         dtype: Any = None,
         aggregation: str = "none",
         layout: Any = None,
@@ -195,19 +196,21 @@ class Optimizer(Configurable):
         if device is None and self._trainable_variables:
             device = self._trainable_variables[0].device
         start = initializer
+        if isinstance(initializer, str) and initializer == "zeros":
+            initializer = 0.0
         if isinstance(initializer, float):
             device = current_device() if device is None else as_device(device)
             full = device.run(device.backend.xp.full, tuple(shape), initializer, np.dtype(dtype or floatx()))
             start = Tensor.wrap(full, device)
         elif not callable(initializer):
             start = initializers.get(initializer)
-        with name_scope((self.name,)):
+        with scope_at((self.name,)):
             made = Variable(start, tuple(shape), dtype, trainable=False, name=name, device=device)
         self._variables.append(made)
         return made
 
     def add_variable_from_reference(
-        self, reference_variable: Variable, name: str | None = None, initializer: Any = 0.0
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
     ) -> Variable:
         """A variable of the shape and dtype of a weight, named after it."""
         v = reference_variable
@@ -215,7 +218,7 @@ class Optimizer(Configurable):
         return self.add_variable(v.shape, initializer, v.dtype, name=name, device=v.device)
 
     def add_optimizer_variables(
-        self, trainable_variables: Sequence[Variable], name: str | Sequence[str], initializer: Any = 0.0
+        self, trainable_variables: Sequence[Variable], name: str | Sequence[str], initializer: Any = "zeros"
     ) -> Any:
         """For each weight a variable, in a list; for several names a list of each name, in a tuple.
 
@@ -500,11 +503,10 @@ class Optimizer(Configurable):
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
-        """The optimizer of ``get_config``'s dictionary."""
+        """The optimizer of ``get_config``'s dictionary, which may name ``custom_objects``."""
         rate = config.get("learning_rate")
         if isinstance(rate, dict):
-            with serialization.CustomObjectScope(custom_objects):
-                config = {**config, "learning_rate": serialization.deserialize(rate, kinds=schedules.registry.entries)}
+            config = {**config, "learning_rate": schedules.deserialize(rate, custom_objects)}
         return cls(**config)
 
     def __setstate__(self, state: dict[str, Any]) -> None:

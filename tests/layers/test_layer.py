@@ -311,7 +311,7 @@ def test_impossible_arguments_are_said_when_the_layer_is_made(make, message):
 
 
 def test_an_unknown_argument_is_named():
-    with pytest.raises(TypeError, match=r"Dense does not know the argument 'unit'"):
+    with pytest.raises(ValueError, match=r"Dense does not know the argument 'unit'"):
         Dense(2, unit=3)
 
 
@@ -354,7 +354,7 @@ def test_the_innermost_layer_is_named_once():
 
 @pytest.mark.parametrize("bad", [np.array([["a", "b"]]), np.array([[None, 1]], object), [["a"]]])
 def test_text_and_objects_are_refused(bad):
-    with pytest.raises(TypeError, match="holds numbers"):
+    with pytest.raises(ValueError, match="holds numbers"):
         Dense(2)(bad)
 
 

@@ -46,8 +46,9 @@ def test_every_operation(name, dtype, device):
     assert len(ours) == len(theirs)
     for position, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         assert a.dtype == b.dtype
-        # A few dozen roundings of the largest element: the sums here have fewer than a hundred terms.
-        tolerance = 100 * np.finfo(b.dtype).eps
+        # Some hundred roundings of the largest element: the sums here have fewer than a hundred terms, and second
+        # derivatives are weighed by the sine of first ones, which adds their error as it stands.
+        tolerance = 300 * np.finfo(b.dtype).eps
         np.testing.assert_allclose(
             a, b, rtol=tolerance, atol=tolerance * max(1.0, np.abs(b).max(initial=0)), err_msg=f"result {position}"
         )
