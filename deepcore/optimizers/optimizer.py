@@ -183,7 +183,7 @@ class Optimizer(Explaining, Configurable):
     def add_variable(
         self,
         shape: Sequence[int],
-        initializer: Any = 0.0,
+        initializer: Any = "zeros",
         dtype: Any = None,
         aggregation: str = "none",
         layout: Any = None,
@@ -196,6 +196,8 @@ class Optimizer(Explaining, Configurable):
         if device is None and self._trainable_variables:
             device = self._trainable_variables[0].device
         start = initializer
+        if isinstance(initializer, str) and initializer == "zeros":
+            initializer = 0.0
         if isinstance(initializer, float):
             device = current_device() if device is None else as_device(device)
             full = device.run(device.backend.xp.full, tuple(shape), initializer, np.dtype(dtype or floatx()))
@@ -208,7 +210,7 @@ class Optimizer(Explaining, Configurable):
         return made
 
     def add_variable_from_reference(
-        self, reference_variable: Variable, name: str | None = None, initializer: Any = 0.0
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros"
     ) -> Variable:
         """A variable of the shape and dtype of a weight, named after it."""
         v = reference_variable
@@ -216,7 +218,7 @@ class Optimizer(Explaining, Configurable):
         return self.add_variable(v.shape, initializer, v.dtype, name=name, device=v.device)
 
     def add_optimizer_variables(
-        self, trainable_variables: Sequence[Variable], name: str | Sequence[str], initializer: Any = 0.0
+        self, trainable_variables: Sequence[Variable], name: str | Sequence[str], initializer: Any = "zeros"
     ) -> Any:
         """For each weight a variable, in a list; for several names a list of each name, in a tuple.
 
