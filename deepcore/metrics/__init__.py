@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore import serialization
 from deepcore.errors import explain_missing
 from deepcore.losses import (
     binary_crossentropy,
@@ -141,6 +142,17 @@ for _class, _aliases in (
     (TruePositives, ()),
 ):
     registry.register(*_aliases)(_class)
+
+for _function in (
+    binary_accuracy,
+    categorical_accuracy,
+    concordance_correlation,
+    pearson_correlation,
+    sparse_categorical_accuracy,
+    sparse_top_k_categorical_accuracy,
+    top_k_categorical_accuracy,
+):
+    serialization.export("keras.metrics", _function)
 
 _BY_OUTPUT = {
     "accuracy": (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy),
