@@ -1,5 +1,6 @@
 # make bench   measure convolution, pooling and matmul of real networks on this machine
 # make test    run the tests
+# make test-slow   train the examples on the CPU and on the emulator until they reach their figures: many minutes
 # make check   run the linters: ruff, clang-format, mypy, import contracts
 # make format   format Python and CUDA files as `make check` wants them
 # make gpu-check   on a machine with a GPU: check and measure everything that needs one, into benchmarks/results/
@@ -16,13 +17,16 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 CUDA_FILES := find kernels tests -name '*.cu' -o -name '*.cuh' -o -name '*.h' -o -name '*.cpp'
 
-.PHONY: format bench test check gpu-check mutation test-oldest clean
+.PHONY: format bench test check gpu-check mutation test-oldest test-slow clean
 
 bench: $(VENV)/bench.installed
 	$(BIN)/deepcore bench ops
 
 test: $(VENV)/test.installed
 	$(BIN)/python -m pytest -n auto
+
+test-slow: $(VENV)/test.installed
+	$(BIN)/python -m pytest -n auto -m slow tests/examples
 
 check: $(VENV)/check.installed
 	$(BIN)/ruff check .

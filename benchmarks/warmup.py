@@ -218,17 +218,26 @@ def others(b: Backend, dtype: str, rows: int, columns: int) -> Iterator[tuple[st
     weights = [x.copy(), vector.copy()]
     gradients = [np.zeros_like(w) for w in weights]
     state = [[np.ones_like(w) for w in weights] for _ in range(3)]
-    yield "sgd_update", lambda: b.sgd_update(weights, gradients, 0.1)
-    yield "momentum_update", lambda: b.momentum_update(weights, gradients, state[0], 0.1, 0.9, False)
-    yield "adagrad_update", lambda: b.adagrad_update(weights, gradients, state[0], 0.1, 1e-7)
-    for means, momenta in ((None, None), (state[1], None), (None, state[2]), (state[1], state[2])):
-        yield (
-            "rmsprop_update",
-            lambda means=means, momenta=momenta: b.rmsprop_update(  # type: ignore[misc]
-                weights, gradients, state[0], means, momenta, 0.1, 0.9, 0.9 if momenta else 0.0, 1e-7
-            ),
-        )
-    yield "adam_update", lambda: b.adam_update(weights, gradients, state[0], state[1], 0.1, 0.9, 0.999, 1e-7, 1)
+    one, two, three = state
+    for op, *arguments in (
+        ("adadelta_update", one, two, 0.1, 0.9, 1e-7),
+        ("adagrad_update", one, 0.1, 1e-7),
+        ("adam_update", one, two, 0.1, 0.9, 0.999, 1e-7, 1),
+        ("adam_update", one, two, 0.1, 0.9, 0.999, 1e-7, 1, three),
+        ("adamax_update", one, two, 0.1, 0.9, 0.999, 1e-7, 1),
+        ("blend_update", 0.9, 0.1),
+        ("ftrl_update", one, two, 0.1, -0.5, 0.0, 0.0, 0.0, 0.0),
+        ("lion_update", one, 0.1, 0.9, 0.99),
+        ("momentum_update", one, 0.1, 0.9, False),
+        ("nadam_update", one, two, 0.1, 0.9, 0.999, 1e-7, 1, 0.5),
+        ("rmsprop_update", one, None, None, 0.1, 0.9, 0.0, 1e-7),
+        ("rmsprop_update", one, two, None, 0.1, 0.9, 0.0, 1e-7),
+        ("rmsprop_update", one, None, three, 0.1, 0.9, 0.9, 1e-7),
+        ("rmsprop_update", one, two, three, 0.1, 0.9, 0.9, 1e-7),
+        ("sgd_update", 0.1),
+    ):
+        yield op, functools.partial(getattr(b, op), weights, gradients, *arguments)
+    yield "square_sum", lambda: b.square_sum(gradients)
 
 
 # Loops of the CPU

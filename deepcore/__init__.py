@@ -7,7 +7,10 @@ Modules load when they are first used.
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import Any
+
+from deepcore.absent import MissingModules, missing_attribute
 
 __version__ = "0.1.0"
 
@@ -19,10 +22,13 @@ _MODULES = (
     "config",
     "constraints",
     "datasets",
+    "device",
+    "dtype_policies",
     "initializers",
     "layers",
     "losses",
     "metrics",
+    "mixed_precision",
     "models",
     "ops",
     "optimizers",
@@ -30,6 +36,7 @@ _MODULES = (
     "random",
     "regularizers",
     "saving",
+    "tree",
     "utils",
 )
 _NAMES = {
@@ -52,18 +59,29 @@ _NAMES = {
     "use_implementation": "backend.dispatch",
     "use_precision": "backend.dispatch",
     "GradientTape": "autograd",
+    "DTypePolicy": "dtype_policies",
+    "FloatDTypePolicy": "dtype_policies",
+    "Initializer": "initializers",
     "Input": "layers",
+    "InputSpec": "layers",
     "KerasTensor": "symbolic",
     "Layer": "layers",
     "Loss": "losses",
     "Metric": "metrics",
     "Model": "models",
     "Optimizer": "optimizers",
+    "Regularizer": "regularizers",
     "Sequential": "models",
     "Variable": "variable",
+    "name_scope": "naming",
 }
 
-__all__ = ["__version__", *_MODULES, *_NAMES]
+__all__ = ["__version__", *_MODULES, *_NAMES, "version"]
+
+
+def version() -> str:
+    """The version of deepcore: ``__version__``."""
+    return __version__
 
 
 def __getattr__(name: str) -> Any:
@@ -72,14 +90,14 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = importlib.import_module(f"deepcore.{name}")
     else:
-        from deepcore.errors import nearest
-
-        raise AttributeError(
-            f"module 'deepcore' has no attribute {name!r}: deepcore has no {name} yet.{nearest(name, __all__)}"
-        )
+        raise missing_attribute(__name__, name, __all__)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+if MissingModules not in sys.meta_path:
+    sys.meta_path.append(MissingModules)

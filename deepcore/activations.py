@@ -120,9 +120,9 @@ _FUSED: dict[Any, str] = {
 }
 
 
-def epilogue_of(activation: Activation) -> str | None:
+def epilogue_of(activation: Activation | None) -> str | None:
     """The name under which a product or a convolution can run ``activation`` in one pass with it; None if it cannot."""
-    return _FUSED.get(activation)
+    return _FUSED.get(linear if activation is None else activation)
 
 
 def get(identifier: Any) -> Activation:

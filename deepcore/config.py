@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import logging
+import os
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from deepcore.errors import explain_missing
 
 _FLOATS = ("float32", "float64")
 _FORMATS = ("channels_last", "channels_first")
-_state: dict[str, Any] = {"floatx": "float32", "epsilon": 1e-7, "image_data_format": "channels_last"}
+_state: dict[str, Any] = {
+    "floatx": "float32",
+    "epsilon": 1e-7,
+    "image_data_format": "channels_last",
+    "interactive_logging": True,
+}
 
 
 def floatx() -> str:
@@ -18,6 +28,17 @@ def floatx() -> str:
     'float32'
     """
     return str(_state["floatx"])
+
+
+def dtype_of(given: Any) -> np.dtype[Any]:
+    """The dtype that ``given`` names; None is ``floatx()``. Raises ``ValueError`` unless it is one of numbers."""
+    try:
+        dtype = np.dtype(floatx() if given is None else given)
+    except (TypeError, ValueError):
+        dtype = None
+    if dtype is None or dtype.kind not in "biuf":
+        raise ValueError(f"dtype must be the name of a dtype of numbers, as 'float32'; got dtype={given!r}.")
+    return dtype
 
 
 def set_floatx(value: str) -> None:
@@ -66,4 +87,54 @@ def backend() -> str:
     return "deepcore"
 
 
-explain_missing(__name__)
+def is_interactive_logging_enabled() -> bool:
+    """Whether messages of training and of downloads are printed; else they go to the logger ``"deepcore"``."""
+    return bool(_state["interactive_logging"])
+
+
+def enable_interactive_logging() -> None:
+    """Prints messages to standard output, as from the beginning."""
+    _state["interactive_logging"] = True
+
+
+def disable_interactive_logging() -> None:
+    """Sends messages to the logger ``"deepcore"``, as level INFO."""
+    _state["interactive_logging"] = False
+
+
+def home() -> Path:
+    """The folder of what is kept between programs: ``$DEEPCORE_HOME``, or ``~/.deepcore``. It need not exist yet."""
+    folder = os.environ.get("DEEPCORE_HOME")
+    return Path(folder).expanduser() if folder else Path.home() / ".deepcore"
+
+
+def show(message: str, end: str = "\n") -> None:
+    """Prints a message, or logs it, see ``is_interactive_logging_enabled``."""
+    if is_interactive_logging_enabled():
+        print(message, end=end, flush=True)
+    else:
+        logging.getLogger("deepcore").info(message.strip())
+
+
+def is_traceback_filtering_enabled() -> bool:
+    """False: a traceback shows every call, those within deepcore too."""
+    return False
+
+
+def disable_traceback_filtering() -> None:
+    """Leaves tracebacks whole, as they always are."""
+
+
+def is_nnx_enabled() -> bool:
+    """False: that is another backend's."""
+    return False
+
+
+explain_missing(
+    __name__,
+    late={
+        "dtype_policy": "deepcore.dtype_policies",
+        "enable_unsafe_deserialization": "deepcore.serialization",
+        "set_dtype_policy": "deepcore.dtype_policies",
+    },
+)

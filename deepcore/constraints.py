@@ -123,9 +123,9 @@ def serialize(constraint: Any) -> Any:
     return registry.serialize(constraint)
 
 
-def deserialize(config: Any) -> Any:
+def deserialize(config: Any, custom_objects: Any = None) -> Any:
     """The constraint of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)
 
 
 explain_missing(__name__)

@@ -3,6 +3,7 @@
 ``"cpu"`` is NumPy; ``"cuda"`` and ``"cuda:1"`` are GPUs; ``"emulator"`` runs the CUDA kernels on NumPy arrays;
 ``"auto"`` is a GPU where there is one, else the CPU, and says so once. New tensors go to the current device, which
 ``use_device`` sets for a block and ``DEEPCORE_DEVICE`` for a process; operations go where their tensors are.
+``deepcore.device("gpu:0")`` is Keras's name for ``use_device("cuda:0")``.
 """
 
 from __future__ import annotations
@@ -10,11 +11,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
+import sys
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+import numpy as np
 
 from deepcore.backend import Backend, cuda, emulated_backend, gpu_backend, numpy_backend
 from deepcore.backend.cuda import gpu, memory
@@ -38,6 +43,9 @@ class Device:
     def __str__(self) -> str:
         return f"{self.kind}:{self.index}" if self.index else self.kind
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Device, (self.kind, self.index)  # a copy, or another process, asks for its own backend
+
     @functools.cached_property
     def backend(self) -> Backend:
         """The functions that run here. Raises ``DeviceUnavailableError`` with the reason if there are none."""
@@ -58,9 +66,22 @@ class Device:
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``function(*args, **kwargs)``, which makes its arrays here. Raises ``OutOfMemoryError`` with advice."""
         if self.kind != "cuda":
-            return function(*args, **kwargs)
+            return quietly(function, *args, **kwargs)
         with gpu.device(self.index):
             return memory.allocate(lambda: function(*args, **kwargs), "the result of an operation", self.index)
+
+
+def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """``function(*args, **kwargs)`` without warnings of log(0) and its like, of which a GPU does not tell, either."""
+    with np.errstate(all="ignore"):
+        return function(*args, **kwargs)
+
+
+if np.lib.NumpyVersion(np.__version__) >= "2.0.0":  # Half the cost; older versions share a decorator's state.
+
+    @np.errstate(all="ignore")
+    def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
 
 
 DeviceLike: TypeAlias = Device | str
@@ -169,3 +190,18 @@ def describe_devices() -> list[tuple[str, bool, str]]:
         ("emulator", *cuda.emulator_probe()),
         ("cuda", *cuda.probe()),
     ]
+
+
+class _DeviceModule(types.ModuleType):
+    """This module, which scripts call as Keras's function of its name: ``with keras.device("gpu:0"):``."""
+
+    def __call__(self, device_name: str) -> contextlib.AbstractContextManager[Device]:
+        """``use_device``, of a name as Keras or deepcore spells it."""
+        if not isinstance(device_name, str):
+            raise ValueError(f"A device is a name such as 'cpu', 'gpu' or 'cuda:1'; got {device_name!r}.")
+        kind, colon, index = device_name.lower().partition(":")
+        kind = "cuda" if kind == "gpu" else kind
+        return use_device(kind if kind == "cpu" and index == "0" else f"{kind}{colon}{index}")
+
+
+sys.modules[__name__].__class__ = _DeviceModule

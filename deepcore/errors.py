@@ -9,7 +9,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from dis import opname
 from importlib import import_module
 from typing import Any
 
@@ -55,27 +54,20 @@ def nearest(name: object, known: Iterable[str]) -> str:
 
 
 def explain_missing(module_name: str, late: Mapping[str, str] | None = None) -> None:
-    """Lets a module say, of a name that it lacks, which of its names are nearest.
+    """Lets a module say, of a name that it lacks, what is nearest, see ``deepcore.absent``.
 
-    ``module.name`` raises ``AttributeError`` and ``from module import name`` raises ``ImportError``, both in these
-    words. Called at the end of the module. ``late`` gives, for names that the module offers from modules that import
-    it themselves, those modules.
+    Called at the end of the module. ``late`` gives, for names that the module offers from modules that import it
+    themselves, those modules.
     """
     module = sys.modules[module_name]
     late = late or {}
 
     def missing(name: str) -> Any:
+        from deepcore.absent import missing_attribute
+
         if name in late:
             return getattr(import_module(late[name]), name)
-        error: type[Exception] = AttributeError
-        hint = ""
-        if not name.startswith("__"):
-            known = [each for each in getattr(module, "__all__", vars(module)) if not each.startswith("_")]
-            hint = f": deepcore has no {f'{module_name}.{name}'.removeprefix('deepcore.')} yet.{nearest(name, known)}"
-            # Python replaces the words of an AttributeError by its own where a name is imported.
-            caller = sys._getframe(1)
-            if opname[caller.f_code.co_code[caller.f_lasti]] == "IMPORT_FROM":
-                error = ImportError
-        raise error(f"module {module_name!r} has no attribute {name!r}{hint}")
+        public = vars(module).get("__all__", vars(module))
+        raise missing_attribute(module_name, name, [each for each in (*public, *late) if not each.startswith("_")])
 
     vars(module)["__getattr__"] = missing

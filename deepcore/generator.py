@@ -40,6 +40,14 @@ class Generator:
         self.offset = 0
         self._lock = threading.Lock()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy, or a pickle, keeps: all but the lock."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._lock = threading.Lock()
+
     def reserve(self, size: int, dtype: Any = FLOATX) -> int:
         """The position of the next ``size`` numbers of ``dtype``, which no other draw will use."""
         with self._lock:

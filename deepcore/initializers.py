@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,13 @@ _register = registry.register
 
 # Standard deviation of the standard normal distribution cut at two; Johnson et al. 1994, chapter 13.
 _TRUNCATED_STDDEV = 0.87962566103423978
+
+
+def _number(owner: Any, name: str, value: Any) -> Any:
+    """``value``. Raises ``TypeError`` unless it is a number."""
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{type(owner).__name__}: {name} must be a number; got {name}={value!r}.")
+    return value
 
 
 class Initializer(Configurable):
@@ -69,9 +77,11 @@ class Ones(Initializer):
 
 @_register()
 class Constant(Initializer):
-    """All ``value``: a number, or an array that broadcasts to the shape."""
+    """All ``value``: a number, or an array that broadcasts to the shape. Raises ``ValueError`` for anything else."""
 
     def __init__(self, value: Any = 0.0) -> None:
+        if not hasattr(value, "shape") and np.asarray(value).dtype.kind not in "biuf":
+            raise ValueError(f"Constant: value must be a number, or an array of numbers; got value={value!r}.")
         self.value = value
 
     def draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
@@ -86,7 +96,7 @@ class Identity(Initializer):
     """``gain`` on the diagonal of a matrix, 0 elsewhere. Raises ``ValueError`` for a shape of another rank."""
 
     def __init__(self, gain: float = 1.0) -> None:
-        self.gain = gain
+        self.gain = _number(self, "gain", gain)
 
     def draw(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         if len(shape) != 2:
@@ -128,7 +138,7 @@ class RandomUniform(RandomInitializer):
 
     def __init__(self, minval: float = -0.05, maxval: float = 0.05, seed: int | Generator | None = None) -> None:
         super().__init__(seed)
-        self.minval, self.maxval = minval, maxval
+        self.minval, self.maxval = _number(self, "minval", minval), _number(self, "maxval", maxval)
 
     def sample(self, stream: Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         return stream.uniform(shape, self.minval, self.maxval, dtype, CPU).numpy()
@@ -140,7 +150,9 @@ class RandomUniform(RandomInitializer):
 class _Normal(RandomInitializer):
     def __init__(self, mean: float = 0.0, stddev: float = 0.05, seed: int | Generator | None = None) -> None:
         super().__init__(seed)
-        self.mean, self.stddev = mean, stddev
+        self.mean, self.stddev = _number(self, "mean", mean), _number(self, "stddev", stddev)
+        if not stddev >= 0:
+            raise ValueError(f"{type(self).__name__}: stddev must not be negative; got stddev={stddev!r}.")
 
     def get_config(self) -> dict[str, Any]:
         return {"mean": self.mean, "stddev": self.stddev, **super().get_config()}
@@ -208,13 +220,13 @@ class VarianceScaling(RandomInitializer):
     ) -> None:
         super().__init__(seed)
         mode, distribution = str(mode).lower(), str(distribution).lower()
-        if scale <= 0:
+        if _number(self, "scale", scale) <= 0:
             raise ValueError(f"VarianceScaling: scale must be positive; got {scale!r}.")
         if mode not in self.modes:
-            raise ValueError(f"VarianceScaling: mode must be one of {', '.join(self.modes)}; got {mode!r}.")
+            raise ValueError(f"Invalid `mode` argument: {mode!r}. It must be one of {', '.join(self.modes)}.")
         if distribution not in self.distributions:
             raise ValueError(
-                f"VarianceScaling: distribution must be one of {', '.join(self.distributions)}; got {distribution!r}."
+                f"Invalid `distribution` argument: {distribution!r}. It must be one of {', '.join(self.distributions)}."
             )
         self.scale, self.mode = scale, mode
         self.distribution = "truncated_normal" if distribution == "normal" else distribution
@@ -312,7 +324,7 @@ class Orthogonal(RandomInitializer):
 
     def __init__(self, gain: float = 1.0, seed: int | Generator | None = None) -> None:
         super().__init__(seed)
-        self.gain = gain
+        self.gain = _number(self, "gain", gain)
 
     def sample(self, stream: Generator, shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
         if len(shape) < 2:
@@ -351,7 +363,7 @@ def get(identifier: Any) -> Any:
 
 def _given(value: Any, shape: Sequence[int], dtype: Any = None) -> Tensor:
     if tuple(shape) != tuple(value.shape):
-        raise ValueError(f"The weight has shape {tuple(shape)}; its starting value was given with {value.shape}.")
+        raise ValueError(f"Expected `shape` to be {tuple(value.shape)}, as the given values have; got {tuple(shape)}.")
     return Tensor(value, np.dtype(floatx() if dtype is None else dtype), current_device())
 
 

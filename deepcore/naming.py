@@ -7,9 +7,11 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
+from typing import Any
 
 _used: Counter[str] = Counter()
 _scope: ContextVar[tuple[str, ...]] = ContextVar("deepcore_name_scope", default=())
+_caller: ContextVar[tuple[int, str] | None] = ContextVar("deepcore_name_scope_caller", default=None)
 
 
 def snake_case(name: str) -> str:
@@ -29,6 +31,21 @@ def unique_name(prefix: str) -> str:
     return f"{prefix}_{count}" if count else prefix
 
 
+def get_uid(prefix: str = "") -> int:
+    """How often a number was asked for ``prefix`` so far, by a name of its own or here: 1 the first time."""
+    _used[prefix] += 1
+    return _used[prefix]
+
+
+def given_name(thing: object, name: Any) -> str:
+    """``name``, or one made of the class of ``thing`` where it is None. Raises ``ValueError`` for other than text."""
+    if name is None:
+        return unique_name(snake_case(type(thing).__name__))
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"A {type(thing).__name__}'s name must be a string, not empty; got name={name!r}.")
+    return name
+
+
 def reset_names() -> None:
     """Counts names from the beginning again."""
     _used.clear()
@@ -40,10 +57,46 @@ def current_scope() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def name_scope(path: tuple[str, ...]) -> Iterator[None]:
+def scope_at(path: tuple[str, ...]) -> Iterator[None]:
     """Within the block, what is made lies under ``path``."""
     token = _scope.set(path)
     try:
         yield
     finally:
         _scope.reset(token)
+
+
+def name_scope(
+    name: str, caller: Any = None, deduplicate: bool = True, override_parent: str | None = None
+) -> contextlib.AbstractContextManager[None]:
+    """Within the block, what is made lies under ``name``, one level deeper than around it.
+
+    Args:
+        name: of the level.
+        caller: whose level it is; a block of the same caller and name within it is no level of its own.
+        deduplicate: whether that is so.
+        override_parent: the levels above it, ``"a/b"``, in place of those around the block.
+
+    Raises ``ValueError`` for a name that is no string, or has a ``"/"`` in it.
+
+    >>> with name_scope("encoder"):
+    ...     current_scope()
+    ('encoder',)
+    """
+    if not isinstance(name, str) or "/" in name:
+        raise ValueError(f"The name of a scope is a string without '/'; got {name!r}.")
+    parents = current_scope() if override_parent is None else tuple(filter(None, override_parent.split("/")))
+    return _level(name, parents, caller if deduplicate else None)
+
+
+@contextlib.contextmanager
+def _level(name: str, parents: tuple[str, ...], caller: Any) -> Iterator[None]:
+    if caller is not None and _caller.get() == (id(caller), name):
+        yield
+        return
+    token = _caller.set((id(caller), name))
+    try:
+        with scope_at((*parents, name)):
+            yield
+    finally:
+        _caller.reset(token)

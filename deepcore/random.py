@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import ops
+from deepcore import ops, serialization
 from deepcore.config import floatx
 from deepcore.device import current_device
 from deepcore.errors import explain_missing
@@ -77,6 +77,9 @@ class SeedGenerator(Generator):
     def from_config(cls, config: dict[str, Any]) -> SeedGenerator:
         """The stream of ``get_config``'s dictionary."""
         return cls(**config)
+
+
+serialization.export("keras.random", SeedGenerator)
 
 
 def _stream(seed: Seed) -> Generator:

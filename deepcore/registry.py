@@ -52,7 +52,7 @@ class Registry:
     def get(self, identifier: Any) -> Any:
         """The object that ``identifier`` stands for: a name, a configuration, a class, or the object itself.
 
-        Raises ``ValueError`` for an unknown name, with the nearest known ones, ``TypeError`` for anything else.
+        Raises ``ValueError`` for anything else; for an unknown name with the nearest known ones.
         """
         if identifier is None:
             return None
@@ -68,7 +68,7 @@ class Registry:
         ):
             return identifier
         expected = f"an instance of {self.base.__name__}" if self.base is not None else "a function"
-        raise TypeError(
+        raise ValueError(
             f"Expected the name of a known {self.kind}, its configuration, or {expected}; "
             f"got {identifier!r} ({type(identifier).__name__})."
         )
@@ -94,8 +94,8 @@ class Registry:
                 return self.get(config)
             if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
                 raise ValueError(
-                    f"The configuration of a {self.kind} is a dictionary with 'class_name' and 'config'; "
-                    f"got {config!r}."
+                    f"Expected a dictionary containing a 'config' key. The configuration of a {self.kind} has "
+                    f"'class_name' and 'config'; got {config!r}."
                 )
             if isinstance(config["config"], str) and config["class_name"] == "function":
                 return self.find(config["config"])

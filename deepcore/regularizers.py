@@ -89,12 +89,16 @@ class OrthogonalRegularizer(Regularizer):
     def __init__(self, factor: float = 0.01, mode: str = "rows") -> None:
         self.factor = _factor(self, "factor", factor)
         if mode not in ("rows", "columns"):
-            raise ValueError(f"OrthogonalRegularizer: mode must be 'rows' or 'columns'; got {mode!r}.")
+            raise ValueError(
+                f'Invalid value for argument `mode`. Expected one of {{"rows", "columns"}}. Received: mode={mode}'
+            )
         self.mode = mode
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.ndim != 2:
-            raise ValueError(f"OrthogonalRegularizer expects a matrix; got shape {tuple(x.shape)}.")
+            raise ValueError(
+                f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={tuple(x.shape)}"
+            )
         vectors = ops.normalize(x if self.mode == "rows" else ops.transpose(x), 1)
         count = vectors.shape[0]
         cosines = ops.matmul(vectors, vectors, transpose_b=True)

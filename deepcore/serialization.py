@@ -45,6 +45,7 @@ class _Shared:
 
     def __init__(self) -> None:
         self.configs: dict[int, dict[str, Any]] = {}
+        self.written: dict[int, dict[str, Any]] = {}  # the same by their own ids, to be told from other dictionaries
         self.kept: list[Any] = []  # an id is an object's only while the object lives
         self.objects: dict[Any, Any] = {}
 
@@ -211,7 +212,7 @@ def _code_of(function: types.FunctionType) -> list[Any]:
 def _function_of(value: Any, safe_mode: bool) -> Any:
     if safe_mode:
         raise ValueError(
-            "The file holds the code of a Python lambda, and running code from a file can do anything. If you trust "
+            "The file holds the code of a Python lambda, so loading it is arbitrary code execution. If you trust "
             "whoever made it, pass safe_mode=False; otherwise do not load it."
         )
     code, defaults, closure = value if isinstance(value, list | tuple) else (value, None, None)
@@ -251,6 +252,9 @@ def serialize(obj: Any) -> Any:
         parts = [serialize(part) for part in obj]
         return parts if isinstance(obj, list) else tuple(parts)
     if isinstance(obj, Mapping):
+        shared = _shared.get()
+        if shared is not None and id(obj) in shared.written:
+            return obj
         return {key: serialize(value) for key, value in obj.items()}
     for kind, describe in _MARKED:
         if isinstance(obj, kind):
@@ -306,6 +310,7 @@ def _describe(obj: Any) -> dict[str, Any]:
         if id(obj) in shared.configs:
             config["shared_object_id"] = shared.configs[id(obj)]["shared_object_id"] = id(obj)
         shared.configs.setdefault(id(obj), config)
+        shared.written[id(config)] = config
         shared.kept.append(obj)
     return config
 
@@ -368,12 +373,12 @@ def _made(config: Any, safe_mode: bool, kinds: Mapping[str, Any] | None = None) 
         return _function_of(parts, safe_mode)
     if name == "function":
         if not isinstance(inner, str):
-            raise TypeError(f"A function is named by 'config'; got {inner!r}.")
-        return _find(inner, inner, config.get("module"), None)
+            raise TypeError(f"Expected 'config' to be a non-null str, the name of a function; got {inner!r}.")
+        return _find(inner, config.get("registered_name"), config.get("module"), None, function=True)
     if inner is None:
         inner = {}
     if not isinstance(inner, dict):
-        raise TypeError(f"'config' of {name} must be a dictionary; got {inner!r}.")
+        raise TypeError(f"Expected 'config' to be a dict, the arguments of {name}; got {inner!r}.")
     shared, number = _shared.get(), config.get("shared_object_id")
     if shared is not None and number is not None and number in shared.objects:
         return shared.objects[number]
@@ -388,13 +393,16 @@ def _instance(cls: Any, inner: dict[str, Any], config: dict[str, Any]) -> Any:
         return cls
     make: Any = getattr(cls, "from_config", None)
     if make is None:
-        raise TypeError(f"{cls.__name__} cannot be made from a configuration: it has no from_config().")
+        raise TypeError(
+            f"Unable to reconstruct an instance of {cls.__name__} from its configuration: it has no from_config()."
+        )
     try:
         made = make(_fitting(cls, inner))
     except TypeError as error:
         raise TypeError(
-            f"{cls.__name__} could not be made from its configuration: {error} Objects that its get_config() gives "
-            f"must be made again in its from_config(). The configuration: {inner!r}"
+            f"{cls.__name__} could not be made from its configuration: {error} Make sure that objects "
+            "which its get_config() gives are explicitly deserialized in its from_config(). "
+            f"The configuration: {inner!r}"
         ) from error
     build, compiled = config.get("build_config"), config.get("compile_config")
     if build and not getattr(made, "built", True):
@@ -429,21 +437,25 @@ def arguments_of(cls: type) -> frozenset[str]:
     return frozenset(names - {"self", "args", "kwargs"} | {"build_input_shape", "input_layers", "output_layers"})
 
 
-def _find(name: str, registered_name: Any, module: Any, kinds: Mapping[str, Any] | None) -> Any:
+def _find(name: str, registered_name: Any, module: Any, kinds: Mapping[str, Any] | None, function: bool = False) -> Any:
     """The class or function that a configuration may mean. Raises ``TypeError`` if there is none."""
     public = isinstance(module, str) and module.split(".")[0] in ("keras", "deepcore")
-    for spelling in (registered_name, None if public else name):
+    for spelling in (registered_name, None if public and not function else name):
         custom = get_registered_object(spelling)
         if custom is not None:
             return custom
+    found = None
     if public:
         found = _public.get(_kind_of(module), {}).get(name)
     elif module in (None, "builtins"):
         found = (kinds or {}).get(name) or next((known[name] for known in _public.values() if name in known), None)
-        if found is None:  # older files hold functions of one's own without their package
-            found = next((thing for full, thing in _registered.items() if full.endswith(f">{name}")), None)
-    else:
-        found = None
+    if found is not None and registered_name not in (None, "", "function", name):
+        raise ValueError(
+            f"{name} resolved to a Keras built-in, but 'registered_name' says {registered_name!r}, which nobody has "
+            "registered. Register it, or leave 'registered_name' out to mean the built-in."
+        )
+    if found is None and module in (None, "builtins"):  # older files hold one's own functions without their package
+        found = next((thing for full, thing in _registered.items() if full.endswith(f">{name}")), None)
     if found is None:
         known = {known for things in _public.values() for known in things} | set(_scoped.get() or ()) | set(_registered)
         where = f"{module}.{name}" if module else name

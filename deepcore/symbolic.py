@@ -7,12 +7,14 @@ with one gives another, and notes the call as a ``CallNode``.
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
 from deepcore.naming import unique_name
 from deepcore.structure import leaves, map_leaves, pack_as
@@ -21,7 +23,7 @@ from deepcore.tensor import FLOATX, Tensor
 Shape = tuple[int | None, ...]
 
 
-class SymbolicTensor:
+class SymbolicTensor(Explaining):
     """A tensor without values; layers called with it are built, and give another.
 
     Attributes:
@@ -54,10 +56,9 @@ class SymbolicTensor:
     def ndim(self) -> int:
         return len(self.shape)
 
-    def sample(self, leading: int, other: int) -> Tensor:
-        """Ones of this shape, where any size will do of these sizes: ``leading`` for the first axis."""
-        sizes = [size if size is not None else (other if i else leading) for i, size in enumerate(self.shape)]
-        return Tensor(np.ones(sizes, self.dtype))
+    def sizes(self, leading: int, other: int) -> tuple[int, ...]:
+        """This shape, where any size will do of these sizes: ``leading`` for the first axis."""
+        return tuple(size if size is not None else (other if i else leading) for i, size in enumerate(self.shape))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         raise TypeError(
@@ -120,6 +121,11 @@ def symbolic_leaves(structure: Any) -> list[SymbolicTensor]:
     return [leaf for leaf in leaves(structure) if isinstance(leaf, SymbolicTensor)]
 
 
+def is_keras_tensor(x: Any) -> bool:
+    """Whether ``x`` is a symbolic tensor, that a functional model can be drawn with."""
+    return isinstance(x, SymbolicTensor)
+
+
 def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call is given a symbolic tensor, by itself or in a list. Made to cost little where it is not."""
     for value in (*args, *kwargs.values()) if kwargs else args:
@@ -132,6 +138,7 @@ def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 # Two sizes for axes where any size will do: what changes between them in the result may be of any size, too. Axes other
 # than the first may be images or sequences, which windows must fit into.
 _SAMPLES = ((2, 32), (3, 40))
+_CHOICES = 64  # tried at most where these do not fit
 
 
 # What the variables held that were written to since a function is called with ones; None where none is.
@@ -171,23 +178,64 @@ def _undone() -> Iterator[None]:
 def infer(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """What ``function`` gives, symbolic: it is called with ones, twice where some sizes are open.
 
+    Where open sizes have to fit others, which these two do not, sizes are looked for that do.
     What it writes to variables, such as statistics and counters, is undone.
     """
     symbols = symbolic_leaves((args, kwargs))
-    samples = _SAMPLES if any(None in symbol.shape for symbol in symbols) else _SAMPLES[:1]
-    results = []
-    for leading, other in samples:
+    open_axes = [(i, j) for i, symbol in enumerate(symbols) for j, size in enumerate(symbol.shape) if size is None]
+    shapes = [[symbol.sizes(leading, other) for symbol in symbols] for leading, other in _SAMPLES]
 
-        def sample(x: Any, leading: int = leading, other: int = other) -> Any:
-            return x.sample(leading, other) if isinstance(x, SymbolicTensor) else x
+    def results(shapes: list[tuple[int, ...]]) -> Any:
+        given = iter(shapes)
 
+        def sample(x: Any) -> Any:
+            return Tensor(np.ones(next(given), x.dtype)) if isinstance(x, SymbolicTensor) else x
+
+        filled = map_leaves(sample, (args, kwargs))
         with no_grad(), np.errstate(all="ignore"), _undone():
-            results.append(function(*map_leaves(sample, args), **map_leaves(sample, kwargs)))
+            return function(*filled[0], **filled[1])
+
+    if not open_axes:
+        found = [results(shapes[0])]
+    else:
+        try:
+            found = [results(each) for each in shapes]
+        except ValueError:
+            found = _fitted(results, symbols, open_axes)
+            if not found:
+                raise
     outputs = []
-    for first, *others in zip(*map(leaves, results), strict=True):
+    for first, *others in zip(*map(leaves, found), strict=True):
         if not isinstance(first, Tensor):
             outputs.append(first)
             continue
         sizes = [a if all(a == b.shape[i] for b in others) else None for i, a in enumerate(first.shape)]
         outputs.append(SymbolicTensor(sizes, first.dtype))
-    return pack_as(results[0], outputs)
+    return pack_as(found[0], outputs)
+
+
+def _fitted(
+    results: Callable[[list[tuple[int, ...]]], Any], symbols: list[SymbolicTensor], open_axes: list[tuple[int, int]]
+) -> list[Any]:
+    """What comes of open sizes that fit each other, and of each of them alone being one more, where that fits, too.
+
+    Sizes that may fit are one, which broadcasts, and those that are known. Nothing if none of them does.
+    """
+    known = sorted({size for symbol in symbols for size in symbol.shape if size is not None} - {1})
+
+    def tried(sizes: dict[tuple[int, int], int]) -> list[Any]:
+        shapes = [
+            tuple(sizes.get((i, j), size) for j, size in enumerate(symbol.shape)) for i, symbol in enumerate(symbols)
+        ]
+        with contextlib.suppress(ValueError):
+            return [results(shapes)]  # type: ignore[arg-type]
+        return []
+
+    for choice in itertools.islice(itertools.product((1, *known), repeat=len(open_axes)), _CHOICES):
+        sizes = dict(zip(open_axes, choice, strict=True))
+        found = tried(sizes)
+        if found:
+            for axis in open_axes:
+                found += tried({**sizes, axis: sizes[axis] + 1})
+            return found
+    return []

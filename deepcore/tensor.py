@@ -29,7 +29,7 @@ class Tensor:
         device: a device or its name; by default where the data is, or the current device for Python numbers and lists.
         requires_grad: record what is computed from this tensor and collect its gradient in ``grad``.
 
-    Raises ``TypeError`` for data that is not numeric, ``RuntimeError`` for a gradient of integers.
+    Raises ``ValueError`` for data that is not numeric, as Keras does, ``RuntimeError`` for a gradient of integers.
 
     >>> x = Tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -124,6 +124,18 @@ class Tensor:
         self._leaf_requires_grad = False
         if requires_grad:
             self.requires_grad = True
+
+    def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What a copy, or a pickle, keeps: values and settings, not the place on the tape."""
+        kept = {name: getattr(self, name) for name in ("data", "device", "grad", "mask", "_leaf_requires_grad")}
+        return getattr(self, "__dict__", {}), {**kept, "node": None, "output_index": 0, "version": 0}
+
+    def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        attributes, slots = state
+        if attributes:
+            self.__dict__.update(attributes)
+        for name, value in slots.items():
+            setattr(self, name, value)
 
     @classmethod
     def wrap(cls, array: Any, device: Device, node: Node | None = None, index: int = 0) -> Tensor:
@@ -303,7 +315,7 @@ def as_array(data: Any, dtype: Any, device: Device) -> Any:
     else:
         array = _from_python(data, dtype)
     if array.dtype.kind not in "fiub":
-        raise TypeError(
+        raise ValueError(
             f"A tensor holds numbers; got {_describe(data)}, which NumPy reads as dtype {array.dtype}. "
             "Convert it to a float, integer or boolean array first."
         )
@@ -332,7 +344,7 @@ def _from_python(data: Any, dtype: Any) -> np.ndarray[Any, Any]:
     try:
         array = np.asarray(data)
     except ValueError as error:
-        raise TypeError(f"A tensor needs rows of equal length; got {_describe(data)} ({error}).") from None
+        raise ValueError(f"A tensor needs rows of equal length; got {_describe(data)} ({error}).") from None
     if dtype is None and not hasattr(data, "dtype") and not _holds_arrays(data):
         if array.dtype == np.float64:
             array = array.astype(FLOATX)

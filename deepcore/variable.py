@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepcore import initializers
+from deepcore.absent import Explaining
 from deepcore.config import floatx
 from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
 from deepcore.naming import current_scope, unique_name
@@ -15,7 +16,7 @@ from deepcore.symbolic import remember
 from deepcore.tensor import Tensor
 
 
-class Variable(Tensor):
+class Variable(Explaining, Tensor):
     """A weight, a statistic or a counter: its memory stays the same, ``assign`` writes into it.
 
     Args:
@@ -84,6 +85,11 @@ class Variable(Tensor):
         value = self.alias()
         value.grad = self.grad
         return value
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """A copy of the values: what is assigned later does not change it."""
+        values = super().numpy()
+        return values.copy() if values is self.data else values
 
     def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""

@@ -121,6 +121,12 @@ LAYERS: dict[type, list[Use]] = {
     layers.Activation: [layer_use(_same(layers.Activation, "tanh"), 3, 5)],
     layers.Add: [merge_use(_same(layers.Add), (2, 3, 4), (2, 3, 1), (2, 4))],
     layers.Average: [merge_use(_same(layers.Average), (2, 3, 4), (2, 3, 4))],
+    layers.AdaptiveAveragePooling1D: [layer_use(_same(layers.AdaptiveAveragePooling1D, 3), 2, 7, 3)],
+    layers.AdaptiveAveragePooling2D: [
+        layer_use(_same(layers.AdaptiveAveragePooling2D, (2, 3), data_format="channels_first"), 2, 3, 5, 4)
+    ],
+    layers.AdaptiveMaxPooling1D: [layer_use(_same(layers.AdaptiveMaxPooling1D, 3, "channels_first"), 2, 5, 7)],
+    layers.AdaptiveMaxPooling2D: [layer_use(_same(layers.AdaptiveMaxPooling2D, 3), 2, 5, 4, 3)],
     layers.AveragePooling1D: [layer_use(_same(layers.AveragePooling1D, 3, 2, "same"), 2, 7, 3)],
     layers.AveragePooling2D: [
         layer_use(_same(layers.AveragePooling2D, (3, 2), 2, "same"), 2, 7, 6, 3),
@@ -501,9 +507,20 @@ OPTIMIZERS: dict[type, list[Use]] = {
         optimizer_use(optimizers.SGD, momentum=0.9, nesterov=True, clipnorm=0.5),
     ],
     **{
-        cls: [optimizer_use(cls)]
-        for cls in (optimizers.Adadelta, optimizers.Adamax, optimizers.Ftrl, optimizers.Lion, optimizers.Nadam)
+        cls: [optimizer_use(cls, weight_decay=0.1)]
+        for cls in (
+            optimizers.Adadelta,
+            optimizers.Adafactor,
+            optimizers.Adamax,
+            optimizers.Ftrl,
+            optimizers.Lamb,
+            optimizers.Lion,
+            optimizers.Nadam,
+        )
     },
+    optimizers.LossScaleOptimizer: [
+        optimizer_use(lambda rate: optimizers.LossScaleOptimizer(optimizers.SGD(rate, momentum=0.9), 8.0, 2)),
+    ],
     optimizers.Adagrad: [optimizer_use(optimizers.Adagrad, global_clipnorm=0.7)],
     optimizers.Adam: [
         optimizer_use(optimizers.Adam),

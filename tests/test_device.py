@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+import deepcore
 from deepcore.backend import FILES, cuda
 from deepcore.device import CPU, Device, as_device, current_device, describe_devices, use_device
 from deepcore.errors import DeviceUnavailableError
@@ -53,6 +54,29 @@ def test_auto_falls_back_and_says_so_once():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["cpu", "cpu"]
     assert done.stderr.count("device 'auto' runs on the CPU") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("cpu", "cpu"), ("cpu:0", "cpu"), ("CPU:0", "cpu"), ("emulator", "emulator")]
+)
+def test_keras_names_for_a_device_in_a_with_statement(name, kind):
+    with deepcore.device(name):
+        assert current_device() == Device(kind)
+    assert current_device() == CPU
+
+
+def test_keras_gpu_is_cuda(monkeypatch):
+    asked = []
+    monkeypatch.setattr(deepcore.device, "use_device", asked.append)
+    for name in ("gpu", "gpu:1", "GPU:0", "cuda:1"):
+        deepcore.device(name)
+    assert asked == ["cuda", "cuda:1", "cuda:0", "cuda:1"]
+
+
+@pytest.mark.parametrize("name", [3, None, "tpu:0"])
+def test_keras_device_refuses_what_is_none(name):
+    with pytest.raises(ValueError, match=r"such as 'cpu' or 'gpu:0'|Unknown device"):
+        deepcore.device(name).__enter__()
 
 
 def test_use_device_nests_and_ends():

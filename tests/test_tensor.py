@@ -73,7 +73,7 @@ def test_dtype_of_what_is_given(data, dtype):
     ],
 )
 def test_what_is_not_a_number_is_refused(data, words):
-    with pytest.raises(TypeError, match=words):
+    with pytest.raises(ValueError, match=words):
         Tensor(data)
 
 

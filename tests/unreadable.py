@@ -20,7 +20,17 @@ from deepcore.backend.cuda import carrier, memory, transfer
 from deepcore.backend.cuda.array import empty as aligned
 from deepcore.device import Device, use_device
 
-NUMBERS = (bool, int, float, np.generic)
+NUMBERS = (bool, int, float, complex, np.generic)
+
+# What CuPy has of these parts of NumPy, and the operations that can be put into equal places of an array.
+LINALG = """
+cholesky cond cross det eig eigh eigvals eigvalsh inv lstsq matmul matrix_power matrix_rank matrix_transpose norm pinv
+qr slogdet solve svd tensordot tensorinv tensorsolve vecdot LinAlgError
+"""
+FFT = """
+fft fft2 fftfreq fftn fftshift hfft ifft ifft2 ifftn ifftshift ihfft irfft irfft2 irfftn rfft rfft2 rfftfreq rfftn
+"""
+SCATTERED = ("add", "maximum", "minimum")
 
 
 class HiddenNumpyError(TypeError):
@@ -140,8 +150,23 @@ def _in_place(name):
 
 for _name in ("shape", "dtype", "ndim", "size", "nbytes", "itemsize", "strides"):
     setattr(GpuArray, _name, _attribute(_name))
-for _name in ("reshape", "astype", "copy", "fill", "transpose", "ravel", "squeeze", "view", "swapaxes", "sum", "take"):
+for _name in (
+    "reshape",
+    "astype",
+    "copy",
+    "fill",
+    "transpose",
+    "ravel",
+    "squeeze",
+    "view",
+    "swapaxes",
+    "sum",
+    "take",
+    "argmax",
+):
     setattr(GpuArray, _name, _method(_name))
+GpuArray.real = property(lambda self: GpuArray(self.host.real))
+GpuArray.imag = property(lambda self: GpuArray(self.host.imag))
 GpuArray.T = property(lambda self: GpuArray(self.host.T))
 for _name in ("add", "sub", "mul", "truediv", "floordiv", "mod", "pow", "matmul", "and", "or", "xor"):
     setattr(GpuArray, f"__{_name}__", _operator(f"__{_name}__"))
@@ -159,6 +184,22 @@ class _OnlyGpu(contextlib.nullcontext):
     compute_capability = "90"
 
 
+class Part(types.ModuleType):
+    """What stands for a module of CuPy: the functions of NumPy's, on arrays on the GPU, that CuPy's has too."""
+
+    def __init__(self, name, numpys, names):
+        super().__init__(f"cupy.{name}")
+        self.numpys, self.names = numpys, names.split()
+
+    def __getattr__(self, name):
+        if name not in self.names:
+            raise AttributeError(f"{self.__name__} has no {name}")
+        function = getattr(self.numpys, name)
+        if isinstance(function, type):
+            return function
+        return lambda *args, **kwargs: wrapped(function(*map(unwrapped, args), **kwargs))
+
+
 class Namespace(types.ModuleType):
     """What stands for the module ``cupy``: NumPy's functions on arrays on the GPU, and which were used."""
 
@@ -169,6 +210,8 @@ class Namespace(types.ModuleType):
     def __init__(self):
         super().__init__("cupy")
         self.used = set()
+        self.linalg = Part("linalg", np.linalg, LINALG)
+        self.fft = Part("fft", np.fft, FFT)
 
     def __getattr__(self, name):
         function = getattr(np, name)
@@ -179,7 +222,7 @@ class Namespace(types.ModuleType):
             self.used.add(name)
             return wrapped(function(*map(unwrapped, args), **{key: unwrapped(v) for key, v in kwargs.items()}))
 
-        if isinstance(function, np.ufunc):
+        if name in SCATTERED:
             call.at = lambda array, index, values: function.at(
                 unwrapped(array), unwrapped_index(index), unwrapped(values)
             )

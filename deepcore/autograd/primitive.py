@@ -35,6 +35,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepcore.autograd.graph import Node, edge_of, is_recording
+from deepcore.device import quietly
 from deepcore.errors import DeviceMismatchError
 from deepcore.tensor import Tensor
 
@@ -142,7 +143,7 @@ class Primitive:
         if device.kind == "cuda":
             result = device.run(self.forward, device.backend, *arrays, **attributes)
         else:
-            result = self.forward(device.backend, *arrays, **attributes)
+            result = quietly(self.forward, device.backend, *arrays, **attributes)
         if not (requires_grad and is_recording()):
             if self.single:
                 return Tensor.wrap(result, device)

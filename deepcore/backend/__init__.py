@@ -10,6 +10,8 @@ import functools
 import importlib
 from typing import Any
 
+from deepcore.errors import explain_missing
+
 FILES = (
     "activation",
     "cast",
@@ -110,3 +112,28 @@ def gpu_backend(index: int) -> Backend:
     from deepcore.backend.cuda.gpu import Namespace
 
     return Backend("cuda", Namespace(index), index)
+
+
+# Keras's module of this name, for scripts: ``from keras import backend``.
+explain_missing(
+    __name__,
+    late={
+        **dict.fromkeys(
+            (
+                "backend",
+                "epsilon",
+                "floatx",
+                "image_data_format",
+                "set_epsilon",
+                "set_floatx",
+                "set_image_data_format",
+            ),
+            "deepcore.config",
+        ),
+        **dict.fromkeys(("is_float_dtype", "is_int_dtype", "standardize_dtype"), "deepcore.backend.dtype"),
+        "clear_session": "deepcore.utils",
+        "get_uid": "deepcore.naming",
+        "is_keras_tensor": "deepcore.symbolic",
+        "result_type": "deepcore.ops.operand",
+    },
+)

@@ -6,8 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.config import floatx
+
 HALVES = ("bfloat16", "float16")
 FLOATS = (*HALVES, "float32", "float64")
+_INTEGERS = ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64")
+_OTHERS = ("bool", "string", "complex64", "complex128")
+_OF_PYTHON = {bool: "bool", int: "int32", float: "float32", complex: "complex64", str: "string", "int": "int32"}
 
 
 def floating(dtype: Any) -> np.dtype:
@@ -52,3 +57,35 @@ def accumulator(dtype: Any) -> np.dtype:
     """
     dtype = np.dtype(dtype)
     return np.dtype(np.float32) if is_half(dtype) else dtype
+
+
+def standardize_dtype(dtype: Any) -> str:
+    """The name of a dtype that is given in any way; ``floatx()`` for None.
+
+    Raises ``ValueError`` for what is no dtype of tensors.
+
+    >>> standardize_dtype(np.float64), standardize_dtype(int), standardize_dtype(None)
+    ('float64', 'int32', 'float32')
+    """
+    if dtype is None:
+        return floatx()
+    name = _OF_PYTHON.get(dtype, dtype)
+    name = getattr(name, "name", None) or getattr(name, "__name__", name)
+    if name not in (*FLOATS, *_INTEGERS, *_OTHERS):
+        known = ", ".join((*FLOATS, *_INTEGERS, *_OTHERS))
+        raise ValueError(f"Invalid dtype: {dtype!r}. Known: {known}.")
+    return str(name)
+
+
+def is_float_dtype(dtype: Any) -> bool:
+    """Whether ``dtype``, given in any way, is one of floating-point numbers.
+
+    >>> is_float_dtype("float16"), is_float_dtype("int8")
+    (True, False)
+    """
+    return standardize_dtype(dtype) in FLOATS
+
+
+def is_int_dtype(dtype: Any) -> bool:
+    """Whether ``dtype``, given in any way, is one of whole numbers; bool is none."""
+    return standardize_dtype(dtype) in _INTEGERS

@@ -242,7 +242,8 @@ def _builder(op: str) -> Callable[..., Any]:
         return _reduction
     if name.startswith("embedding_"):
         return _embedding
-    return _flat if name == "dropout" or name.startswith("random_") or name.endswith("_update") else _rows
+    flat = name in ("dropout", "square_sum") or name.startswith("random_") or name.endswith("_update")
+    return _flat if flat else _rows
 
 
 def _geometry(op: str, shapes: Sequence[tuple[int, ...]], options: dict[str, Any]) -> Any:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from deepcore.absent import Explaining
+
 
 class Logs(dict[str, Any]):
     """Loss and metrics by name in alphabetical order, fetched from the device when they are first read.
@@ -81,7 +83,7 @@ def _number(value: Any) -> Any:
         return value
 
 
-class Callback:
+class Callback(Explaining):
     """The base of all callbacks: implement what you want to be told of.
 
     ``logs`` holds loss and metrics by name, nothing at the beginning of anything. At the end of a batch it is fetched

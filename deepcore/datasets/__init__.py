@@ -6,9 +6,29 @@ on first use into ``~/.deepcore/datasets`` (or ``$DEEPCORE_HOME/datasets``), or 
 
 from __future__ import annotations
 
-from deepcore.datasets import boston_housing, california_housing, cifar10, digits, fashion_mnist, imdb, mnist, reuters
+from deepcore.datasets import (
+    boston_housing,
+    california_housing,
+    cifar10,
+    cifar100,
+    digits,
+    fashion_mnist,
+    imdb,
+    mnist,
+    reuters,
+)
 from deepcore.errors import explain_missing
 
-__all__ = ["boston_housing", "california_housing", "cifar10", "digits", "fashion_mnist", "imdb", "mnist", "reuters"]
+__all__ = [
+    "boston_housing",
+    "california_housing",
+    "cifar10",
+    "cifar100",
+    "digits",
+    "fashion_mnist",
+    "imdb",
+    "mnist",
+    "reuters",
+]
 
 explain_missing(__name__)

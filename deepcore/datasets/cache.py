@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from deepcore.config import home
 from deepcore.errors import CorruptedFileError
 
 # Seconds to wait before each round over the hosts.
@@ -22,8 +23,7 @@ CHUNK = 1 << 18
 
 def cache_folder() -> Path:
     """Where data sets are kept: ``$DEEPCORE_HOME/datasets``, or ``~/.deepcore/datasets``. It need not exist yet."""
-    home = os.environ.get("DEEPCORE_HOME")
-    return (Path(home).expanduser() if home else Path.home() / ".deepcore") / "datasets"
+    return home() / "datasets"
 
 
 def fetch(name: str, urls: Sequence[str], checksum: str, algorithm: str = "sha256") -> Path:

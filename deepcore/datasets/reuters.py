@@ -13,6 +13,12 @@ FILE = "reuters.npz"
 SHA256 = "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"
 INDEX = "reuters_word_index.json"
 INDEX_MD5 = "4d44cc38712099c9e383dc6e5f11a921"
+# The topics of Reuters-21578 by their numbers in the published file.
+TOPICS = """
+cocoa grain veg-oil earn acq wheat copper housing money-supply coffee sugar trade reserves ship cotton carcass crude
+nat-gas cpi money-fx interest gnp meal-feed alum oilseed gold tin strategic-metal livestock retail ipi iron-steel rubber
+heat jobs lei bop zinc orange pet-chem dlr gas silver wpi hog lead
+"""
 
 
 def load_data(
@@ -46,3 +52,12 @@ def load_data(
 def get_word_index(path: str | os.PathLike[str] = INDEX) -> dict[str, int]:
     """Word -> number, before ``index_from`` is added; downloaded on first use."""
     return word_index(path, INDEX, INDEX_MD5)
+
+
+def get_label_names() -> tuple[str, ...]:
+    """The names of the 46 topics, by their numbers.
+
+    >>> get_label_names()[3]
+    'earn'
+    """
+    return tuple(TOPICS.split())

@@ -13,14 +13,17 @@ UInt8Array: TypeAlias = npt.NDArray[np.uint8]
 Split: TypeAlias = tuple[tuple[UInt8Array, UInt8Array], tuple[UInt8Array, UInt8Array]]
 
 
-def check_images(source: object, images: np.ndarray, labels: np.ndarray, image_shape: tuple[int, ...]) -> None:
-    """Check images and labels of a data set of ten classes.
+def check_images(
+    source: object, images: np.ndarray, labels: np.ndarray, image_shape: tuple[int, ...], classes: int = 10
+) -> None:
+    """Check images and labels of a data set.
 
     Args:
         source: What the message names: a path, and a part of it.
         images: Must be uint8 ``[n, *image_shape]``, with n > 0.
-        labels: Must be uint8 ``[n]``, each 0 to 9.
+        labels: Must be uint8 ``[n]``, each less than ``classes``.
         image_shape: The shape of one image.
+        classes: How many there are.
 
     Raises:
         CorruptedFileError: One of these does not hold.
@@ -35,5 +38,5 @@ def check_images(source: object, images: np.ndarray, labels: np.ndarray, image_s
         raise CorruptedFileError(
             f"{source}: {len(images)} images and {len(labels)} labels; expected a label an image, and at least one."
         )
-    if labels.max() > 9:
-        raise CorruptedFileError(f"{source}: a label is {labels.max()}; labels are 0 to 9.")
+    if labels.max() >= classes:
+        raise CorruptedFileError(f"{source}: a label is {labels.max()}; labels are 0 to {classes - 1}.")

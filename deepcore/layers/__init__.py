@@ -53,6 +53,10 @@ from deepcore.layers.normalization import (
     UnitNormalization,
 )
 from deepcore.layers.pooling import (
+    AdaptiveAveragePooling1D,
+    AdaptiveAveragePooling2D,
+    AdaptiveMaxPooling1D,
+    AdaptiveMaxPooling2D,
     AveragePooling1D,
     AveragePooling2D,
     GlobalAveragePooling1D,
@@ -92,6 +96,11 @@ from deepcore.layers.wrapper import Wrapper
 from deepcore.registry import Registry
 from deepcore.symbolic import SymbolicTensor
 
+registry = Registry("layer", "deepcore.layers", base=Layer)
+for _entry in list(vars().values()):
+    if isinstance(_entry, type) and issubclass(_entry, Layer) and _entry is not Layer:
+        registry.register()(_entry)
+
 Convolution1D, Convolution2D = Conv1D, Conv2D
 Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
 SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
@@ -99,95 +108,6 @@ MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
 AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
 GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
 GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
-
-registry = Registry("layer", "deepcore.layers", base=Layer)
-for _layer in (
-    Activation,
-    Add,
-    Average,
-    AveragePooling1D,
-    AveragePooling2D,
-    BatchNormalization,
-    Bidirectional,
-    Concatenate,
-    Conv1D,
-    Conv1DTranspose,
-    ActivityRegularization,
-    AlphaDropout,
-    CategoryEncoding,
-    CenterCrop,
-    Conv2D,
-    Conv2DTranspose,
-    Cropping1D,
-    Cropping2D,
-    Dense,
-    DepthwiseConv1D,
-    DepthwiseConv2D,
-    Dot,
-    Dropout,
-    ELU,
-    EinsumDense,
-    Embedding,
-    Flatten,
-    GRU,
-    GRUCell,
-    GlobalAveragePooling1D,
-    GaussianDropout,
-    GaussianNoise,
-    GlobalAveragePooling2D,
-    GlobalMaxPooling1D,
-    GlobalMaxPooling2D,
-    Identity,
-    GroupNormalization,
-    InputLayer,
-    LSTM,
-    LSTMCell,
-    Lambda,
-    LayerNormalization,
-    LeakyReLU,
-    MaxPooling1D,
-    LocalResponseNormalization,
-    Masking,
-    MaxPooling2D,
-    Normalization,
-    PReLU,
-    RMSNormalization,
-    RNN,
-    Maximum,
-    Minimum,
-    Multiply,
-    Permute,
-    ReLU,
-    RepeatVector,
-    RandomBrightness,
-    RandomContrast,
-    RandomCrop,
-    RandomFlip,
-    RandomRotation,
-    RandomTranslation,
-    RandomZoom,
-    Rescaling,
-    Reshape,
-    Resizing,
-    SimpleRNN,
-    SimpleRNNCell,
-    Softmax,
-    SpatialDropout1D,
-    SpatialDropout2D,
-    SpectralNormalization,
-    StackedRNNCells,
-    TimeDistributed,
-    UnitNormalization,
-    Wrapper,
-    SeparableConv1D,
-    SeparableConv2D,
-    Subtract,
-    UpSampling1D,
-    UpSampling2D,
-    ZeroPadding1D,
-    ZeroPadding2D,
-):
-    registry.register()(_layer)
 
 
 def serialize(layer: Layer) -> Any:
@@ -207,6 +127,10 @@ __all__ = [
     "RNN",
     "Activation",
     "ActivityRegularization",
+    "AdaptiveAveragePooling1D",
+    "AdaptiveAveragePooling2D",
+    "AdaptiveMaxPooling1D",
+    "AdaptiveMaxPooling2D",
     "Add",
     "AlphaDropout",
     "Average",

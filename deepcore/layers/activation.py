@@ -7,28 +7,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import activations, ops
+from deepcore.layers.arguments import number
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
-from deepcore.layers.parametric import ParametricLayer
+from deepcore.layers.layer import Elementwise
+from deepcore.layers.normalization import axis_argument
+from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 
 # What takes the place of a masked element before a softmax: e to its power is zero.
 _NEVER = -1e9
 
 
-class _Elementwise(Layer):
-    _supports_masking = True
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
+class _Activation(Elementwise):
+    input_spec = InputSpec()
 
 
-class Activation(_Elementwise):
+class Activation(_Activation):
     """activation(x).
 
     Args:
         activation: a name or a function.
     """
+
+    _config: tuple[str, ...] = ("activation",)
 
     def __init__(self, activation: Any, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -37,74 +38,63 @@ class Activation(_Elementwise):
     def call(self, x: Tensor) -> Tensor:
         return self.activation(x)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "activation": activations.serialize(self.activation)}
 
-
-class ReLU(_Elementwise):
+class ReLU(_Activation):
     """x above ``threshold``, held to ``max_value``; below it ``negative_slope`` * (x - threshold).
 
     Raises ``ValueError`` for negative arguments.
     """
+
+    _config: tuple[str, ...] = ("max_value", "negative_slope", "threshold")
 
     def __init__(
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
         for name, value in (("max_value", max_value), ("negative_slope", negative_slope), ("threshold", threshold)):
-            if (value is None and name != "max_value") or (value is not None and value < 0):
+            if (value is None and name != "max_value") or (value is not None and number(name, value) < 0):
                 raise ValueError(f"ReLU: {name} must not be negative; got {name}={value!r}.")
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 
     def call(self, x: Tensor) -> Tensor:
         return activations.relu(x, self.negative_slope, self.max_value, self.threshold)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "max_value": self.max_value,
-            "negative_slope": self.negative_slope,
-            "threshold": self.threshold,
-        }
 
-
-class LeakyReLU(_Elementwise):
+class LeakyReLU(_Activation):
     """x where positive, else ``negative_slope`` * x.
 
     Raises ``ValueError`` for a slope that is negative or None. ``alpha`` is its old name. Maas et al. 2013.
     """
+
+    _config: tuple[str, ...] = ("negative_slope",)
 
     def __init__(self, negative_slope: float = 0.3, **kwargs: Any) -> None:
         if "alpha" in kwargs:
             negative_slope = kwargs.pop("alpha")
             warnings.warn("LeakyReLU(alpha=...) is the old name of negative_slope; use that.", stacklevel=2)
         super().__init__(**kwargs)
-        if negative_slope is None or negative_slope < 0:
+        if negative_slope is None or number("negative_slope", negative_slope) < 0:
             raise ValueError(f"LeakyReLU: negative_slope must not be negative; got {negative_slope!r}.")
         self.negative_slope = negative_slope
 
     def call(self, x: Tensor) -> Tensor:
         return activations.leaky_relu(x, self.negative_slope)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "negative_slope": self.negative_slope}
 
-
-class ELU(_Elementwise):
+class ELU(_Activation):
     """x where positive, else ``alpha`` * (exp(x) - 1). Clevert et al. 2016."""
+
+    _config: tuple[str, ...] = ("alpha",)
 
     def __init__(self, alpha: float = 1.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.alpha = alpha
+        self.alpha = number("alpha", alpha)
 
     def call(self, x: Tensor) -> Tensor:
         return activations.elu(x, self.alpha)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "alpha": self.alpha}
 
-
-class PReLU(_Elementwise, ParametricLayer):
+class PReLU(_Activation, ParametricLayer):
     """x where positive, else alpha * x, where alpha learns.
 
     Args:
@@ -115,6 +105,8 @@ class PReLU(_Elementwise, ParametricLayer):
     not, and for sizes that are not known. He et al. 2015.
     """
 
+    _config: tuple[str, ...] = ("shared_axes",)
+
     def __init__(
         self,
         alpha_initializer: Any = "zeros",
@@ -123,13 +115,9 @@ class PReLU(_Elementwise, ParametricLayer):
         shared_axes: int | Sequence[int] | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
-        self.take_weight_arguments(
-            alpha_initializer=alpha_initializer, alpha_regularizer=alpha_regularizer, alpha_constraint=alpha_constraint
-        )
-        if shared_axes is not None:
-            shared_axes = [shared_axes] if isinstance(shared_axes, int) else list(shared_axes)
-        self.shared_axes = shared_axes
+        super().__init__(**arguments_of(locals(), "shared_axes"))
+        axes = None if shared_axes is None else axis_argument(shared_axes, "shared_axes")
+        self.shared_axes = [axes] if isinstance(axes, int) else axes
 
     def build(self, input_shape: Any) -> None:
         shared = self.shared_axes or []
@@ -152,20 +140,21 @@ class PReLU(_Elementwise, ParametricLayer):
     def call(self, x: Tensor) -> Tensor:
         return ops.relu(x) - self.alpha * ops.relu(-x)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "shared_axes": self.shared_axes}
 
-
-class Softmax(_Elementwise):
+class Softmax(_Activation):
     """Probabilities over ``axis``, an axis or several.
 
     Called with a ``mask`` that broadcasts to the input, elements where it is False have no probability. Raises
     ``ValueError`` for a mask that does not broadcast.
     """
 
+    _config: tuple[str, ...] = ("axis",)
+
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = axis_argument(axis)
+        if self.axis == []:
+            raise ValueError("axis must be an axis, or several; got none of them.")
 
     def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         if mask is not None:
@@ -183,6 +172,3 @@ class Softmax(_Elementwise):
         one = len(axes) == 1
         y = activations.softmax(x, axes[0]) if one else ops.exp(x - ops.logsumexp(x, axes, keepdims=True))
         return y if mask is None else ops.where(mask, y, 0.0)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}

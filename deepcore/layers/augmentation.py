@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 from deepcore import ops
 from deepcore.errors import unknown_name
+from deepcore.layers.arguments import number, positive_int
 from deepcore.layers.image import data_format_of
 from deepcore.layers.layer import Layer
+from deepcore.layers.parametric import arguments_of
 from deepcore.random import as_generator
 from deepcore.structure import map_shapes
 from deepcore.tensor import Tensor
@@ -26,6 +29,8 @@ class _ImageTransform(Layer):
     ``transform`` gets a batch. With ``data_format="channels_first"`` the channels come before the height.
     """
 
+    _config: tuple[str, ...] = ("data_format",)
+
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_format = data_format_of(data_format)
@@ -41,46 +46,73 @@ class _ImageTransform(Layer):
         return shape
 
     def outside_training(self, images: Tensor) -> Tensor:
-        """The images outside training."""
-        return images
+        """The images outside training: as in training, unless the layer says otherwise."""
+        return self.transform(images)
 
     def call(self, data: Any, training: bool = True) -> Any:
         if isinstance(data, dict):
             strange = [name for name in _NOT_IMAGES if name in data]
-            if strange:
-                raise ValueError(f"{strange} would have to be changed with the images, which is not there yet.")
+            if strange or "images" not in data:
+                raise ValueError(
+                    f"expected images, or a dictionary with 'images'; got {sorted(data)}."
+                    + (f" {strange} would have to be changed with them, which is not there yet." if strange else "")
+                )
             return {**data, "images": self.call(data["images"], training)}
-        if data.ndim not in (3, 4):
-            raise ValueError(f"expected one image of rank 3, or a batch of rank 4; got shape {data.shape}.")
+        self._check_rank(data.shape)
         images = data if data.ndim == 4 else ops.expand_dims(data, 0)
         y = self.transform(images) if training else self.outside_training(images)
         return y if data.ndim == 4 else ops.squeeze(y, 0)
+
+    def _check_rank(self, shape: Any) -> None:
+        if len(shape) not in (3, 4):
+            raise ValueError(f"expected one image of rank 3, or a batch of rank 4; got shape {shape}.")
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         if isinstance(input_shape, dict):
             return {**input_shape, "images": self.output_shape(tuple(input_shape["images"]))}
         return map_shapes(lambda shape: self.output_shape(tuple(shape)), input_shape)
 
-    def resized_shape(self, shape: tuple[Any, ...], height: int, width: int) -> tuple[Any, ...]:
-        """``shape`` with another height and width."""
-        if len(shape) not in (3, 4):
-            raise ValueError(f"expected one image of rank 3, or a batch of rank 4; got shape {shape}.")
+
+class _SizedTransform(_ImageTransform):
+    """One that gives images of ``height`` by ``width``."""
+
+    _config: tuple[str, ...] = ("height", "width")
+
+    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(data_format=data_format, **kwargs)
+        self.height, self.width = (
+            positive_int(name, size, TypeError) for name, size in (("height", height), ("width", width))
+        )
+
+    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        self._check_rank(shape)
         sizes = list(shape)
-        sizes[self._down], sizes[self._across] = height, width
+        sizes[self._down], sizes[self._across] = self.height, self.width
         return tuple(sizes)
 
-    def cropped(self, images: Tensor, top: int, left: int, height: int, width: int) -> Tensor:
-        """A part of the images."""
+    def spare(self, images: Tensor) -> tuple[int, int]:
+        """How many rows and columns the images have that the result has not."""
+        return images.shape[self._down] - self.height, images.shape[self._across] - self.width
+
+    def cropped(self, images: Tensor, top: int, left: int) -> Tensor:
+        """The part of the images that begins at (top, left)."""
         index: list[Any] = [slice(None)] * images.ndim
-        index[self._down], index[self._across] = slice(top, top + height), slice(left, left + width)
+        index[self._down], index[self._across] = slice(top, top + self.height), slice(left, left + self.width)
         return images[tuple(index)]
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
+    def resized(self, images: Tensor, **options: Any) -> Tensor:
+        """The images, resized by ``ops.image.resize``."""
+        return ops.image.resize(images, (self.height, self.width), data_format=self.data_format, **options)
 
 
-class Resizing(_ImageTransform):
-    """Images of another height and width; the arguments are those of ``ops.image.resize``."""
+class Resizing(_SizedTransform):
+    """Images of another height and width; the arguments are those of ``ops.image.resize``.
+
+    Raises ``TypeError`` and ``ValueError`` for sizes that are not positive integers.
+    """
+
+    _options = ("interpolation", "crop_to_aspect_ratio", "pad_to_aspect_ratio", "fill_mode", "fill_value", "antialias")
+    _config: tuple[str, ...] = _options
 
     def __init__(
         self,
@@ -95,67 +127,36 @@ class Resizing(_ImageTransform):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(data_format, **kwargs)
-        self.height, self.width = height, width
+        super().__init__(height, width, data_format, **kwargs)
         self.interpolation, self.antialias = interpolation, bool(antialias)
         self.crop_to_aspect_ratio, self.pad_to_aspect_ratio = crop_to_aspect_ratio, pad_to_aspect_ratio
         self.fill_mode, self.fill_value = fill_mode, fill_value
 
     def transform(self, images: Tensor) -> Tensor:
-        options = {name: value for name, value in self._options().items() if name not in ("height", "width")}
-        return ops.image.resize(images, (self.height, self.width), data_format=self.data_format, **options)
-
-    outside_training = transform
-
-    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return self.resized_shape(shape, self.height, self.width)
-
-    def _options(self) -> dict[str, Any]:
-        return {
-            "height": self.height,
-            "width": self.width,
-            "interpolation": self.interpolation,
-            "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
-            "pad_to_aspect_ratio": self.pad_to_aspect_ratio,
-            "fill_mode": self.fill_mode,
-            "fill_value": self.fill_value,
-            "antialias": self.antialias,
-        }
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **self._options()}
+        return self.resized(images, **{name: getattr(self, name) for name in self._options})
 
 
-class CenterCrop(_ImageTransform):
-    """The middle of images, ``height`` by ``width``; smaller images are enlarged first, in their proportions."""
+class CenterCrop(_SizedTransform):
+    """The middle of images, ``height`` by ``width``; smaller images are enlarged first, in their proportions.
 
-    def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(data_format, **kwargs)
-        self.height, self.width = height, width
+    Raises as ``Resizing``.
+    """
 
     def transform(self, images: Tensor) -> Tensor:
         images = ops.cast(images, self.compute_dtype)
-        spare = images.shape[self._down] - self.height, images.shape[self._across] - self.width
-        if min(spare) >= 0:
-            return self.cropped(images, spare[0] // 2, spare[1] // 2, self.height, self.width)
-        return ops.image.resize(
-            images, (self.height, self.width), crop_to_aspect_ratio=True, data_format=self.data_format
-        )
-
-    outside_training = transform
-
-    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return self.resized_shape(shape, self.height, self.width)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height": self.height, "width": self.width}
+        down, across = self.spare(images)
+        if min(down, across) >= 0:
+            return self.cropped(images, down // 2, across // 2)
+        return self.resized(images, crop_to_aspect_ratio=True)
 
 
 class _RandomTransform(_ImageTransform):
     """An ``_ImageTransform`` that draws numbers from its own stream; outside training the images stay as they are."""
 
-    def __init__(self, seed: int | None, data_format: str | None = None, **kwargs: Any) -> None:
-        super().__init__(data_format, **kwargs)
+    _config: tuple[str, ...] = ("seed",)
+
+    def __init__(self, *, seed: int | None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.seed = seed
         self.generator = as_generator(seed)
 
@@ -170,19 +171,20 @@ class _RandomTransform(_ImageTransform):
     def outside_training(self, images: Tensor) -> Tensor:
         return ops.cast(images, self.compute_dtype)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "seed": self.seed}
-
 
 def _range(name: str, factor: Any, least: float, most: float, open_below: bool = False) -> tuple[float, float]:
-    """(low, high) of a number, which means both ways, or of two. Raises ``ValueError`` for others, and out of range."""
-    pair = factor if isinstance(factor, list | tuple) else (factor,)
-    numbers = all(isinstance(f, int | float) and not isinstance(f, bool) for f in pair)
-    within = numbers and all((least < f if open_below else least <= f) and f <= most for f in pair)
-    if len(pair) not in (1, 2) or not within or (len(pair) == 1 and pair is factor):
-        start = "(" if open_below else "["
-        raise ValueError(f"{name} must be a number, or two, in {start}{least}, {most}]; got {name}={factor!r}.")
-    return (min(pair), max(pair)) if len(pair) == 2 else (max(-abs(pair[0]), least), abs(pair[0]))
+    """(low, high) of a number, which means both ways, or of two.
+
+    Raises ``ValueError`` for others, and out of range; ``TypeError`` for two that are not numbers.
+    """
+    bounds = f"{'(' if open_below else '['}{least}, {most}]"
+    pair = isinstance(factor, list | tuple)
+    if (pair and len(factor) != 2) or not (pair or isinstance(factor, Real)):
+        raise ValueError(f"{name} must be a number, or two, in {bounds}; got {name}={factor!r}.")
+    both = [number(f"each of {name}", f, f"in {bounds}") for f in (factor if pair else (factor,))]
+    if any(not (least < f if open_below else least <= f) or not f <= most for f in both):
+        raise ValueError(f"{name} must be a number, or two, in {bounds}; got {name}={factor!r}.")
+    return (min(both), max(both)) if pair else (max(-abs(factor), least), abs(factor))
 
 
 class RandomFlip(_RandomTransform):
@@ -196,6 +198,8 @@ class RandomFlip(_RandomTransform):
     Raises ``ValueError`` for another mode.
     """
 
+    _config: tuple[str, ...] = ("mode",)
+
     def __init__(
         self,
         mode: str = "horizontal_and_vertical",
@@ -203,7 +207,7 @@ class RandomFlip(_RandomTransform):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed, data_format, **kwargs)
+        super().__init__(seed=seed, data_format=data_format, **kwargs)
         if mode not in _FLIPS:
             raise unknown_name("mode", mode, _FLIPS)
         self.mode = mode
@@ -213,23 +217,14 @@ class RandomFlip(_RandomTransform):
         axes = [axis for name, axis in (("horizontal", self._across), ("vertical", self._down)) if name in self.mode]
         return ops.where(self.each(self.drawn(images, 0.0, 1.0)) <= 0.5, ops.flip(images, axes), images)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mode": self.mode}
-
 
 class _RandomAffine(_RandomTransform):
     """Images seen through a random map of their pixels; ``matrix`` gives its six numbers."""
 
-    def __init__(
-        self,
-        fill_mode: str,
-        interpolation: str,
-        seed: int | None,
-        fill_value: float,
-        data_format: str | None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(seed, data_format, **kwargs)
+    _config: tuple[str, ...] = ("fill_mode", "fill_value", "interpolation")
+
+    def __init__(self, *, fill_mode: str, interpolation: str, fill_value: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         for name, value, known in (
             ("fill_mode", fill_mode, _FILL_MODES),
             ("interpolation", interpolation, _INTERPOLATIONS),
@@ -257,10 +252,6 @@ class _RandomAffine(_RandomTransform):
             self.data_format,
         )
 
-    def get_config(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("fill_mode", "fill_value", "interpolation")}
-        return {**super().get_config(), **own}
-
 
 class RandomRotation(_RandomAffine):
     """Turns images about their middle.
@@ -276,6 +267,8 @@ class RandomRotation(_RandomAffine):
     Raises ``ValueError`` for another factor, ``NotImplementedError`` for another mode or interpolation.
     """
 
+    _config: tuple[str, ...] = ("factor",)
+
     def __init__(
         self,
         factor: float | Sequence[float],
@@ -286,7 +279,7 @@ class RandomRotation(_RandomAffine):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(fill_mode, interpolation, seed, fill_value, data_format, **kwargs)
+        super().__init__(**arguments_of(locals(), "factor"))
         self.factor = _range("factor", factor, -1.0, 1.0)
 
     def matrix(self, images: Tensor, height: int, width: int) -> Sequence[Any]:
@@ -295,26 +288,8 @@ class RandomRotation(_RandomAffine):
         cos, sin = ops.cos(angle), ops.sin(angle)
         return cos, -sin, x - x * cos + y * sin, sin, cos, y - x * sin - y * cos
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor}
 
-
-class _RandomTwoWays(_RandomAffine):
-    """A random map with one factor for the height and one for the width."""
-
-    def __init__(self, height_factor: Any, width_factor: Any, open_below: bool, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.height_factor, self.width_factor = height_factor, width_factor
-        self._height = _range("height_factor", height_factor, -1.0, 1.0, open_below)
-        self._width = None
-        if width_factor is not None:
-            self._width = _range("width_factor", width_factor, -1.0, 1.0, open_below)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height_factor": self.height_factor, "width_factor": self.width_factor}
-
-
-class RandomZoom(_RandomTwoWays):
+class RandomZoom(_RandomAffine):
     """Makes what images show larger or smaller.
 
     Args:
@@ -324,6 +299,8 @@ class RandomZoom(_RandomTwoWays):
 
     Raises ``ValueError`` for other factors, ``NotImplementedError`` for another mode or interpolation.
     """
+
+    _config: tuple[str, ...] = ("height_factor", "width_factor")
 
     def __init__(
         self,
@@ -336,9 +313,10 @@ class RandomZoom(_RandomTwoWays):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(
-            height_factor, width_factor, True, fill_mode, interpolation, seed, fill_value, data_format, **kwargs
-        )
+        super().__init__(**arguments_of(locals(), *self._config))
+        self.height_factor, self.width_factor = height_factor, width_factor
+        self._height = _range("height_factor", height_factor, -1.0, 1.0, open_below=True)
+        self._width = None if width_factor is None else _range("width_factor", width_factor, -1.0, 1.0, open_below=True)
 
     def matrix(self, images: Tensor, height: int, width: int) -> Sequence[Any]:
         down = 1 + self.drawn(images, *self._height)
@@ -346,7 +324,7 @@ class RandomZoom(_RandomTwoWays):
         return across, 0.0, (width - 1) / 2 * (1 - across), 0.0, down, (height - 1) / 2 * (1 - down)
 
 
-class RandomTranslation(_RandomTwoWays):
+class RandomTranslation(_RandomAffine):
     """Moves what images show.
 
     Args:
@@ -356,6 +334,8 @@ class RandomTranslation(_RandomTwoWays):
 
     Raises ``ValueError`` for other factors, ``NotImplementedError`` for another mode or interpolation.
     """
+
+    _config: tuple[str, ...] = ("height_factor", "width_factor")
 
     def __init__(
         self,
@@ -368,19 +348,29 @@ class RandomTranslation(_RandomTwoWays):
         data_format: str | None = None,
         **kwargs: Any,
     ) -> None:
-        if width_factor is None:
-            raise ValueError("width_factor must be a number, or two, in [-1.0, 1.0]; got width_factor=None.")
-        super().__init__(
-            height_factor, width_factor, False, fill_mode, interpolation, seed, fill_value, data_format, **kwargs
-        )
+        super().__init__(**arguments_of(locals(), *self._config))
+        self.height_factor, self.width_factor = height_factor, width_factor
+        self._height = _range("height_factor", height_factor, -1.0, 1.0)
+        self._width = _range("width_factor", width_factor, -1.0, 1.0)
 
     def matrix(self, images: Tensor, height: int, width: int) -> Sequence[Any]:
-        assert self._width is not None
         down, right = self.drawn(images, *self._height), self.drawn(images, *self._width)
         return 1.0, 0.0, -width * right, 0.0, 1.0, -height * down
 
 
-class RandomContrast(_RandomTransform):
+class _RandomColour(_RandomTransform):
+    """Images whose values a random number changes, held to ``value_range``."""
+
+    _config: tuple[str, ...] = ("factor", "value_range")
+
+    def __init__(self, *, value_range: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(value_range, list | tuple) or len(value_range) != 2:
+            raise ValueError(f"value_range must be two numbers; got value_range={value_range!r}.")
+        self.value_range = value_range
+
+
+class RandomContrast(_RandomColour):
     """Spreads every channel about its mean over the image: (x - mean) * f + mean, held to ``value_range``.
 
     Args:
@@ -388,7 +378,7 @@ class RandomContrast(_RandomTransform):
         value_range: of the images' values.
         seed: of the layer's own stream.
 
-    Raises ``ValueError`` for another factor.
+    Raises ``ValueError`` for another factor or range.
     """
 
     def __init__(
@@ -398,21 +388,17 @@ class RandomContrast(_RandomTransform):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed, **kwargs)
+        super().__init__(seed=seed, value_range=value_range, **kwargs)
         self.factor = _range("factor", factor, 0.0, 1.0)
-        self.value_range = value_range
 
     def transform(self, images: Tensor) -> Tensor:
         images = ops.cast(images, self.compute_dtype)
         factor = self.each(self.drawn(images, 1 - self.factor[0], 1 + self.factor[1]))
         middle = ops.mean(images, (self._down, self._across), keepdims=True)
-        return ops.clip((images - middle) * factor + middle, self.value_range[0], self.value_range[1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor, "value_range": self.value_range}
+        return ops.clip((images - middle) * factor + middle, *self.value_range)
 
 
-class RandomBrightness(_RandomTransform):
+class RandomBrightness(_RandomColour):
     """Adds one number to every image, and holds it to ``value_range``.
 
     Args:
@@ -431,10 +417,8 @@ class RandomBrightness(_RandomTransform):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(seed, **kwargs)
+        super().__init__(seed=seed, value_range=value_range, **kwargs)
         self.factor = _range("factor", factor, -1.0, 1.0)
-        if not isinstance(value_range, list | tuple) or len(value_range) != 2:
-            raise ValueError(f"value_range must be two numbers; got value_range={value_range!r}.")
         self.value_range = sorted(value_range)
 
     def transform(self, images: Tensor) -> Tensor:
@@ -442,41 +426,29 @@ class RandomBrightness(_RandomTransform):
         change = self.each(self.drawn(images, *self.factor)) * (high - low)
         return ops.clip(ops.cast(images, self.compute_dtype) + change, low, high)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "factor": self.factor, "value_range": self.value_range}
 
-
-class RandomCrop(_RandomTransform):
+class RandomCrop(_SizedTransform, _RandomTransform):
     """A part of the images, ``height`` by ``width``, at a random place, the same for a whole batch.
 
-    Images that are not larger are resized, in their proportions as far as they go. Outside training all images are
-    resized in their proportions, and the middle is cut out.
+    Of images that are not larger both ways the part begins where the largest part of its proportions that lies in the
+    middle begins; where it does not fit, what there is of it is resized. Outside training images stay as they are, as
+    in Keras 3, of another shape than ``compute_output_shape`` tells. Raises as ``Resizing``.
     """
 
     def __init__(
         self, height: int, width: int, seed: int | None = None, data_format: str | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(seed, data_format, **kwargs)
-        self.height, self.width = height, width
+        super().__init__(height, width, data_format, seed=seed, **kwargs)
 
     def transform(self, images: Tensor) -> Tensor:
-        spare = images.shape[self._down] - self.height, images.shape[self._across] - self.width
-        if min(spare) <= 0:
-            return self.outside_training(images)
-        # On the CPU: a place is an index, which no array on a device can be.
-        top, left = (int(self.generator.uniform((), 0.0, n + 1.0, device="cpu").numpy()) for n in spare)
-        return self.cropped(ops.cast(images, self.compute_dtype), top, left, self.height, self.width)
-
-    def outside_training(self, images: Tensor) -> Tensor:
         images = ops.cast(images, self.compute_dtype)
-        if (images.shape[self._down], images.shape[self._across]) == (self.height, self.width):
-            return images
-        return ops.image.resize(
-            images, (self.height, self.width), crop_to_aspect_ratio=True, data_format=self.data_format
-        )
-
-    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return self.resized_shape(shape, self.height, self.width)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "height": self.height, "width": self.width}
+        spare = self.spare(images)
+        if min(spare) > 0:
+            # On the CPU: a place is an index, which no array on a device can be.
+            top, left = (int(self.generator.uniform((), 0.0, n + 1.0, device="cpu").numpy()) for n in spare)
+            return self.cropped(images, top, left)
+        tall, wide = images.shape[self._down], images.shape[self._across]
+        top = (tall - max(min(tall, wide * self.height // self.width), 1)) // 2
+        left = (wide - max(min(wide, tall * self.width // self.height), 1)) // 2
+        images = self.cropped(images, top, left)
+        return images if self.spare(images) == (0, 0) else self.resized(images)

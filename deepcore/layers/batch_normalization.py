@@ -6,9 +6,10 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.autograd import no_grad
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import positive_int
 from deepcore.layers.normalization import AffineNormalization, check_axes
+from deepcore.layers.parametric import arguments_of
 from deepcore.tensor import Tensor
 
 # Keeps the mean over a batch that is masked entirely from being a division by zero, as in Keras.
@@ -31,6 +32,8 @@ class BatchNormalization(AffineNormalization):
     ``trainable = False`` the layer uses its moving statistics in training, too, and leaves them as they are. Weights
     gamma, beta, moving_mean, moving_variance, all [channels]. Ioffe and Szegedy 2015.
     """
+
+    _config: tuple[str, ...] = ("momentum", "renorm", "renorm_clipping", "renorm_momentum", "synchronized")
 
     def __init__(
         self,
@@ -59,21 +62,11 @@ class BatchNormalization(AffineNormalization):
             )
         if renorm:
             raise ValueError("renorm=True (batch renormalization) is not there; leave it out, or use a larger batch.")
-        weights = {
-            "beta_initializer": beta_initializer,
-            "gamma_initializer": gamma_initializer,
-            "moving_mean_initializer": moving_mean_initializer,
-            "moving_variance_initializer": moving_variance_initializer,
-            "beta_regularizer": beta_regularizer,
-            "gamma_regularizer": gamma_regularizer,
-            "beta_constraint": beta_constraint,
-            "gamma_constraint": gamma_constraint,
-        }
-        super().__init__(float(epsilon), center, scale, weights, **kwargs)
-        if not 0 <= momentum <= 1:
+        epsilon = float(epsilon)
+        super().__init__(**arguments_of(locals(), "axis", *self._config))
+        self.axis, self.momentum = int(axis), float(momentum)
+        if not 0 <= self.momentum <= 1:
             raise ValueError(f"momentum must be from 0 to 1; got {momentum!r}.")
-        self.axis = int(axis)
-        self.momentum = float(momentum)
         self.renorm, self.renorm_clipping, self.renorm_momentum = renorm, renorm_clipping, renorm_momentum
         self.synchronized = synchronized
 
@@ -118,7 +111,3 @@ class BatchNormalization(AffineNormalization):
         with no_grad():
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-
-    def get_config(self) -> dict[str, Any]:
-        own = ("momentum", "renorm", "renorm_clipping", "renorm_momentum", "synchronized")
-        return {**super().get_config(), **{name: getattr(self, name) for name in own}}

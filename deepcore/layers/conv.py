@@ -5,45 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from deepcore import activations, constraints, initializers, ops, regularizers
+from deepcore import activations, ops
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.image import PADDINGS, ImageLayer, padding_of, sizes_of, window_output
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import positive_int
+from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
 Sizes = int | Sequence[int]
 
 
-def _kind(argument: str) -> Any:
-    """The module of what an argument such as ``kernel_initializer`` takes."""
-    kinds = {"initializer": initializers, "regularizer": regularizers, "constraint": constraints}
-    return kinds[argument.rsplit("_", 1)[1]]
+class BaseConv(ImageLayer, ParametricLayer):
+    """Kernels that slide over an image, a bias, and an activation that is fused behind them where it can be."""
 
-
-class BaseConv(ImageLayer):
-    """Kernels that slide over an image, a bias, and an activation that is fused behind them where it can be.
-
-    Args:
-        weights: what the arguments ``*_initializer``, ``*_regularizer`` and ``*_constraint`` were given; the layer has
-            an attribute for each.
-    """
-
+    _config: tuple[str, ...] = ("kernel_size", "strides", "padding", "dilation_rate", "activation", "use_bias")
     paddings: tuple[str, ...] = PADDINGS
+    filters: int
 
     def __init__(
         self,
+        *,
         kernel_size: Sizes,
         strides: Sizes,
         padding: str,
-        data_format: str | None,
         dilation_rate: Sizes,
         activation: Any,
         use_bias: bool,
-        weights: dict[str, Any],
         **kwargs: Any,
     ) -> None:
-        super().__init__(data_format, **kwargs)
+        super().__init__(**kwargs)
         self.kernel_size = sizes_of(kernel_size, self.rank, "kernel_size")
         self.strides = sizes_of(strides, self.rank, "strides")
         self.padding = padding_of(padding, self.paddings)
@@ -51,9 +42,6 @@ class BaseConv(ImageLayer):
         self.activation = activations.get(activation)
         self.use_bias = bool(use_bias)
         self.bias: Variable | None = None
-        self._weight_arguments = tuple(weights)
-        for argument, value in weights.items():
-            setattr(self, argument, _kind(argument).get(value))
 
     @property
     def window(self) -> tuple[int, ...]:
@@ -77,20 +65,9 @@ class BaseConv(ImageLayer):
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={self.channel_axis: channels})
         return channels
 
-    def _weight(self, name: str, shape: Sequence[int], role: str | None = None) -> Variable:
-        """The weight ``name`` with the initializer, regularizer and constraint of its ``role``."""
-        role = role or name
-        return self.add_weight(
-            shape,
-            getattr(self, f"{role}_initializer"),
-            regularizer=getattr(self, f"{role}_regularizer"),
-            constraint=getattr(self, f"{role}_constraint"),
-            name=name,
-        )
-
     def _add_bias(self, channels: int) -> None:
         if self.use_bias:
-            self.bias = self._weight("bias", (channels,))
+            self.bias = self.weight("bias", (channels,))
 
     def of_image_kernel(self, kernel: Any) -> Any:
         """A kernel [*kernel_size, ...] with the axes of an image's."""
@@ -111,27 +88,18 @@ class BaseConv(ImageLayer):
         """The convolution with bias and the fused ``activation``."""
         raise NotImplementedError(f"{type(self).__name__} must implement convolve(x, activation).")
 
+    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return window_output(shape, self.window, self.strides, self.padding, self.filters)
+
     def apply(self, x: Tensor) -> Tensor:
         fused = activations.epilogue_of(self.activation)
         y = self.convolve(x, fused or "linear")
         return y if fused else self.activation(y)
 
-    def get_config(self) -> dict[str, Any]:
-        config = {
-            **super().get_config(),
-            "kernel_size": self.kernel_size,
-            "strides": self.strides,
-            "padding": self.padding,
-            "dilation_rate": self.dilation_rate,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-        }
-        for argument in self._weight_arguments:
-            config[argument] = _kind(argument).serialize(getattr(self, argument))
-        return config
-
 
 class _Conv(BaseConv):
+    _config: tuple[str, ...] = ("filters", "groups")
+
     def __init__(
         self,
         filters: int,
@@ -152,18 +120,9 @@ class _Conv(BaseConv):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        weights = {
-            "kernel_initializer": kernel_initializer,
-            "bias_initializer": bias_initializer,
-            "kernel_regularizer": kernel_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "kernel_constraint": kernel_constraint,
-            "bias_constraint": bias_constraint,
-        }
-        sliding = (kernel_size, strides, padding, data_format, dilation_rate)
-        super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
-        self.filters = positive_int("filters", filters)
-        self.groups = positive_int("groups", groups)
+        super().__init__(**arguments_of(locals(), "filters", "groups"))
+        self.filters = positive_int("filters", filters, TypeError)
+        self.groups = positive_int("groups", groups, TypeError)
         if self.filters % self.groups:
             raise ValueError(f"filters must be a multiple of groups; got filters={filters}, groups={groups}.")
         self._refuse_dilated_strides()
@@ -172,18 +131,12 @@ class _Conv(BaseConv):
         channels = self._channels_of(input_shape)
         if channels % self.groups:
             raise ValueError(f"the {channels} input channels must be a multiple of groups={self.groups}.")
-        self.kernel = self._weight("kernel", (*self.kernel_size, channels // self.groups, self.filters))
+        self.kernel = self.weight("kernel", (*self.kernel_size, channels // self.groups, self.filters))
         self._add_bias(self.filters)
 
     def convolve(self, x: Tensor, activation: str) -> Tensor:
         kernel = self.of_image_kernel(self.kernel)
         return ops.conv2d(x, kernel, self.bias, groups=self.groups, activation=activation, **self.sliding())
-
-    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return window_output(shape, self.window, self.strides, self.padding, self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters, "groups": self.groups}
 
 
 class Conv1D(_Conv):
@@ -229,6 +182,8 @@ class Conv2D(_Conv):
 
 
 class _ConvTranspose(BaseConv):
+    _config: tuple[str, ...] = ("filters", "output_padding")
+
     def __init__(
         self,
         filters: int,
@@ -249,17 +204,8 @@ class _ConvTranspose(BaseConv):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        weights = {
-            "kernel_initializer": kernel_initializer,
-            "bias_initializer": bias_initializer,
-            "kernel_regularizer": kernel_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "kernel_constraint": kernel_constraint,
-            "bias_constraint": bias_constraint,
-        }
-        sliding = (kernel_size, strides, padding, data_format, dilation_rate)
-        super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
-        self.filters = positive_int("filters", filters)
+        super().__init__(**arguments_of(locals(), "filters", "output_padding"))
+        self.filters = positive_int("filters", filters, TypeError)
         self.output_padding: tuple[int, ...] | None = None
         if output_padding is not None:
             self.output_padding = sizes_of(output_padding, self.rank, "output_padding", smallest=0)
@@ -272,7 +218,7 @@ class _ConvTranspose(BaseConv):
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels_of(input_shape)
-        self.kernel = self._weight("kernel", (*self.kernel_size, self.filters, channels))
+        self.kernel = self.weight("kernel", (*self.kernel_size, self.filters, channels))
         self._add_bias(self.filters)
 
     def convolve(self, x: Tensor, activation: str) -> Tensor:
@@ -292,9 +238,6 @@ class _ConvTranspose(BaseConv):
             else:
                 sizes.append(size * stride + (max(window - stride, 0) if self.padding == "valid" else 0))
         return (shape[0], *sizes, self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters, "output_padding": self.output_padding}
 
 
 class Conv1DTranspose(_ConvTranspose):

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from typing import Any
 
 from deepcore import ops, regularizers, serialization
-from deepcore.layers.layer import Layer
+from deepcore.layers.arguments import numeric
+from deepcore.layers.input_spec import InputSpec
+from deepcore.layers.layer import Elementwise, Layer
 from deepcore.structure import is_shape, map_shapes, shape_leaves
 from deepcore.tensor import Tensor
 
@@ -40,6 +42,8 @@ class Lambda(Layer):
         super().__init__(**kwargs)
         if not callable(function):
             raise TypeError(f"Lambda: function must be a function; got {function!r} ({type(function).__name__}).")
+        if not isinstance(arguments, dict | None):
+            raise TypeError(f"Lambda: arguments must be a dictionary of names and values; got {arguments!r}.")
         self.function = function
         self.mask = mask
         self.arguments = dict(arguments or {})
@@ -67,7 +71,7 @@ class Lambda(Layer):
                 "output_shape."
             ) from error
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return self.mask(inputs, previous_mask) if callable(self.mask) else self.mask
 
     def get_config(self) -> dict[str, Any]:
@@ -92,7 +96,7 @@ class Lambda(Layer):
         return cls(**config)
 
 
-class Masking(Layer):
+class Masking(Elementwise):
     """Masks the steps of a sequence whose features all equal ``mask_value``, and makes them zero.
 
     Args:
@@ -101,12 +105,15 @@ class Masking(Layer):
     [batch, steps, features] -> the same, with a mask [batch, steps].
     """
 
+    _config: tuple[str, ...] = ("mask_value",)
+    input_spec = InputSpec()
+
     def __init__(self, mask_value: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.mask_value = serialization.deserialize(mask_value) if isinstance(mask_value, dict) else mask_value
-        self.supports_masking = True
+        given = serialization.deserialize(mask_value) if isinstance(mask_value, dict) else mask_value
+        self.mask_value = numeric("mask_value", given)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return ops.any(ops.not_equal(inputs, self.mask_value), -1)
 
     def call(self, x: Tensor) -> Tensor:
@@ -115,26 +122,16 @@ class Masking(Layer):
         y.mask = kept
         return y
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "mask_value": serialization.serialize(self.mask_value)}
-
-
-class ActivityRegularization(Layer):
-    """The input itself, with a penalty on it: l1 * sum(|x|) + l2 * sum(x * x)."""
+class ActivityRegularization(Elementwise):
+    """The input itself, with a penalty on it for each example: l1 * sum(|x|) + l2 * sum(x * x)."""
 
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=regularizers.L1L2(l1, l2), **kwargs)
         self.l1, self.l2 = l1, l2
-        self.supports_masking = True
 
     def call(self, x: Any) -> Any:
         return x
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepcore import activations, constraints, initializers, ops, regularizers
+from deepcore import activations, ops
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer, positive_int
+from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
 
-class Dense(Layer):
+class Dense(ParametricLayer):
     """activation(x @ kernel + bias), in one pass where the activation can be fused.
 
     Args:
@@ -26,6 +27,7 @@ class Dense(Layer):
     ``ValueError`` for units that are not positive, and for inputs of another size than the kernel's.
     """
 
+    _config: tuple[str, ...] = ("units", "activation", "use_bias")
     _supports_masking = True
 
     def __init__(
@@ -42,36 +44,18 @@ class Dense(Layer):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(activity_regularizer=activity_regularizer, **kwargs)
+        super().__init__(**arguments_of(locals(), *self._config))
         self.units = positive_int("units", units)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        self.kernel_initializer = initializers.get(kernel_initializer)
-        self.bias_initializer = initializers.get(bias_initializer)
-        self.kernel_regularizer = regularizers.get(kernel_regularizer)
-        self.bias_regularizer = regularizers.get(bias_regularizer)
-        self.kernel_constraint = constraints.get(kernel_constraint)
-        self.bias_constraint = constraints.get(bias_constraint)
         self.bias: Variable | None = None
         self.input_spec = InputSpec(min_ndim=2)
 
     def build(self, input_shape: Any) -> None:
         features = positive_int("the size of the input's last axis", input_shape[-1])
-        self.kernel = self.add_weight(
-            (features, self.units),
-            self.kernel_initializer,
-            regularizer=self.kernel_regularizer,
-            constraint=self.kernel_constraint,
-            name="kernel",
-        )
+        self.kernel = self.weight("kernel", (features, self.units))
         if self.use_bias:
-            self.bias = self.add_weight(
-                (self.units,),
-                self.bias_initializer,
-                regularizer=self.bias_regularizer,
-                constraint=self.bias_constraint,
-                name="bias",
-            )
+            self.bias = self.weight("bias", (self.units,))
         self.input_spec = InputSpec(min_ndim=2, axes={-1: features})
 
     def call(self, x: Tensor) -> Tensor:
@@ -83,17 +67,3 @@ class Dense(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape[:-1], self.units)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            "kernel_initializer": initializers.serialize(self.kernel_initializer),
-            "bias_initializer": initializers.serialize(self.bias_initializer),
-            "kernel_regularizer": regularizers.serialize(self.kernel_regularizer),
-            "bias_regularizer": regularizers.serialize(self.bias_regularizer),
-            "kernel_constraint": constraints.serialize(self.kernel_constraint),
-            "bias_constraint": constraints.serialize(self.bias_constraint),
-        }

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import positive_int
 from deepcore.layers.conv import BaseConv, Sizes
 from deepcore.layers.image import window_output
-from deepcore.layers.layer import positive_int
+from deepcore.layers.parametric import arguments_of
 from deepcore.tensor import Tensor
 
 
 class _DepthwiseConv(BaseConv):
+    _config: tuple[str, ...] = ("depth_multiplier",)
+
     def __init__(
         self,
         kernel_size: Sizes,
@@ -31,21 +34,12 @@ class _DepthwiseConv(BaseConv):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        weights = {
-            "depthwise_initializer": depthwise_initializer,
-            "bias_initializer": bias_initializer,
-            "depthwise_regularizer": depthwise_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "depthwise_constraint": depthwise_constraint,
-            "bias_constraint": bias_constraint,
-        }
-        sliding = (kernel_size, strides, padding, data_format, dilation_rate)
-        super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
-        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier)
+        super().__init__(**arguments_of(locals(), "depth_multiplier"))
+        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier, TypeError)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels_of(input_shape)
-        self.kernel = self._weight("kernel", (*self.kernel_size, channels, self.depth_multiplier), "depthwise")
+        self.kernel = self.weight("kernel", (*self.kernel_size, channels, self.depth_multiplier), "depthwise")
         self._add_bias(channels * self.depth_multiplier)
 
     def convolve(self, x: Tensor, activation: str) -> Tensor:
@@ -55,9 +49,6 @@ class _DepthwiseConv(BaseConv):
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         channels = None if shape[-1] is None else shape[-1] * self.depth_multiplier
         return window_output(shape, self.window, self.strides, self.padding, channels)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "depth_multiplier": self.depth_multiplier}
 
 
 class DepthwiseConv1D(_DepthwiseConv):
@@ -79,6 +70,8 @@ class DepthwiseConv2D(_DepthwiseConv):
 
 
 class _SeparableConv(BaseConv):
+    _config: tuple[str, ...] = ("filters", "depth_multiplier")
+
     def __init__(
         self,
         filters: int,
@@ -102,40 +95,22 @@ class _SeparableConv(BaseConv):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        weights = {
-            "depthwise_initializer": depthwise_initializer,
-            "pointwise_initializer": pointwise_initializer,
-            "bias_initializer": bias_initializer,
-            "depthwise_regularizer": depthwise_regularizer,
-            "pointwise_regularizer": pointwise_regularizer,
-            "bias_regularizer": bias_regularizer,
-            "depthwise_constraint": depthwise_constraint,
-            "pointwise_constraint": pointwise_constraint,
-            "bias_constraint": bias_constraint,
-        }
-        sliding = (kernel_size, strides, padding, data_format, dilation_rate)
-        super().__init__(*sliding, activation, use_bias, weights, activity_regularizer=activity_regularizer, **kwargs)
-        self.filters = positive_int("filters", filters)
-        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier)
+        super().__init__(**arguments_of(locals(), "filters", "depth_multiplier"))
+        self.filters = positive_int("filters", filters, TypeError)
+        self.depth_multiplier = positive_int("depth_multiplier", depth_multiplier, TypeError)
 
     def build(self, input_shape: Any) -> None:
         channels = self._channels_of(input_shape)
         deep = channels * self.depth_multiplier
-        self.depthwise_kernel = self._weight(
+        self.depthwise_kernel = self.weight(
             "depthwise_kernel", (*self.kernel_size, channels, self.depth_multiplier), "depthwise"
         )
-        self.pointwise_kernel = self._weight("pointwise_kernel", ((1,) * self.rank + (deep, self.filters)), "pointwise")
+        self.pointwise_kernel = self.weight("pointwise_kernel", ((1,) * self.rank + (deep, self.filters)), "pointwise")
         self._add_bias(self.filters)
 
     def convolve(self, x: Tensor, activation: str) -> Tensor:
         deep = ops.depthwise_conv2d(x, self.of_image_kernel(self.depthwise_kernel), **self.sliding())
         return ops.conv2d(deep, self.of_image_kernel(self.pointwise_kernel), self.bias, activation=activation)
-
-    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
-        return window_output(shape, self.window, self.strides, self.padding, self.filters)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "filters": self.filters, "depth_multiplier": self.depth_multiplier}
 
 
 class SeparableConv1D(_SeparableConv):

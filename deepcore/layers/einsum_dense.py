@@ -11,7 +11,7 @@ from typing import Any
 
 from deepcore import activations, initializers, ops
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.parametric import ParametricLayer
+from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
@@ -51,6 +51,7 @@ class EinsumDense(ParametricLayer):
     (None, 10, 64)
     """
 
+    _config: tuple[str, ...] = ("equation", "activation", "bias_axes")
     kernel_initializer: Any
 
     def __init__(
@@ -67,19 +68,11 @@ class EinsumDense(ParametricLayer):
         bias_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(**arguments_of(locals(), *self._config, "output_shape"))
         self.equation = equation
         self.partial_output_shape = (output_shape,) if isinstance(output_shape, int) else tuple(output_shape)
         self.activation = activations.get(activation)
         self.bias_axes = bias_axes
-        self.take_weight_arguments(
-            kernel_initializer=kernel_initializer,
-            bias_initializer=bias_initializer,
-            kernel_regularizer=kernel_regularizer,
-            bias_regularizer=bias_regularizer,
-            kernel_constraint=kernel_constraint,
-            bias_constraint=bias_constraint,
-        )
         self.bias: Variable | None = None
 
     def build(self, input_shape: Any) -> None:
@@ -96,7 +89,7 @@ class EinsumDense(ParametricLayer):
         if isinstance(initializer, initializers.VarianceScaling):
 
             def initializer(shape: tuple[int, ...], dtype: Any = None) -> Tensor:
-                table = self.kernel_initializer((fan_in, math.prod(shape) // fan_in), dtype=dtype)
+                table = self.kernel_initializer((fan_in, math.prod(shape) // max(1, fan_in)), dtype=dtype)
                 return ops.reshape(table, shape)
 
         self.kernel = self.weight("kernel", shape, initializer=initializer)
@@ -154,13 +147,7 @@ class EinsumDense(ParametricLayer):
         return plan.shape(plan.output)
 
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "equation": self.equation,
-            "output_shape": self.partial_output_shape,
-            "activation": activations.serialize(self.activation),
-            "bias_axes": self.bias_axes,
-        }
+        return {**super().get_config(), "output_shape": self.partial_output_shape}
 
 
 def _parts(equation: str) -> tuple[bool, str, bool, str, str]:

@@ -6,8 +6,9 @@ import warnings
 from typing import Any
 
 from deepcore import ops
-from deepcore.layers.layer import positive_int
-from deepcore.layers.parametric import ParametricLayer
+from deepcore.layers.arguments import positive_int
+from deepcore.layers.input_spec import InputSpec
+from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 
 
@@ -25,6 +26,9 @@ class Embedding(ParametricLayer):
     a call on the CPU, for numbers out of range. Bengio et al. 2003.
     """
 
+    _config: tuple[str, ...] = ("input_dim", "output_dim", "mask_zero")
+    input_spec = InputSpec()
+
     def __init__(
         self,
         input_dim: int,
@@ -38,14 +42,9 @@ class Embedding(ParametricLayer):
     ) -> None:
         if kwargs.pop("input_length", None) is not None:
             warnings.warn("Embedding does not need input_length any more; leave it out.", stacklevel=2)
-        super().__init__(**kwargs)
+        super().__init__(**arguments_of(locals(), *self._config, "weights"))
         self.input_dim = positive_int("input_dim", input_dim)
         self.output_dim = positive_int("output_dim", output_dim)
-        self.take_weight_arguments(
-            embeddings_initializer=embeddings_initializer,
-            embeddings_regularizer=embeddings_regularizer,
-            embeddings_constraint=embeddings_constraint,
-        )
         self.mask_zero = bool(mask_zero)
         self.supports_masking = self.mask_zero
         self.autocast = False
@@ -60,16 +59,8 @@ class Embedding(ParametricLayer):
     def call(self, x: Tensor) -> Tensor:
         return ops.embedding(self.embeddings, x if x.dtype.name in ("int32", "int64") else ops.cast(x, "int32"))
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return ops.not_equal(inputs, 0) if self.mask_zero else None
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return (*input_shape, self.output_dim)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "input_dim": self.input_dim,
-            "output_dim": self.output_dim,
-            "mask_zero": self.mask_zero,
-        }

@@ -80,6 +80,8 @@ class ImageLayer(Layer):
 
     rank = 2
 
+    _config: tuple[str, ...] = ("data_format",)
+
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.data_format = data_format_of(data_format)
@@ -124,9 +126,6 @@ class ImageLayer(Layer):
     def channel_axis(self) -> int:
         """Where the channels of the layer's input are."""
         return -1 if self.data_format == "channels_last" else 1
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
 
 
 def window_output(

@@ -13,15 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import constraints, initializers, regularizers
+from deepcore import activations, constraints, initializers, regularizers, serialization
+from deepcore.absent import Explaining
 from deepcore.device import CPU, Device, current_device, use_device
+from deepcore.dtype_policies import DTypePolicy
 from deepcore.errors import nearest
-from deepcore.layers.dtype_policy import DTypePolicy
 from deepcore.layers.input_spec import InputSpec
-from deepcore.naming import current_scope, name_scope, snake_case, unique_name
+from deepcore.naming import current_scope, given_name, scope_at
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
-from deepcore.symbolic import CallNode, SymbolicTensor, for_good, infer, is_symbolic
+from deepcore.symbolic import CallNode, SymbolicTensor, for_good, infer, is_symbolic, symbolic_leaves
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable, load_variables, save_variables
 
@@ -35,7 +36,7 @@ _EVERY_LAYERS_ARGUMENTS = {"self", "name", "trainable", "dtype", "activity_regul
 _PLAIN = (bool, int, float, str, type(None))
 
 
-class Layer:
+class Layer(Explaining):
     """The base of all layers and models.
 
     A layer of your own sets its arguments in ``__init__``, makes its weights in ``build(input_shape)`` with
@@ -43,7 +44,7 @@ class Layer:
     that are attributes of a layer are its sublayers, and their weights are among its weights.
 
     Args:
-        activity_regularizer: a penalty on the output, added to the loss.
+        activity_regularizer: a penalty on the output, divided by the batch size and added to the loss.
         trainable: whether an optimizer may change its weights.
         dtype: of weights and computation, float32 or float64, or a ``DTypePolicy``; float32 by default.
         autocast: whether floating inputs are cast to ``dtype``.
@@ -61,11 +62,14 @@ class Layer:
     [[1.0, 2.0]]
     """
 
-    input_spec: InputSpec | None = None
+    input_spec: Any = None  # an InputSpec; several, nested like the inputs, for a layer of several
     built = False
+    _stateless = False  # of each class: whether it is built from the start, unless a subclass has a build of its own
     _given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _build_shapes: tuple[Any, ...] | None = None
     _supports_masking: bool | None = None
+    _config: tuple[str, ...] = ()  # of each class: attributes that get_config holds besides those of its bases
+    _keeps_integers = False  # whether its symbolic outputs are integers where its inputs are
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = object.__new__(cls)
@@ -86,9 +90,10 @@ class Layer:
         if "input_dim" in kwargs:
             given = (kwargs.pop("input_dim"),)
         if kwargs:
-            raise TypeError(
+            known = constructor_arguments(type(self))  # type: ignore[arg-type]
+            raise ValueError(
                 f"{type(self).__name__} does not know the argument{'s' if len(kwargs) > 1 else ''} "
-                f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), _arguments_of(type(self)))} "
+                f"{', '.join(map(repr, kwargs))}.{nearest(next(iter(kwargs)), known)} "
                 f"See help({type(self).__name__}) for those it has."
             )
         if given is not None:
@@ -98,15 +103,19 @@ class Layer:
                 "Keras 3 discourages input_shape.",
                 stacklevel=3,
             )
-        if name is not None and (not isinstance(name, str) or not name or "/" in name):
-            raise ValueError(f"A layer's name is a string without '/', not empty; got name={name!r}.")
-        self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
+        if not isinstance(trainable, bool):
+            raise ValueError(f"trainable must be True or False; got trainable={trainable!r}.")
+        self.name = given_name(self, name)
+        if "/" in self.name:
+            raise ValueError(f"A layer's name is a string without '/', which parts paths; got name={name!r}.")
         self.dtype_policy = DTypePolicy.of(dtype)
         self.autocast = autocast
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.path = "/".join((*current_scope(), self.name))
         self.given_input_shape: tuple[Any, ...] | None = given
-        self._trainable = bool(trainable)
+        self._trainable = trainable
+        self.built = self._stateless and type(self).build is Layer.build
+        self._complete = False
         self._own_weights: list[Variable] = []
         self._added_losses: list[Tensor] = []
         self._inbound_nodes: list[CallNode] = []
@@ -132,19 +141,40 @@ class Layer:
 
         Layers that do not say are called with ones of two sizes where any size will do.
         """
-        symbols = map_shapes(lambda shape: shape and SymbolicTensor(shape, self.compute_dtype, "shape"), input_shape)
-        return map_leaves(lambda y: y.shape, self._inferred((symbols,), {}))
+        return map_leaves(lambda y: y.shape, self._inferred((self._symbols(input_shape, "shape"),), {}))
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Symbolic tensors of the shapes and dtypes that a call with these arguments gives; no call is noted."""
+        rule = type(self).compute_output_shape
+        if rule is Layer.compute_output_shape:
+            return self._inferred(args, kwargs)
+        spec = _call_spec(type(self))  # type: ignore[arg-type]
+        shapes = self.compute_output_shape(*_shape_arguments(rule, spec, args, kwargs))
+        if not self._keeps_integers:
+            return self._symbols(shapes)
+        kinds = iter([x.dtype for x in symbolic_leaves((args, kwargs))])
+
+        def drawn(shape: Any) -> SymbolicTensor:
+            kind = next(kinds, self.compute_dtype)
+            return SymbolicTensor(shape, self.compute_dtype if kind.kind == "f" else kind)
+
+        return map_shapes(drawn, shapes)
+
+    def _symbols(self, shapes: Any, name: str | None = None) -> Any:
+        return map_shapes(
+            lambda shape: None if shape is None else SymbolicTensor(shape, self.compute_dtype, name), shapes
+        )
 
     def checked_output_shape(self, input_shape: Any) -> Any:
         """``compute_output_shape`` of a shape that the layer accepts; other shapes raise as in a call."""
         try:
-            self._check_inputs(input_shape)
+            self._check_inputs(self._symbols(input_shape, "shape"))
             return self.compute_output_shape(input_shape)
         except (TypeError, ValueError) as error:
             self._sign(error)
             raise
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the output; that of the first input unless the layer says otherwise.
 
         It is asked for where ``supports_masking``, which is so for every layer that overrides this.
@@ -166,7 +196,7 @@ class Layer:
 
     def add_weight(
         self,
-        shape: Sequence[int] = (),
+        shape: Sequence[int] | None = None,
         initializer: Any = None,
         dtype: Any = None,
         trainable: bool = True,
@@ -177,7 +207,7 @@ class Layer:
         """Makes a weight of this layer.
 
         Args:
-            shape: its sizes.
+            shape: its sizes; none by default.
             initializer: of the starting values; Glorot uniform by default, zeros for integers.
             dtype: the layer's by default.
             trainable: whether an optimizer may change it.
@@ -185,10 +215,21 @@ class Layer:
             constraint: what an optimizer applies to it after every step.
             name: ``variable``, ... by default.
         """
+        if self._complete:
+            raise ValueError(
+                f"Layer {self.name!r} is built, and gets no further weights: make {name or 'them'} in __init__, or in "
+                "build()."
+            )
+        shape = () if shape is None else shape
+        if not is_shape(shape) or any(size is None or size < 0 for size in shape):
+            hint = " A name is given as name=..., after the shape." if isinstance(shape, str) else ""
+            raise ValueError(f"a weight's shape is a tuple of known sizes; got shape={shape!r}, name={name!r}.{hint}")
         kind = self.dtype if dtype is None else np.dtype(dtype)
         if initializer is None:
             initializer = "glorot_uniform" if kind.kind == "f" else "zeros"
-        weight = Variable(initializers.get(initializer), tuple(shape), kind, trainable=trainable, name=name)
+        scope = current_scope()
+        with scope_at(scope if self._building else (*scope, self.name)):
+            weight = Variable(initializers.get(initializer), tuple(shape), kind, trainable=trainable, name=name)
         weight.trainable = trainable and self._trainable
         weight.regularizer = regularizers.get(regularizer)
         weight.constraint = constraints.get(constraint)
@@ -316,11 +357,9 @@ class Layer:
         if "_own_weights" not in vars(self):
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
         spec = _call_spec(type(self))  # type: ignore[arg-type]
-        if spec.training is not None and len(args) > spec.training:
-            kwargs.update(zip(spec.names[spec.training :], args[spec.training :], strict=False))
-            args = args[: spec.training]
-        if not args and spec.names and spec.names[0] in kwargs:
-            args = (kwargs.pop(spec.names[0]),)
+        if not args and spec.names:
+            # Keras's layers call their first input "inputs".
+            args = tuple(kwargs.pop(name) for name in (spec.names[0], "inputs") if name in kwargs)
         asked = kwargs.pop("training", None)
         training = _training.get() if asked is None else asked
         if training is None:
@@ -330,14 +369,18 @@ class Layer:
             if _depth.get() == 1:
                 self._forget_losses()
             if args:
-                first = map_leaves(self._as_input, _structure(args[0]))
-                args = (first, *(map_leaves(self._if_array, value) for value in args[1:]))
+                args = (
+                    map_leaves(self._as_input, _structure(args[0])),
+                    *(map_leaves(self._further_input, value) for value in args[1:]),
+                )
+            elif spec.needs_input:
+                raise TypeError(f"call() is missing its input {spec.names[0]!r}: give it as layer(x).")
             if kwargs:
                 kwargs = {name: map_leaves(self._if_array, value) for name, value in kwargs.items()}
             if is_symbolic(args, kwargs):
                 return self._draw(spec, args, kwargs, asked)
             mask = self._take_masks(spec, args, kwargs)
-            if spec.training is not None and training is not None:
+            if spec.training is not None and training is not None and len(args) <= spec.training:
                 kwargs["training"] = bool(training)
             output = self._run(spec, args, kwargs)
             if mask is not None or spec.makes_masks:
@@ -353,19 +396,20 @@ class Layer:
     def _run(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         self._build_for(spec, args, kwargs)
         scope = current_scope()
-        with name_scope(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
+        with scope_at(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
             output = self.call(*args, **kwargs)
         if self.activity_regularizer is not None:
             for y in leaves(output):
-                self.add_loss(self.activity_regularizer(y))
+                loss = self.activity_regularizer(y)
+                self.add_loss(loss / max(y.shape[0], 1) if y.ndim else loss)  # alike for batches of every size
         return output
 
     def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        shapes = map_leaves(_shape_of, args[0]) if args else None
+        inputs = args[0] if args else None
         if not self.built:
-            self._check_inputs(shapes)
+            self._check_inputs(inputs)
             self.build(*_shape_arguments(type(self).build, spec, args, kwargs))
-        self._check_inputs(shapes)
+        self._check_inputs(inputs)
 
     def _draw(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
         """The symbolic output of a call that is noted for a functional model, with ``training`` if it was given."""
@@ -373,20 +417,18 @@ class Layer:
         # Masks are not noted: they travel with the tensors that the model is run with.
         noted = dict(kwargs) if training is None else {**kwargs, "training": training}
         mask = self._take_masks(spec, args, kwargs)
-        if type(self).compute_output_shape is Layer.compute_output_shape:
-            outputs = self._inferred(args, kwargs)
-        else:
-            shapes = self.compute_output_shape(*_shape_arguments(type(self).compute_output_shape, spec, args, kwargs))
-            outputs = map_shapes(lambda shape: SymbolicTensor(shape, self.compute_dtype), shapes)
-        node = CallNode(self, args, noted, outputs)
+        node = CallNode(self, args, noted, self.compute_output_spec(*args, **kwargs))
         self._inbound_nodes.append(node)
         if mask is not None or spec.makes_masks:
             self._hand_on(spec, args, node.structure, mask)
         return node.structure
 
     def _inferred(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        with use_device(self.device):
-            return infer(functools.partial(self, training=False), args, kwargs)
+        try:
+            with use_device(self.device):
+                return infer(functools.partial(self, training=False), args, kwargs)
+        finally:
+            self._forget_losses()  # they are those of ones
 
     def _take_masks(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The mask of the first input; those that ``call`` takes and was not given are put into ``kwargs``."""
@@ -419,6 +461,11 @@ class Layer:
             if y.mask is None:
                 y.mask = its_mask
 
+    def _further_input(self, x: Any) -> Any:
+        if x is not None and not hasattr(x, "shape"):
+            raise ValueError(f"only tensors are given by position; give {x!r} by its name, as layer(x, training=True).")
+        return self._if_array(x)
+
     def _if_array(self, x: Any) -> Any:
         return self._as_input(x) if isinstance(x, Tensor | np.ndarray) else x
 
@@ -437,9 +484,22 @@ class Layer:
         device = self.device
         return None if device == CPU and current_device() == CPU else device
 
-    def _check_inputs(self, shapes: Any) -> None:
-        if self.input_spec is not None and is_shape(shapes):
-            self.input_spec.check(shapes)
+    def _check_inputs(self, inputs: Any) -> None:
+        if self.input_spec is None:
+            return
+        specs = leaves(self.input_spec)
+        if isinstance(inputs, dict) and all(spec is not None and spec.name for spec in specs):
+            inputs = [inputs.get(spec.name) for spec in specs]
+        found = [inputs] if isinstance(self.input_spec, InputSpec) else leaves(inputs)
+        if len(found) != len(specs):
+            raise ValueError(f"expected {len(specs)} inputs; got {len(found)}.")
+        for x, spec in zip(found, specs, strict=True):
+            if spec is None or (x is None and spec.optional):
+                continue
+            if not hasattr(x, "shape"):
+                what = map_leaves(lambda leaf: shape_of(leaf) or type(leaf).__name__, x)
+                raise ValueError(f"expected one tensor as its input; got {what}.")
+            spec.check(tuple(x.shape), x.dtype)
 
     def _sign(self, error: Exception) -> None:
         """Puts the layer's name in front of an error's message, unless a layer within has done so."""
@@ -502,8 +562,11 @@ class Layer:
         config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype_policy.serialize()}
         if self.activity_regularizer is not None:
             config["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
-        if type(self).get_config is Layer.get_config:
+        if type(self).get_config is Layer.get_config and not self._config:
             config.update(self._own_arguments())
+        for name in (name for base in reversed(type(self).__mro__) for name in vars(base).get("_config", ())):
+            serialize = activations.serialize if name.endswith("activation") else serialization.serialize
+            config[name] = serialize(getattr(self, name))
         return config
 
     def _own_arguments(self) -> dict[str, Any]:
@@ -541,8 +604,11 @@ class Layer:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
-        """A new layer of ``get_config``'s dictionary."""
-        return cls(**config)
+        """A new layer of ``get_config``'s dictionary. Raises ``TypeError`` where the constructor refuses it."""
+        try:
+            return cls(**config)
+        except (TypeError, ValueError) as error:
+            raise TypeError(f"{cls.__name__} cannot be made of the configuration {config!r}: {error}") from error
 
     # What files hold besides the configuration
 
@@ -562,7 +628,8 @@ class Layer:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
-def _arguments_of(kind: type) -> set[str]:
+@functools.cache
+def constructor_arguments(kind: type) -> set[str]:
     """Names that the constructors of a class and of its bases take."""
     constructors = [
         base.__dict__["__init__"] for base in kind.__mro__ if "__init__" in base.__dict__ and base is not object
@@ -581,13 +648,14 @@ def _scoped(build: Any) -> Any:
         before, was_built = len(self._own_weights), self.built
         try:
             scope = (*current_scope(), self.name) if outermost else current_scope()
-            with name_scope(scope), use_device(self.device), for_good():
+            with scope_at(scope), use_device(self.device), for_good():
                 if outermost:
                     self.path = "/".join(scope)
                 build(self, *args, **kwargs)
             self.built = True
             if outermost:
                 self._build_shapes = (*args, *kwargs.values())
+                self._complete = True
         except (TypeError, ValueError) as error:
             del self._own_weights[before:]
             self.built = was_built  # the build of a base class may have come to its end
@@ -602,12 +670,23 @@ def _scoped(build: Any) -> Any:
 Layer.build = _scoped(Layer.build)  # type: ignore[method-assign]  # __init_subclass__ does not see the base itself
 
 
+class Elementwise(Layer):
+    """The base of layers whose output has the shape of their input, and its mask."""
+
+    _supports_masking = True
+    _stateless = True
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
 @dataclass(frozen=True)
 class _CallSpec:
     """What a class's ``call`` takes.
 
     Attributes:
         names: of its parameters.
+        needs_input: whether the first of them has no default.
         training: the position of ``training`` among them, None if it is not taken.
         training_default: its default.
         masks: (position of a parameter, name of the parameter for its mask), besides ``mask``.
@@ -615,6 +694,7 @@ class _CallSpec:
     """
 
     names: tuple[str, ...]
+    needs_input: bool
     training: int | None
     training_default: bool | None
     masks: tuple[tuple[int, str], ...]
@@ -628,6 +708,7 @@ def _call_spec(layer_class: type[Layer]) -> _CallSpec:
     default = parameters["training"].default if "training" in names else None
     return _CallSpec(
         names,
+        bool(names) and parameters[names[0]].default is inspect.Parameter.empty,
         names.index("training") if "training" in names else None,
         None if default in (None, inspect.Parameter.empty) else bool(default),
         tuple((i, f"{name}_mask") for i, name in enumerate(names) if f"{name}_mask" in names),
@@ -644,17 +725,26 @@ def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
 def _shape_arguments(
     function: Callable[..., Any], spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[Any]:
-    """The shapes that ``build`` or ``compute_output_shape`` takes: the first input's, or ``x_shape`` for each ``x``."""
+    """The shapes that ``build`` or ``compute_output_shape`` takes: the first input's, or ``x_shape`` for each ``x``.
+
+    Raises ``ValueError`` where it takes several, and one is not that of an argument of ``call``.
+    """
     names = _parameters(function)
-    first = map_leaves(_shape_of, args[0]) if args else None
     if len(names) <= 1:
-        return [first]
+        return [map_leaves(shape_of, args[0]) if args else None]
     given = {**dict(zip(spec.names, args, strict=False)), **kwargs}
-    others = (given.get(name.removesuffix("_shape")) for name in names[1:])
-    return [first, *(None if value is None else map_leaves(_shape_of, value) for value in others)]
+    for name in names:
+        if not name.endswith("_shape") or name.removesuffix("_shape") not in spec.names:
+            raise ValueError(
+                f"{function.__name__}() takes {', '.join(names)}, of which {name!r} is not an argument of call() with "
+                f"'_shape' behind it; call() takes {', '.join(spec.names)}."
+            )
+    values = (given.get(name.removesuffix("_shape")) for name in names)
+    return [None if value is None else map_leaves(shape_of, value) for value in values]
 
 
-def _shape_of(x: Any) -> Any:
+def shape_of(x: Any) -> Any:
+    """The shape of a tensor or an array; None of anything else."""
     return tuple(x.shape) if hasattr(x, "shape") else None
 
 
@@ -676,10 +766,3 @@ def _structure(value: Any) -> Any:
     if isinstance(value, list | tuple | dict) and not any(hasattr(leaf, "shape") for leaf in leaves(value)):
         return Tensor(value) if not isinstance(value, dict) else value
     return value
-
-
-def positive_int(name: str, value: Any) -> int:
-    """``value`` as an int. Raises ``ValueError`` unless it is a whole number above zero."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) <= 0:
-        raise ValueError(f"{name} must be a positive integer; got {name}={value!r}.")
-    return int(value)

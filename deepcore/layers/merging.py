@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepcore import ops
-from deepcore.layers.layer import Layer
-from deepcore.structure import is_shape
+from deepcore.layers.arguments import integer
+from deepcore.layers.layer import Layer, shape_of
+from deepcore.structure import map_leaves
 from deepcore.tensor import Tensor
 
 Shapes = list[tuple[Any, ...]]
@@ -34,14 +35,16 @@ class _Merge(Layer):
         raise NotImplementedError(f"{type(self).__name__} must implement merge(inputs, masks).")
 
     def build(self, input_shape: Any) -> None:
-        shapes = self._shapes_of(input_shape)
-        batches = {shape[0] for shape in shapes if shape} - {None}
-        if len(batches) > 1:
+        self.compute_output_shape(self._of_one_batch(input_shape))
+
+    def _of_one_batch(self, given: Any) -> Shapes:
+        shapes = self._shapes_of(given)
+        if len({shape[0] for shape in shapes if shape} - {None}) > 1:
             raise ValueError(f"expected inputs of one batch size; got shapes {_listed(shapes)}.")
-        self.compute_output_shape(shapes)
+        return shapes
 
     def _shapes_of(self, given: Any) -> Shapes:
-        if not isinstance(given, list | tuple) or is_shape(given):
+        if not isinstance(given, list | tuple) or not given or not all(isinstance(s, list | tuple) for s in given):
             raise ValueError(
                 f"expected a list of inputs, as {type(self).__name__}()([a, b]); got one of shape {given}."
             )
@@ -50,7 +53,7 @@ class _Merge(Layer):
         return [tuple(shape) for shape in given]
 
     def call(self, inputs: Any) -> Tensor:
-        self._shapes_of([x.shape for x in inputs] if isinstance(inputs, list | tuple) else inputs.shape)
+        self._shapes_of(map_leaves(shape_of, inputs))
         rank = max(x.ndim for x in inputs)
         raised, masks = [], []
         for x in inputs:
@@ -67,7 +70,7 @@ class _Merge(Layer):
         batches = {shape[0] for shape in shapes} - {None}
         return (batches.pop() if len(batches) == 1 else None, *sizes)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         masks = _masks_of(inputs, previous_mask)
         if masks is None or any(mask is None for mask in masks):
             return None
@@ -191,15 +194,17 @@ class Concatenate(_Merge):
     ``ValueError`` for a single tensor that is not in a list, and for shapes that differ elsewhere.
     """
 
+    _config: tuple[str, ...] = ("axis",)
+
     def __init__(self, axis: int = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.axis = axis
+        self.axis = integer("axis", axis)
 
     def build(self, input_shape: Any) -> None:
         self.compute_output_shape(input_shape)
 
     def call(self, inputs: Any) -> Tensor:
-        self._shapes_of([x.shape for x in inputs] if isinstance(inputs, list | tuple) else inputs.shape)
+        self._shapes_of(map_leaves(shape_of, inputs))
         return ops.concatenate(inputs, self.axis)
 
     def compute_output_shape(self, input_shape: Any) -> Any:
@@ -220,7 +225,7 @@ class Concatenate(_Merge):
                 sizes.append(known.pop() if known else None)
         return tuple(sizes)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         masks = _masks_of(inputs, previous_mask)
         if masks is None or all(mask is None for mask in masks):
             return None
@@ -231,9 +236,6 @@ class Concatenate(_Merge):
             for x, mask in zip(inputs, masks, strict=True)
         ]
         return ops.any(ops.concatenate(whole, self.axis), -1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
 
 
 class Dot(_Merge):
@@ -250,6 +252,8 @@ class Dot(_Merge):
 
     takes = 2
 
+    _config: tuple[str, ...] = ("axes", "normalize")
+
     def __init__(self, axes: int | Sequence[int], normalize: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(axes, int | list | tuple):
@@ -260,10 +264,7 @@ class Dot(_Merge):
         self.normalize = bool(normalize)
 
     def build(self, input_shape: Any) -> None:
-        shapes = self._shapes_of(input_shape)
-        batches = {shape[0] for shape in shapes if shape} - {None}
-        if len(batches) > 1:
-            raise ValueError(f"expected inputs of one batch size; got shapes {_listed(shapes)}.")
+        shapes = self._of_one_batch(input_shape)
         sizes = {shape[axis] for shape, axis in zip(shapes, self._axes_of(shapes), strict=True)} - {None}
         if len(sizes) > 1:
             raise ValueError(f"expected axes of one size; got shapes {_listed(shapes)} with axes={self.axes}.")
@@ -280,7 +281,7 @@ class Dot(_Merge):
         return [axis % len(shape) for shape, axis in zip(shapes, axes, strict=True)]
 
     def call(self, inputs: Any) -> Tensor:
-        shapes = self._shapes_of([x.shape for x in inputs] if isinstance(inputs, list | tuple) else inputs.shape)
+        shapes = self._shapes_of(map_leaves(shape_of, inputs))
         first, second = self._axes_of(shapes)
         a, b = inputs
         if self.normalize:
@@ -301,11 +302,8 @@ class Dot(_Merge):
         ]
         return (shapes[0][0], *(kept or (1,)))
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return None
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axes": self.axes, "normalize": self.normalize}
 
 
 def add(inputs: Sequence[Any], **kwargs: Any) -> Any:

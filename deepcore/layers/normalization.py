@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import integer, number, positive_int
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer, positive_int
-from deepcore.layers.parametric import ParametricLayer
+from deepcore.layers.layer import Layer
+from deepcore.layers.parametric import ParametricLayer, arguments_of
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
 
@@ -30,19 +32,19 @@ def check_axes(axis: Any, shape: Any) -> tuple[int, ...]:
     return found
 
 
-def axis_argument(axis: Any) -> Any:
+def axis_argument(axis: Any, name: str = "axis") -> Any:
     """An axis as it is, several as a list. Raises ``TypeError`` for anything else."""
-    if isinstance(axis, list | tuple):
-        return list(axis)
-    if isinstance(axis, bool) or not isinstance(axis, int):
-        raise TypeError(f"axis must be an integer, or a list or tuple of them; got axis={axis!r}.")
-    return axis
+    axes = axis if isinstance(axis, list | tuple) else (axis,)
+    if any(isinstance(a, bool) or not isinstance(a, Integral) for a in axes):
+        raise TypeError(f"{name} must be an integer, or a list or tuple of them; got {name}={axis!r}.")
+    return [int(a) for a in axes] if axes is axis else int(axis)
 
 
 class SameShape(Layer):
     """A layer with an ``axis`` whose output has the shape of its input."""
 
     axis: Any
+    input_spec = InputSpec()
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         check_axes(self.axis, input_shape)
@@ -54,13 +56,14 @@ class AffineNormalization(SameShape, ParametricLayer):
 
     _supports_masking = True
 
-    def __init__(self, epsilon: float, center: bool, scale: bool, weights: dict[str, Any], **kwargs: Any) -> None:
+    _config: tuple[str, ...] = ("axis", "epsilon", "center", "scale")
+
+    def __init__(self, *, epsilon: float, center: bool, scale: bool, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not epsilon >= 0:
+        if not number("epsilon", epsilon) >= 0:
             raise ValueError(f"epsilon must not be negative; got {epsilon!r}.")
         self.epsilon = epsilon
         self.center, self.scale = center, scale
-        self.take_weight_arguments(**weights)
         self.gamma: Variable | None = None
         self.beta: Variable | None = None
 
@@ -77,15 +80,6 @@ class AffineNormalization(SameShape, ParametricLayer):
         beta = Tensor.wrap(xp.zeros(size, like.dtype), like.device) if self.beta is None else self.beta
         return ops.reshape(gamma, (size,)), ops.reshape(beta, (size,))
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "axis": self.axis,
-            "epsilon": self.epsilon,
-            "center": self.center,
-            "scale": self.scale,
-        }
-
 
 class LayerNormalization(AffineNormalization):
     """Normalises each example over ``axis``, an axis or several.
@@ -101,6 +95,8 @@ class LayerNormalization(AffineNormalization):
     ``TypeError`` for one that is not an integer. Ba et al. 2016. With ``rms_scaling=True``, which Keras has given up,
     x is divided by the standard deviation and not centred.
     """
+
+    _config: tuple[str, ...] = ("rms_scaling",)
 
     def __init__(
         self,
@@ -120,15 +116,7 @@ class LayerNormalization(AffineNormalization):
     ) -> None:
         if rms_scaling:
             warnings.warn("rms_scaling=True divides by the variance; use RMSNormalization.", stacklevel=2)
-        weights = {
-            "beta_initializer": beta_initializer,
-            "gamma_initializer": gamma_initializer,
-            "beta_regularizer": beta_regularizer,
-            "gamma_regularizer": gamma_regularizer,
-            "beta_constraint": beta_constraint,
-            "gamma_constraint": gamma_constraint,
-        }
-        super().__init__(epsilon, center, scale, weights, **kwargs)
+        super().__init__(**arguments_of(locals(), "axis", "rms_scaling"))
         self.axis = axis_argument(axis)
         self.rms_scaling = rms_scaling
 
@@ -140,7 +128,9 @@ class LayerNormalization(AffineNormalization):
             self.gamma = self.weight("gamma", shape)
         else:
             self._add_parameters(shape)
-        self.input_spec = InputSpec(ndim=len(input_shape), axes={a: input_shape[a] for a in axes})
+        rank = len(input_shape)
+        ndim = None if max(self.axis) < 0 else rank  # axes counted from the end are found in inputs of any rank
+        self.input_spec = InputSpec(ndim=ndim, axes={a - rank: input_shape[a] for a in axes})
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.compute_dtype)
@@ -158,9 +148,6 @@ class LayerNormalization(AffineNormalization):
         y = ops.reshape(rows, z.shape)
         return ops.transpose(y, [order.index(a) for a in range(x.ndim)]) if moved else y
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rms_scaling": self.rms_scaling}
-
 
 class GroupNormalization(AffineNormalization):
     """Normalises each example over groups of its channels, and over all axes but the batch.
@@ -173,6 +160,8 @@ class GroupNormalization(AffineNormalization):
     Weights gamma and beta [channels]. Raises ``ValueError`` for groups that are not a positive integer or -1, or that
     the channels cannot be cut into. Wu and He 2018.
     """
+
+    _config: tuple[str, ...] = ("groups",)
 
     def __init__(
         self,
@@ -193,17 +182,9 @@ class GroupNormalization(AffineNormalization):
             raise ValueError(
                 f"groups must be a positive integer, or -1 for one group a channel; got groups={groups!r}."
             )
-        weights = {
-            "beta_initializer": beta_initializer,
-            "gamma_initializer": gamma_initializer,
-            "beta_regularizer": beta_regularizer,
-            "gamma_regularizer": gamma_regularizer,
-            "beta_constraint": beta_constraint,
-            "gamma_constraint": gamma_constraint,
-        }
-        super().__init__(epsilon, center, scale, weights, **kwargs)
+        super().__init__(**arguments_of(locals(), "groups", "axis"))
         self.groups = groups
-        self.axis = axis
+        self.axis = integer("axis", axis)
 
     def build(self, input_shape: Any) -> None:
         (at,) = check_axes(self.axis, input_shape)
@@ -227,9 +208,6 @@ class GroupNormalization(AffineNormalization):
         z = z if self.beta is None else z + ops.reshape(self.beta, along)
         return ops.moveaxis(z, 1, self.axis)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups}
-
 
 class RMSNormalization(SameShape):
     """x / sqrt(mean(x * x) + epsilon) * scale, the mean over ``axis``.
@@ -241,10 +219,12 @@ class RMSNormalization(SameShape):
     Weight scale of the sizes of ``axis``. Zhang and Sennrich 2019.
     """
 
+    _config: tuple[str, ...] = ("axis", "epsilon")
+
     def __init__(self, axis: int | Sequence[int] = -1, epsilon: float = 1e-6, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.axis = axis_argument(axis)
-        self.epsilon = epsilon
+        self.epsilon = number("epsilon", epsilon)
 
     def build(self, input_shape: Any) -> None:
         self.axis = sorted(self.axis) if isinstance(self.axis, list) else [self.axis]
@@ -255,14 +235,13 @@ class RMSNormalization(SameShape):
     def call(self, x: Tensor) -> Tensor:
         return ops.rms_normalization(x, self.scale, self.axis, self.epsilon)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis, "epsilon": self.epsilon}
-
 
 class UnitNormalization(SameShape):
     """x divided by its Euclidean length over ``axis``, an axis or several."""
 
     _supports_masking = True
+    _config: tuple[str, ...] = ("axis",)
+    _stateless = True
 
     def __init__(self, axis: int | Sequence[int] = -1, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -270,9 +249,6 @@ class UnitNormalization(SameShape):
 
     def call(self, x: Tensor) -> Tensor:
         return ops.normalize(x, axis=self.axis, order=2, epsilon=_TINY)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "axis": self.axis}
 
 
 class LocalResponseNormalization(SameShape):
@@ -288,6 +264,8 @@ class LocalResponseNormalization(SameShape):
     """
 
     _supports_masking = True
+
+    _config: tuple[str, ...] = ("depth_radius", "bias", "alpha", "beta", "axis")
 
     def __init__(
         self,
@@ -309,7 +287,3 @@ class LocalResponseNormalization(SameShape):
         z = x if last else ops.moveaxis(x, self.axis, -1)
         y = ops.local_response_norm(z, self.depth_radius, self.bias, self.alpha, self.beta)
         return y if last else ops.moveaxis(y, -1, self.axis)
-
-    def get_config(self) -> dict[str, Any]:
-        own = {name: getattr(self, name) for name in ("depth_radius", "bias", "alpha", "beta", "axis")}
-        return {**super().get_config(), **own}

@@ -6,13 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import ops
-from deepcore.layers.image import ImageLayer, padding_of, sizes_of, window_output
+from deepcore.layers.image import COUNTS, ImageLayer, padding_of, sizes_of, window_output
 from deepcore.tensor import Tensor
 
 Sizes = int | Sequence[int]
 
 
 class _Pooling(ImageLayer):
+    _config: tuple[str, ...] = ("pool_size", "strides", "padding")
+    _stateless = True
+
     def __init__(
         self,
         pool_size: Sizes,
@@ -27,23 +30,12 @@ class _Pooling(ImageLayer):
         self.strides = self.pool_size if strides is None else sizes_of(strides, self.rank, "strides")
         self.padding = padding_of(padding)
 
-    def build(self, input_shape: Any) -> None:
-        self.compute_output_shape(input_shape)  # raises where no window fits
-
     def windows(self) -> tuple[tuple[int, int], tuple[int, int], str]:
         """Window, strides and padding for an image."""
         return self.of_image(self.pool_size, 1), self.of_image(self.strides, 1), self.padding
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return window_output(shape, self.pool_size, self.strides, self.padding, shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "pool_size": self.pool_size,
-            "strides": self.strides,
-            "padding": self.padding,
-        }
 
 
 class _MaxPooling(_Pooling):
@@ -112,10 +104,82 @@ class AveragePooling2D(_AveragePooling):
     """
 
 
+class _AdaptivePooling(ImageLayer):
+    _stateless = True
+    _config: tuple[str, ...] = ("output_size",)
+
+    def __init__(self, output_size: Sizes, data_format: str | None = None, **kwargs: Any) -> None:
+        super().__init__(data_format, **kwargs)
+        several = isinstance(output_size, list | tuple)
+        if not isinstance(output_size, int) and not (several and len(output_size) == self.rank):
+            strange = ValueError if several and self.rank == 1 else TypeError
+            raise strange(f"output_size must be {COUNTS[self.rank]}; got output_size={output_size!r}.")
+        self.output_size = sizes_of(output_size, self.rank, "output_size")
+
+    def along(self, x: Tensor, axis: int) -> Tensor:
+        """One element of all those of x along ``axis``, which stays."""
+        raise NotImplementedError(f"{type(self).__name__} must implement along(x, axis).")
+
+    def apply(self, x: Tensor) -> Tensor:
+        for axis, windows in zip((1, 2), self.of_image(self.output_size, 1), strict=True):
+            size, before = x.shape[axis], (slice(None),) * axis
+            ends = ((i * size // windows, -(-(i + 1) * size // windows)) for i in range(windows))
+            parts = [(*before, slice(start, end)) for start, end in ends]
+            x = ops.concatenate([self.along(x[part], axis) for part in parts], axis)
+        return x
+
+    def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
+        return (shape[0], *self.output_size, shape[-1])
+
+
+class _AdaptiveMaxPooling(_AdaptivePooling):
+    def along(self, x: Tensor, axis: int) -> Tensor:
+        return ops.max(x, axis, keepdims=True)
+
+
+class _AdaptiveAveragePooling(_AdaptivePooling):
+    def along(self, x: Tensor, axis: int) -> Tensor:
+        return ops.mean(x, axis, keepdims=True)
+
+
+class AdaptiveMaxPooling1D(_AdaptiveMaxPooling):
+    """The largest element of each of ``output_size`` windows; see ``AdaptiveAveragePooling2D``."""
+
+    rank = 1
+
+
+class AdaptiveMaxPooling2D(_AdaptiveMaxPooling):
+    """The largest element of each of ``output_size`` windows; see ``AdaptiveAveragePooling2D``."""
+
+
+class AdaptiveAveragePooling1D(_AdaptiveAveragePooling):
+    """The mean of each of ``output_size`` windows; see ``AdaptiveAveragePooling2D``."""
+
+    rank = 1
+
+
+class AdaptiveAveragePooling2D(_AdaptiveAveragePooling):
+    """The mean of each window, where the image is cut into as many windows as are asked for.
+
+    Args:
+        output_size: how many windows, an int or (height, width). Of n windows over a size the i-th spans the elements
+            from floor(i * size / n) to ceil((i + 1) * size / n), so that neighbours may share some.
+        data_format: ``"channels_last"``, the default, or ``"channels_first"``.
+
+    Input [batch, height, width, channels], output [batch, *output_size, channels]. Raises ``TypeError`` for anything
+    else than one or two ints, and ``ValueError`` for sizes that are not positive.
+    """
+
+
 class _GlobalPooling(ImageLayer):
+    _config: tuple[str, ...] = ("keepdims",)
+    _stateless = True
+
     def __init__(self, data_format: str | None = None, keepdims: bool = False, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
-        self.keepdims = bool(keepdims)
+        if not isinstance(keepdims, bool):
+            raise TypeError(f"keepdims must be True or False; got keepdims={keepdims!r}.")
+        self.keepdims = keepdims
 
     def pool(self, x: Tensor) -> Tensor:
         """[batch, height, width, channels] -> [batch, channels]."""
@@ -127,9 +191,6 @@ class _GlobalPooling(ImageLayer):
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (shape[0], *((1,) * self.rank if self.keepdims else ()), shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "keepdims": self.keepdims}
 
 
 class _GlobalMaxPooling(_GlobalPooling):
@@ -177,7 +238,7 @@ class GlobalAveragePooling1D(_GlobalAveragePooling):
         kept = ops.where(counts, x, 0.0)  # not x * counts: what is masked may be NaN
         return ops.sum(kept, steps, keepdims=self.keepdims) / ops.sum(counts, steps, keepdims=self.keepdims)
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         return None
 
 

@@ -10,7 +10,10 @@ import numpy as np
 
 from deepcore import ops, serialization
 from deepcore.device import Device
-from deepcore.layers.layer import Layer
+from deepcore.layers.arguments import numeric, positive_int
+from deepcore.layers.input_spec import InputSpec
+from deepcore.layers.layer import Elementwise, Layer
+from deepcore.layers.normalization import axis_argument
 from deepcore.tensor import Tensor
 
 # How many examples of an array are looked at together.
@@ -19,28 +22,23 @@ _ROWS = 4096
 _LEAST = 1e-7
 
 
-class Rescaling(Layer):
+class Rescaling(Elementwise):
     """x * scale + offset.
 
     Args:
         scale, offset: numbers, or arrays that broadcast to the input.
     """
 
+    _config: tuple[str, ...] = ("scale", "offset")
+    input_spec = InputSpec()
+
     def __init__(self, scale: Any, offset: Any = 0.0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.scale, self.offset = scale, offset
-        self.supports_masking = True
+        self.scale, self.offset = numeric("scale", scale), numeric("offset", offset)
 
     def call(self, x: Tensor) -> Tensor:
         x = ops.cast(x, self.compute_dtype)
         return x * _constant(self.scale, x) + _constant(self.offset, x)
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
-    def get_config(self) -> dict[str, Any]:
-        own = {"scale": self.scale, "offset": self.offset}
-        return {**super().get_config(), **{name: serialization.serialize(value) for name, value in own.items()}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Any:
@@ -53,7 +51,7 @@ def _constant(value: Any, like: Tensor) -> Any:
     return value if isinstance(value, int | float) else ops.convert_to_tensor(value, like.dtype, like=like)
 
 
-class Normalization(Layer):
+class Normalization(Elementwise):
     """(x - mean) / standard deviation, of statistics that are given, or found in data by ``adapt``.
 
     Args:
@@ -65,6 +63,9 @@ class Normalization(Layer):
     alone, for shapes that differ, and for axes that the input does not have.
     """
 
+    _config: tuple[str, ...] = ("axis", "invert")
+    input_spec = InputSpec()
+
     def __init__(
         self,
         axis: int | Sequence[int] | None = -1,
@@ -74,14 +75,16 @@ class Normalization(Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
+        axes = () if axis is None else axis_argument(axis)
+        self.axis = (axes,) if isinstance(axes, int) else tuple(axes)
         self.input_mean, self.input_variance = mean, variance
         self.invert = invert
         self._constants: dict[tuple[str, Device], Tensor] = {}
-        self.supports_masking = True
         if (mean is None) != (variance is None):
             raise ValueError(f"mean and variance must be given together; got mean={mean} and variance={variance}.")
-        if mean is not None and (np.shape(mean) != np.shape(variance) or np.ndim(mean) > len(self.axis)):
+        if mean is not None and (
+            np.shape(numeric("mean", mean)) != np.shape(numeric("variance", variance)) or np.ndim(mean) > len(self.axis)
+        ):
             raise ValueError(
                 f"mean and variance must have one shape, of rank {len(self.axis)} or less for axis={self.axis}; got "
                 f"shapes {np.shape(mean)} and {np.shape(variance)}."
@@ -97,6 +100,10 @@ class Normalization(Layer):
         self._reduced = tuple(axis for axis in range(rank) if axis not in kept)
         self._along = tuple(input_shape[axis] if axis in kept else 1 for axis in range(rank))
         self._shape = tuple(input_shape[axis] for axis in kept)
+        given = np.shape(self.input_mean) if self.input_mean is not None else ()
+        if any(m not in (1, n) for m, n in zip(given[::-1], self._shape[::-1], strict=False)):
+            raise ValueError(f"mean and variance of shape {given} do not fit axis={self.axis} of sizes {self._shape}.")
+        self.input_spec = InputSpec(axes={axis - rank: input_shape[axis] for axis in kept})
         if self.input_mean is None:
             self.adapt_mean = self.add_weight(self._shape, "zeros", trainable=False, name="mean")
             self.adapt_variance = self.add_weight(self._shape, "ones", trainable=False, name="variance")
@@ -168,14 +175,9 @@ class Normalization(Layer):
         spread = ops.maximum(ops.sqrt(self._statistic("variance", x.device)), _LEAST)
         return x * spread + mean if self.invert else (x - mean) / spread
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
-
     def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
-            "axis": self.axis,
-            "invert": self.invert,
             "mean": np.array(self.input_mean).tolist(),
             "variance": np.array(self.input_variance).tolist(),
         }
@@ -210,16 +212,19 @@ class CategoryEncoding(Layer):
     Raises ``ValueError`` for other modes, without ``num_tokens``, and for weights in another mode than ``"count"``.
     """
 
-    def __init__(self, num_tokens: int | None = None, output_mode: str = "multi_hot", **kwargs: Any) -> None:
-        if kwargs.pop("sparse", False):
+    input_spec = InputSpec()
+
+    def __init__(
+        self, num_tokens: int | None = None, output_mode: str = "multi_hot", sparse: bool = False, **kwargs: Any
+    ) -> None:
+        if sparse:
             raise ValueError("sparse=True is not there: tensors are dense; leave it out.")
         super().__init__(**kwargs)
         output_mode = "multi_hot" if output_mode == "binary" else output_mode
         if output_mode not in ("count", "one_hot", "multi_hot"):
             raise ValueError(f"output_mode must be 'count', 'one_hot' or 'multi_hot'; got {output_mode!r}.")
-        if num_tokens is None or num_tokens < 1:
-            raise ValueError(f"num_tokens must be set, at least 1; got num_tokens={num_tokens}.")
-        self.num_tokens, self.output_mode = num_tokens, output_mode
+        self.num_tokens = positive_int("num_tokens", num_tokens, ValueError if num_tokens is None else TypeError)
+        self.output_mode = output_mode
         self.autocast = False
 
     def call(self, inputs: Tensor, count_weights: Any = None) -> Tensor:
@@ -244,6 +249,3 @@ class CategoryEncoding(Layer):
         if self.output_mode == "one_hot" and input_shape and input_shape[-1] != 1:
             return (*input_shape, self.num_tokens)
         return (*input_shape[:-1], self.num_tokens)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "num_tokens": self.num_tokens, "output_mode": self.output_mode}

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import number
 from deepcore.layers.image import data_format_of
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
+from deepcore.layers.layer import Elementwise
 from deepcore.random import as_generator
 from deepcore.tensor import Tensor
 
@@ -17,17 +18,16 @@ from deepcore.tensor import Tensor
 _SELU_SCALE, _SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
-class _Noise(Layer):
+class _Noise(Elementwise):
     """A layer that changes its input in training only, by numbers of its own stream."""
 
-    _supports_masking = True
     _strength = "rate"
     rate: float
     stddev: float
 
     def __init__(self, strength: Any, seed: int | None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= 1:
+        if not 0 <= number(self._strength, strength, "from 0 to 1") <= 1:
             raise ValueError(f"{self._strength} must be a number from 0 to 1; got {self._strength}={strength!r}.")
         setattr(self, self._strength, strength)
         self.seed = seed
@@ -39,9 +39,6 @@ class _Noise(Layer):
 
     def call(self, x: Tensor, training: bool = False) -> Tensor:
         return self.noisy(x) if training and getattr(self, self._strength) > 0 else x
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), self._strength: getattr(self, self._strength), "seed": self.seed}
@@ -57,6 +54,8 @@ class Dropout(_Noise):
 
     Raises ``ValueError`` for another rate, and for a ``noise_shape`` that is not one. Srivastava et al. 2014.
     """
+
+    _config: tuple[str, ...] = ("noise_shape",)
 
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
@@ -76,9 +75,6 @@ class Dropout(_Noise):
             return ops.dropout(x, self.rate, self.seed_generator)
         ones = Tensor.wrap(x.device.backend.xp.ones(sizes, x.dtype), x.device)
         return x * ops.dropout(ones, self.rate, self.seed_generator)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "noise_shape": self.noise_shape}
 
 
 def _noise_shape(given: Any) -> tuple[int | None, ...] | None:
@@ -194,6 +190,8 @@ class AlphaDropout(_Noise):
     Raises ``ValueError`` for another rate. Klambauer et al. 2017.
     """
 
+    _config: tuple[str, ...] = ("noise_shape",)
+
     def __init__(
         self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any
     ) -> None:
@@ -205,9 +203,6 @@ class AlphaDropout(_Noise):
         factor = 1 / math.sqrt(_left(self.rate) * (1 + self.rate * low**2))
         chances = self.seed_generator.uniform(_mask_shape(self.noise_shape, x), dtype=x.dtype, device=x.device)
         return ops.where(chances >= self.rate, x, low) * factor - factor * low * self.rate
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "noise_shape": self.noise_shape}
 
 
 def _left(rate: float) -> float:

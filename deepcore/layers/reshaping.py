@@ -7,24 +7,20 @@ from collections.abc import Sequence
 from typing import Any
 
 from deepcore import ops
+from deepcore.layers.arguments import integer, positive_int
 from deepcore.layers.image import data_format_of
 from deepcore.layers.input_spec import InputSpec
-from deepcore.layers.layer import Layer
+from deepcore.layers.layer import Elementwise, Layer
 from deepcore.tensor import Tensor
 
 
-class Identity(Layer):
+class Identity(Elementwise):
     """What it is given, of any shape or structure, with its masks."""
 
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.supports_masking = True
+    _keeps_integers = True
 
     def call(self, inputs: Any) -> Any:
         return inputs
-
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
 
 
 class Flatten(Layer):
@@ -34,6 +30,9 @@ class Flatten(Layer):
         data_format: with ``"channels_first"`` the channels are moved to the end first, so that weights that come after
             do not depend on it.
     """
+
+    _config: tuple[str, ...] = ("data_format",)
+    _keeps_integers = True
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -49,9 +48,6 @@ class Flatten(Layer):
         sizes = input_shape[1:]
         return input_shape[0], None if None in sizes else math.prod(sizes)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "data_format": self.data_format}
-
 
 class Reshape(Layer):
     """Another shape of the same size: [batch, ...] -> [batch, *target_shape].
@@ -63,11 +59,18 @@ class Reshape(Layer):
     sizes do not hold the same number of elements.
     """
 
+    _config: tuple[str, ...] = ("target_shape",)
+    _stateless = True
+    _keeps_integers = True
+
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(target_shape, list | tuple):
+        if not hasattr(target_shape, "__iter__"):
             raise TypeError(f"target_shape must be a list or tuple of sizes, as (3, -1); got {target_shape!r}.")
+        if any(size is not None and not hasattr(size, "__index__") for size in target_shape):
+            raise ValueError(f"target_shape takes whole numbers, and None; got {target_shape!r}.")
         self.target_shape = tuple(None if size is None else int(size) for size in target_shape)
+        self.input_spec = InputSpec(min_ndim=1)
         wanted = self._wanted()
         if any(size < -1 for size in wanted):
             raise ValueError(f"target_shape takes sizes that are not negative, or -1; got {self.target_shape}.")
@@ -92,9 +95,6 @@ class Reshape(Layer):
             return input_shape[0], *(None if size == -1 else size for size in self._wanted())
         return input_shape[0], *self._resolve(input_shape[1:])
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "target_shape": self.target_shape}
-
 
 class Permute(Layer):
     """The axes after the batch in another order.
@@ -105,9 +105,12 @@ class Permute(Layer):
     Raises ``ValueError`` unless ``dims`` holds each number from 1 on once, and for an input of another rank.
     """
 
+    _config: tuple[str, ...] = ("dims",)
+    _keeps_integers = True
+
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        if not isinstance(dims, list | tuple):
+        if not hasattr(dims, "__iter__"):
             raise TypeError(f"dims must be a list or tuple of axes, as (2, 1); got {dims!r}.")
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
@@ -120,9 +123,6 @@ class Permute(Layer):
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0], *(input_shape[axis] for axis in self.dims)
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "dims": self.dims}
-
 
 class RepeatVector(Layer):
     """A vector ``n`` times over: [batch, features] -> [batch, n, features].
@@ -131,9 +131,11 @@ class RepeatVector(Layer):
         n: how often. Raises ``TypeError`` unless it is an int, ``ValueError`` unless it is positive.
     """
 
+    _config: tuple[str, ...] = ("n",)
+
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.n = repeats_of("n", n)
+        self.n = positive_int("n", integer("n", n))
         self.input_spec = InputSpec(ndim=2)
 
     def call(self, x: Tensor) -> Tensor:
@@ -141,15 +143,3 @@ class RepeatVector(Layer):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return input_shape[0], self.n, input_shape[1]
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "n": self.n}
-
-
-def repeats_of(name: str, value: Any) -> int:
-    """``value``, a number of times. Raises ``TypeError`` unless it is an int, ``ValueError`` unless it is positive."""
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"{name} must be an int; got {name}={value!r} ({type(value).__name__}).")
-    if value <= 0:
-        raise ValueError(f"{name} must be positive; got {name}={value}.")
-    return value

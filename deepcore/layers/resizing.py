@@ -7,8 +7,8 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.errors import unknown_name
+from deepcore.layers.arguments import integer, positive_int
 from deepcore.layers.image import ImageLayer, ends_of, sizes_of
-from deepcore.layers.reshaping import repeats_of
 from deepcore.ops.resampling import INTERPOLATIONS
 from deepcore.tensor import Tensor
 
@@ -80,16 +80,17 @@ class Cropping2D(_Cropping):
     left.
     """
 
+    _config: tuple[str, ...] = ("cropping",)
+
     def __init__(self, cropping: Any = ((0, 0), (0, 0)), data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(data_format, **kwargs)
         self.ends = ends_of(cropping, 2, "cropping")
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "cropping": self.cropping}
-
 
 class _ZeroPadding(_AtTheEnds):
     padding = property(_AtTheEnds.given)
+
+    _config: tuple[str, ...] = ("padding",)
 
     def apply(self, x: Tensor) -> Tensor:
         return ops.pad(x, ((0, 0), *self.of_image(self.ends, (0, 0)), (0, 0)))
@@ -97,9 +98,6 @@ class _ZeroPadding(_AtTheEnds):
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         sizes = (None if s is None else s + sum(ends) for s, ends in zip(shape[1:-1], self.ends, strict=True))
         return (shape[0], *sizes, shape[-1])
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "padding": self.padding}
 
 
 class ZeroPadding1D(_ZeroPadding):
@@ -145,10 +143,10 @@ class UpSampling1D(ImageLayer):
 
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(**_without_data_format(self, kwargs))
-        self.size = repeats_of("size", size)
+        self.size = positive_int("size", integer("size", size))
 
     def apply(self, x: Tensor) -> Tensor:
-        return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest")
+        return ops.image.resize(x, (1, x.shape[2] * self.size), "nearest", data_format="channels_last")
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (shape[0], None if shape[1] is None else self.size * shape[1], shape[2])
@@ -172,6 +170,8 @@ class UpSampling2D(ImageLayer):
     ``ValueError`` for factors that are not positive and for an unknown interpolation.
     """
 
+    _config: tuple[str, ...] = ("size", "interpolation")
+
     def __init__(
         self,
         size: int | Sequence[int] = (2, 2),
@@ -187,18 +187,15 @@ class UpSampling2D(ImageLayer):
 
     def apply(self, x: Tensor) -> Tensor:
         height, width = (n * factor for n, factor in zip(x.shape[1:3], self.size, strict=True))
-        return ops.image.resize(x, (height, width), self.interpolation)
+        return ops.image.resize(x, (height, width), self.interpolation, data_format="channels_last")
 
     def output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         sizes = (None if n is None else n * f for n, f in zip(shape[1:3], self.size, strict=True))
         return (shape[0], *sizes, shape[3])
 
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "size": self.size, "interpolation": self.interpolation}
-
 
 def _without_data_format(layer: ImageLayer, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The arguments of a layer that has no ``data_format``, unlike the others. Raises ``ValueError`` for one."""
+    """The arguments of a layer whose channels are last in any case. Raises ``ValueError`` for a ``data_format``."""
     if "data_format" in kwargs:
         raise ValueError(f"{type(layer).__name__} has no data_format: its input is [batch, steps, channels].")
-    return kwargs
+    return {**kwargs, "data_format": "channels_last"}

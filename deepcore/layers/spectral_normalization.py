@@ -23,6 +23,9 @@ class SpectralNormalization(Wrapper):
     positive, and for a layer without a kernel. Miyato et al. 2018.
     """
 
+    _config: tuple[str, ...] = ("power_iterations",)
+    input_spec = InputSpec(min_ndim=1)
+
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
         super().__init__(layer, **kwargs)
         if power_iterations <= 0:
@@ -68,6 +71,3 @@ class SpectralNormalization(Wrapper):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         return self.layer.compute_output_shape(input_shape)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "power_iterations": self.power_iterations}

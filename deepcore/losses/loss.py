@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from deepcore import ops
-from deepcore.errors import unknown_name
-from deepcore.naming import snake_case, unique_name
+from deepcore.absent import Explaining
+from deepcore.config import dtype_of
+from deepcore.errors import nearest
+from deepcore.naming import given_name
 from deepcore.registry import Configurable
 from deepcore.structure import leaves, map_leaves
 from deepcore.tensor import FLOATX, Tensor
@@ -39,7 +41,7 @@ def paired(y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     target, prediction = align(target, prediction)
     if target.shape != prediction.shape:
         raise ValueError(
-            f"The targets have shape {target.shape}, the predictions {prediction.shape}; they must be the same. "
+            f"The targets have shape {target.shape}, predictions {prediction.shape}; they must have the same shape. "
             "Check the last layer's units, or the loss (the sparse_ losses take class numbers)."
         )
     return target, prediction
@@ -80,7 +82,7 @@ def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | No
     return total * (1.0 / max(values.size, 1))
 
 
-class Loss(Configurable):
+class Loss(Explaining, Configurable):
     """The base of all losses. A loss of your own implements ``call(y_true, y_pred)``, one value an example.
 
     Args:
@@ -96,10 +98,13 @@ class Loss(Configurable):
         self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None
     ) -> None:
         if reduction is not None and reduction not in REDUCTIONS:
-            raise unknown_name("reduction", reduction, REDUCTIONS)
-        self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
+            raise ValueError(
+                f"Invalid value for argument `reduction`: it must be None or one of {', '.join(REDUCTIONS)}; "
+                f"got {reduction!r}.{nearest(reduction, REDUCTIONS)}"
+            )
+        self.name = given_name(self, name)
         self.reduction = reduction
-        self._dtype = None if dtype is None else np.dtype(getattr(dtype, "compute_dtype", dtype))
+        self._dtype = None if dtype is None else dtype_of(getattr(dtype, "compute_dtype", dtype))
 
     @property
     def dtype(self) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepcore import serialization
 from deepcore.errors import explain_missing
 from deepcore.losses import (
     binary_crossentropy,
@@ -93,6 +92,7 @@ from deepcore.metrics.score import (
     pearson_correlation,
 )
 from deepcore.registry import Registry
+from deepcore.serialization import export
 
 registry = Registry("metric", "deepcore.metrics", base=Metric, callables=True)
 for _class, _aliases in (
@@ -143,7 +143,10 @@ for _class, _aliases in (
 ):
     registry.register(*_aliases)(_class)
 
-for _function in (
+# Files may name these, too; as a name given to ``compile`` or ``get`` each of them stands for its class.
+for _named in (
+    MeanMetricWrapper,
+    accuracy,
     binary_accuracy,
     categorical_accuracy,
     concordance_correlation,
@@ -152,7 +155,7 @@ for _function in (
     sparse_top_k_categorical_accuracy,
     top_k_categorical_accuracy,
 ):
-    serialization.export("keras.metrics", _function)
+    export(registry.module, _named)
 
 _BY_OUTPUT = {
     "accuracy": (BinaryAccuracy, SparseCategoricalAccuracy, CategoricalAccuracy),

@@ -6,7 +6,6 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.autograd import no_grad
-from deepcore.errors import unknown_name
 from deepcore.losses.loss import EPSILON
 from deepcore.metrics.confusion import COUNTS, count
 from deepcore.metrics.metric import Metric
@@ -48,11 +47,13 @@ class AUC(Metric):
         from_logits: bool = False,
     ) -> None:
         if str(curve).upper() not in _CURVES:
-            raise unknown_name("curve", curve, _CURVES)
+            raise ValueError(f'Invalid AUC curve value: "{curve}". Expected one of {list(_CURVES)}.')
         if str(summation_method).lower() not in _SUMMATIONS:
-            raise unknown_name("summation_method", summation_method, _SUMMATIONS)
+            raise ValueError(
+                f'Invalid AUC summation method value: "{summation_method}". Expected one of {list(_SUMMATIONS)}.'
+            )
         if thresholds is None and num_thresholds <= 1:
-            raise ValueError(f"AUC: num_thresholds must be above 1; got {num_thresholds!r}.")
+            raise ValueError(f"Argument `num_thresholds` must be an integer > 1. Received: {num_thresholds!r}")
         if num_labels and not multi_label:
             raise ValueError(f"AUC: num_labels is for multi_label=True; got num_labels={num_labels!r} without it.")
         super().__init__(dtype, name)

@@ -72,7 +72,10 @@ def count(
         prediction = ops.where(chosen, prediction, BELOW_ALL)
     if class_id is not None:
         if prediction.ndim == 1:
-            raise ValueError(f"class_id needs scores of shape [examples, classes]; got shape {prediction.shape}.")
+            raise ValueError(
+                "When class_id is provided, y_pred must be a 2D array with shape (num_samples, num_classes), found "
+                f"shape: {prediction.shape}"
+            )
         target, prediction = (t[..., class_id, None] for t in (target, prediction))
     if target.shape != prediction.shape:
         raise ValueError(
@@ -115,7 +118,7 @@ class _Counting(Metric):
         self.thresholds = list(given) if isinstance(given, list | tuple) else [given]
         wrong = [t for t in self.thresholds if t is None or not 0 <= t <= 1]
         if thresholds is not None and wrong:
-            raise ValueError(f"{type(self).__name__}: thresholds must be from 0 to 1; got {wrong}.")
+            raise ValueError(f"{type(self).__name__}: Threshold values must be in [0, 1]. Received: {wrong}")
         self._make_counts()
 
     def _make_counts(self) -> None:
@@ -224,10 +227,10 @@ class _Best(_Counting):
         self, value: float, num_thresholds: int = 200, class_id: int | None = None, name: Any = None, dtype: Any = None
     ) -> None:
         if not 0 <= value <= 1:
-            raise ValueError(f"{type(self).__name__}: {self._argument} must be from 0 to 1; got {value!r}.")
+            raise ValueError(f"`{self._argument}` must be in the range [0, 1]. Received: {value!r}")
         super().__init__(dtype, name)
         if num_thresholds <= 0:
-            raise ValueError(f"{type(self).__name__}: num_thresholds must be above 0; got {num_thresholds!r}.")
+            raise ValueError(f"Argument `num_thresholds` must be an integer > 0. Received: {num_thresholds!r}")
         self.value, self.num_thresholds, self.class_id = value, num_thresholds, class_id
         setattr(self, self._argument, value)
         self.thresholds = [0.5] if num_thresholds == 1 else np.linspace(0, 1, num_thresholds).tolist()

@@ -40,6 +40,8 @@ class IoU(Metric):
         axis: int = -1,
     ) -> None:
         super().__init__("int32" if dtype in (None, "int") else dtype, name)
+        if isinstance(num_classes, bool) or not isinstance(num_classes, int) or num_classes <= 0:
+            raise ValueError(f"{type(self).__name__}: num_classes must be a positive integer; got {num_classes!r}.")
         self.target_class_ids = list(target_class_ids)
         if max(self.target_class_ids) >= num_classes:
             raise ValueError(
@@ -59,8 +61,8 @@ class IoU(Metric):
             weight = ops.convert_to_tensor(1 if sample_weight is None else sample_weight, like=prediction)
             if weight.dtype.kind == "f" and self._dtype.kind != "f" and hasattr(sample_weight, "dtype"):
                 warnings.warn(
-                    f"{type(self).__name__} counts in {self.dtype}, so fractions of weights are cut off; give whole "
-                    "weights, or dtype='float32'.",
+                    f"{type(self).__name__} was given weights of a float dtype, but counts in the int {self.dtype}: "
+                    "casting cuts their fractions off. Give whole weights, or dtype='float32'.",
                     stacklevel=2,
                 )
             weight = ops.cast(weight, self.dtype)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from deepcore import ops
+from deepcore import ops, serialization
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
+from deepcore.config import dtype_of
 from deepcore.losses.loss import align, masked_weight
-from deepcore.naming import snake_case, unique_name
+from deepcore.naming import given_name
 from deepcore.registry import Configurable
 from deepcore.structure import leaves
 from deepcore.tensor import FLOATX, Tensor
 from deepcore.variable import Variable
 
 
-class Metric(Configurable):
+class Metric(Explaining, Configurable):
     """The base of all metrics. A metric of your own makes its sums with ``add_variable``, adds to them in
     ``update_state`` and implements ``result``.
 
@@ -27,8 +27,8 @@ class Metric(Configurable):
     """
 
     def __init__(self, dtype: Any = None, name: str | None = None) -> None:
-        self.name = unique_name(snake_case(type(self).__name__)) if name is None else name
-        self._dtype = np.dtype(FLOATX if dtype is None else getattr(dtype, "compute_dtype", dtype))
+        self.name = given_name(self, name)
+        self._dtype = dtype_of(FLOATX if dtype is None else getattr(dtype, "compute_dtype", dtype))
         self._variables: list[Variable] = []
 
     @property
@@ -38,9 +38,12 @@ class Metric(Configurable):
 
     @property
     def variables(self) -> list[Variable]:
-        """The sums of this metric, and those of the metrics that it keeps as attributes."""
-        inner = [part for value in vars(self).values() for part in leaves(value) if isinstance(part, Metric)]
-        return [*self._sums(), *(variable for metric in inner for variable in metric.variables)]
+        """The sums of this metric, and those of the metrics that it keeps as attributes, also in lists and the like."""
+        found = {id(variable): variable for variable in self._sums()}
+        for part in (part for value in vars(self).values() for part in leaves(value)):
+            inner = part.variables if isinstance(part, Metric) else [part] if isinstance(part, Variable) else []
+            found.update((id(variable), variable) for variable in inner)
+        return list(found.values())
 
     def _sums(self) -> list[Variable]:
         try:
@@ -52,20 +55,20 @@ class Metric(Configurable):
 
     def add_variable(
         self,
-        shape: Sequence[int] = (),
-        initializer: Any = "zeros",
+        shape: Sequence[int] | None = None,
+        initializer: Any = None,
         dtype: Any = None,
         aggregation: str | None = "sum",
         name: str | None = None,
     ) -> Variable:
         """Makes a sum of this metric; ``aggregation`` is accepted as Keras has it."""
         start = "zeros" if initializer is None else initializer
-        variable = Variable(start, tuple(shape), dtype or self.dtype, trainable=False, name=name)
+        variable = Variable(start, tuple(shape or ()), dtype or self.dtype, trainable=False, name=name)
         self._sums().append(variable)
         return variable
 
     def add_weight(
-        self, shape: Sequence[int] = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+        self, shape: Sequence[int] | None = None, initializer: Any = None, dtype: Any = None, name: str | None = None
     ) -> Variable:
         """``add_variable`` by its other name."""
         return self.add_variable(shape, initializer, dtype, name=name)
@@ -180,3 +183,9 @@ class MeanMetricWrapper(Mean):
     def get_config(self) -> dict[str, Any]:
         own = {"fn": self.fn} if type(self) is MeanMetricWrapper else {}
         return {**super().get_config(), **own, **self.kwargs}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Any:
+        """The metric of ``get_config``'s dictionary, in which ``fn`` may be data that names a function."""
+        fn = config.get("fn")
+        return cls(**{**config, "fn": serialization.deserialize(fn)} if isinstance(fn, dict) else config)

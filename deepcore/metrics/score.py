@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from deepcore import ops
@@ -23,6 +24,17 @@ def _rows(metric: Metric, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
             f"and {prediction.shape}."
         )
     return target, prediction
+
+
+def _check_float(name: str, value: Any, said: str, holds: Callable[[float], bool]) -> None:
+    """Raises ``ValueError`` unless ``value`` is a float for which ``holds``."""
+    if not isinstance(value, float):
+        raise ValueError(
+            f"Invalid `{name}` argument value. It should be a Python float. Received: {name}={value} of type "
+            f"'{type(value)}'"
+        )
+    if not holds(value):
+        raise ValueError(f"Invalid `{name}` argument value. It should {said}. Received: {name}={value}")
 
 
 class FBetaScore(Metric):
@@ -47,13 +59,14 @@ class FBetaScore(Metric):
         dtype: Any = None,
     ) -> None:
         super().__init__(dtype, name)
-        kind = type(self).__name__
         if average not in (None, "micro", "macro", "weighted"):
-            raise ValueError(f"{kind}: average must be None, 'micro', 'macro' or 'weighted'; got {average!r}.")
-        if not isinstance(beta, float) or beta <= 0:
-            raise ValueError(f"{kind}: beta must be a float above 0; got {beta!r}.")
-        if threshold is not None and not (isinstance(threshold, float) and 0 < threshold <= 1):
-            raise ValueError(f"{kind}: threshold must be a float above 0 and up to 1; got {threshold!r}.")
+            raise ValueError(
+                "Invalid `average` argument value. Expected one of: {None, 'micro', 'macro', 'weighted'}. Received: "
+                f"average={average}"
+            )
+        _check_float("beta", beta, "be > 0", lambda beta: beta > 0)
+        if threshold is not None:
+            _check_float("threshold", threshold, "verify 0 < threshold <= 1", lambda threshold: 0 < threshold <= 1)
         self.average, self.beta, self.threshold = average, beta, threshold
         self._built = False
 
@@ -135,7 +148,10 @@ class R2Score(Metric):
         super().__init__(dtype, name)
         known = (None, "uniform_average", "variance_weighted_average")
         if class_aggregation not in known:
-            raise ValueError(f"R2Score: class_aggregation must be one of {known}; got {class_aggregation!r}.")
+            raise ValueError(
+                f"Invalid value for argument `class_aggregation`. Expected one of {known}. "
+                f"Received: {class_aggregation!r}"
+            )
         if num_regressors < 0:
             raise ValueError(f"R2Score: num_regressors must be at least 0; got {num_regressors!r}.")
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors

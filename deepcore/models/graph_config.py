@@ -90,7 +90,8 @@ def graph_config(model: Any) -> dict[str, Any]:
         calls_made = [
             {"args": map_leaves(value, list(a)), "kwargs": map_leaves(value, k), **_fixed(k)} for a, k in made
         ]
-        listed.append({**entry, "name": operation.name, "inbound_nodes": calls_made})
+        entry.update(name=operation.name, inbound_nodes=calls_made)  # the same dictionary: it may get a shared id yet
+        listed.append(entry)
     return {
         "name": model.name,
         "trainable": model.trainable,

@@ -347,8 +347,9 @@ class Model(Trainer, Layer):
         """
         if type(self).compile is not Trainer.compile:
             warnings.warn(
-                f"{self.name} is not compiled: {type(self).__name__} has a compile() of its own. Call it after "
-                "loading, or implement get_compile_config() and compile_from_config(config).",
+                "`compile()` was not called as part of model loading because the model's `compile()` method is custom. "
+                f"Call {type(self).__name__}.compile after loading, or implement get_compile_config() and "
+                "compile_from_config(config).",
                 stacklevel=2,
             )
             return

@@ -176,6 +176,11 @@ class Sequential(Model):
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
         if "layers" not in config:
             return cls(**config)
+        if "name" not in config:
+            raise ValueError(
+                "A Sequential model configuration must be a dictionary containing the 'name' and 'layers' keys; got "
+                f"{config!r}."
+            )
         arguments = dict(config)
         shape = arguments.pop("build_input_shape", None)
         parts = [layers_module.deserialize(layer, custom_objects) for layer in arguments["layers"]]
@@ -189,8 +194,11 @@ def _input_of(layer: Layer) -> InputLayer | None:
     """What the first layer says of the model's input: by ``input_shape``, or as a model that was drawn."""
     if layer.given_input_shape is not None:
         return InputLayer(batch_shape=(None, *layer.given_input_shape), dtype=layer.compute_dtype)
-    if isinstance(layer, Model) and layer.graph is not None and isinstance(layer.graph.inputs, SymbolicTensor):
-        return InputLayer(batch_shape=layer.graph.inputs.shape, dtype=layer.graph.inputs.dtype)
+    if isinstance(layer, Model) and layer.graph is not None:
+        drawn = layer.graph.inputs
+        only = drawn[0] if isinstance(drawn, list | tuple) and len(drawn) == 1 else drawn
+        if isinstance(only, SymbolicTensor):
+            return InputLayer(batch_shape=only.shape, dtype=only.dtype)
     return None
 
 

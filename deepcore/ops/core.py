@@ -1,5 +1,6 @@
 """The functions of ``keras.ops.core``, by that name."""
 
+from deepcore.errors import explain_missing
 from deepcore.ops import (
     associative_scan,
     cast,
@@ -49,3 +50,5 @@ __all__ = [
     "vectorized_map",
     "while_loop",
 ]
+
+explain_missing(__name__)

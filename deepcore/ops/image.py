@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.geometry import pair, resolve_padding
+from deepcore.errors import explain_missing
 from deepcore.ops.conv import depthwise_conv2d
 from deepcore.ops.elementwise import abs, broadcast_to, clip, exp, maximum, minimum, mod, square, where
 from deepcore.ops.operand import cast, floating, floating_beside, tensor_of
@@ -269,3 +270,5 @@ def _bell(size: int, sigma: Tensor, like: Tensor) -> Tensor:
 for _name in __all__:
     if inspect.isfunction(globals()[_name]):
         globals()[_name] = recordable(globals()[_name])
+
+explain_missing(__name__)

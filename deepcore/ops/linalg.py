@@ -1,5 +1,6 @@
 """The functions of ``keras.ops.linalg``, by that name."""
 
+from deepcore.errors import explain_missing
 from deepcore.ops import (
     cholesky,
     cholesky_inverse,
@@ -35,3 +36,5 @@ __all__ = [
     "solve_triangular",
     "svd",
 ]
+
+explain_missing(__name__)

@@ -1,5 +1,6 @@
 """The functions of networks, by the names of ``keras.ops.nn``; all of them are in ``deepcore.ops``, too."""
 
+from deepcore.errors import explain_missing
 from deepcore.ops import (
     average_pool,
     batch_normalization,
@@ -99,3 +100,5 @@ __all__ = [
     "threshold",
     "unfold",
 ]
+
+explain_missing(__name__)

@@ -3,6 +3,7 @@
 from typing import Any
 
 from deepcore import ops
+from deepcore.absent import missing_attribute
 
 _NAMES = """
 abs absolute add all allclose amax amin angle any append arange arccos arccosh arcsin arcsinh arctan arctan2 arctanh
@@ -28,7 +29,7 @@ __all__ = _NAMES.split()
 def __getattr__(name: str) -> Any:
     if name in __all__:
         return getattr(ops, name)
-    raise AttributeError(f"module 'deepcore.ops.numpy' has no attribute {name!r}; other functions are in deepcore.ops.")
+    raise missing_attribute(__name__, name, __all__)
 
 
 def __dir__() -> list[str]:

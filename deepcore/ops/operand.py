@@ -7,11 +7,15 @@ float32 unless a float64 array is brought in.
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from deepcore.autograd.primitive import device_mismatch, primitive
+from deepcore.backend.dtype import floating as named_floating
+from deepcore.backend.dtype import is_float_dtype, standardize_dtype
+from deepcore.config import floatx
 from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import FLOATX, Tensor
 
@@ -59,6 +63,25 @@ def result_dtype(a: np.dtype[Any], b: np.dtype[Any]) -> np.dtype[Any]:
     if (a.kind == "f") != (b.kind == "f"):
         return a if a.kind == "f" else b
     return np.promote_types(a, b)
+
+
+def result_type(*dtypes: Any) -> str:
+    """The name of the dtype that tensors of these become when they meet; ``int`` and ``float`` stand for Python's
+    numbers, which take the dtype of what they meet.
+
+    >>> result_type("int32", "float32"), result_type("float64", float), result_type("int8", float), result_type()
+    ('float32', 'float64', 'float32', 'float32')
+    """
+    tensors = [_dtype(each) for each in dtypes if each is not int and each is not float]
+    kinds = {each.kind for each in tensors}
+    tensors += [_dtype(each) for each in dtypes if each is float and "f" not in kinds]
+    tensors += [_dtype(each) for each in dtypes if each is int and not kinds & set("fiu")]
+    return functools.reduce(result_dtype, tensors).name if tensors else floatx()
+
+
+def _dtype(dtype: Any) -> np.dtype[Any]:
+    name = standardize_dtype(dtype)
+    return named_floating(name) if is_float_dtype(name) else np.dtype(name)
 
 
 def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
@@ -117,7 +140,7 @@ def without_gradient(function: str, *tensors: Tensor, **options: Any) -> Tensor:
     device = tensors[0].device
     if any(tensor.device != device for tensor in tensors):
         raise device_mismatch(function, tensors)
-    result = getattr(device.backend.xp, function)(*(tensor.data for tensor in tensors), **options)
+    result = device.run(getattr(device.backend.xp, function), *(tensor.data for tensor in tensors), **options)
     return Tensor.wrap(result, device)
 
 

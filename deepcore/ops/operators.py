@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from deepcore.device import DeviceLike, as_device
@@ -60,6 +61,18 @@ def _right(function: Any) -> Any:
     return lambda x, y: function(y, x)
 
 
+def _reduction(function: Any) -> Any:
+    """The method that ``np.sum(tensor)`` and the like find, which pass on arguments of theirs."""
+
+    @functools.wraps(function)
+    def method(x: Any, *args: Any, dtype: Any = None, out: Any = None, **options: Any) -> Any:
+        if dtype is not None or out is not None:
+            raise TypeError(f"{function.__name__} of a tensor takes neither dtype nor out; got {dtype=}, {out=}.")
+        return function(x, *args, **options)
+
+    return method
+
+
 def _to(self: Tensor, device: DeviceLike) -> Tensor:
     """The tensor on ``device``; itself if it is there already. The copy is cut from the tape."""
     target = as_device(device)
@@ -77,7 +90,7 @@ def install() -> None:
         setattr(Tensor, name, _left(function))
         setattr(SymbolicTensor, name, recordable(function))
     for name, function in _METHODS.items():
-        setattr(Tensor, name, function)
+        setattr(Tensor, name, _reduction(function) if name in ("sum", "mean", "max", "min", "any", "all") else function)
         setattr(SymbolicTensor, name, recordable(function))
     for kind in (Tensor, SymbolicTensor):
         # == compares elements, so that identity is what makes a tensor a key.

@@ -135,10 +135,10 @@ def _segments(data: Any, segment_ids: Any, num_segments: int | None, op: str) ->
             f"{op}: segment_ids must have one axis, as long as the first of data; got shapes {ids.shape} and "
             f"{rows.shape}."
         )
-    if num_segments is None:
-        num_segments = int(ids.data.max()) + 1 if ids.size else 0
-    # Rows of no segment go to one more, which is cut off again: so nobody has to wait to know whether there are any.
     xp = rows.device.backend.xp
+    if num_segments is None:
+        num_segments = int(Tensor.wrap(xp.max(ids.data), rows.device).item()) + 1 if ids.size else 0
+    # Rows of no segment go to one more, which is cut off again: so nobody has to wait to know whether there are any.
     inside = (ids.data >= 0) & (ids.data < num_segments)
     return rows, xp.where(inside, ids.data, num_segments), int(num_segments)
 

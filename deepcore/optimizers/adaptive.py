@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepcore.backend.contract import adam_rate
 from deepcore.optimizers.optimizer import Arrays, Optimizer, share
 
 
@@ -19,6 +18,8 @@ class Adagrad(Optimizer):
     """
 
     slots = ("accumulator",)
+    rule = "adagrad_update"
+    arguments = ("initial_accumulator_value", "epsilon")
 
     def __init__(
         self,
@@ -35,23 +36,8 @@ class Adagrad(Optimizer):
     def initial_value(self, slot: str) -> float:
         return self.initial_accumulator_value
 
-    def update(
-        self,
-        backend: Any,
-        parameters: Arrays,
-        gradients: Arrays,
-        slots: dict[str, Arrays],
-        learning_rate: float,
-        step: int,
-    ) -> None:
-        backend.adagrad_update(parameters, gradients, slots["accumulator"], learning_rate, self.epsilon)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "initial_accumulator_value": self.initial_accumulator_value,
-            "epsilon": self.epsilon,
-        }
+    def rule_arguments(self, slots: dict[str, Arrays], learning_rate: float, step: int) -> tuple[Any, ...]:
+        return slots["accumulator"], learning_rate, self.epsilon
 
 
 class RMSprop(Optimizer):
@@ -65,6 +51,9 @@ class RMSprop(Optimizer):
         centered: divide by the standard deviation of the gradient instead of its root mean square. Graves 2013.
         kwargs: see ``Optimizer``.
     """
+
+    rule = "rmsprop_update"
+    arguments = ("rho", "momentum", "epsilon", "centered")
 
     def __init__(
         self,
@@ -84,113 +73,92 @@ class RMSprop(Optimizer):
             *(("average_gradient",) if centered else ()),
         )
 
-    def update(
-        self,
-        backend: Any,
-        parameters: Arrays,
-        gradients: Arrays,
-        slots: dict[str, Arrays],
-        learning_rate: float,
-        step: int,
-    ) -> None:
-        backend.rmsprop_update(
-            parameters,
-            gradients,
-            slots["velocity"],
-            slots.get("average_gradient"),
-            slots.get("momentum"),
-            learning_rate,
-            self.rho,
-            self.momentum,
-            self.epsilon,
-        )
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "rho": self.rho,
-            "momentum": self.momentum,
-            "epsilon": self.epsilon,
-            "centered": self.centered,
-        }
+    def rule_arguments(self, slots: dict[str, Arrays], learning_rate: float, step: int) -> tuple[Any, ...]:
+        states = slots["velocity"], slots.get("average_gradient"), slots.get("momentum")
+        return *states, learning_rate, self.rho, self.momentum, self.epsilon
 
 
-class Adam(Optimizer):
-    """m and v, moving means of g and g^2, without their bias: w -= learning_rate * m / (sqrt(v) + epsilon).
+class Adadelta(Optimizer):
+    """a = rho * a + (1 - rho) * g^2, step = g * sqrt(d + epsilon) / sqrt(a + epsilon),
+    d = rho * d + (1 - rho) * step^2, w -= learning_rate * step. Zeiler 2012.
+
+    Args:
+        learning_rate: a number or a schedule; 1.0 is the paper's.
+        rho: how slowly a and d forget.
+        epsilon: keeps the roots away from zero.
+        kwargs: see ``Optimizer``.
+    """
+
+    slots = ("accumulated_grad", "accumulated_delta_var")
+    rule = "adadelta_update"
+    slots_by_weight = True
+    arguments = ("rho", "epsilon")
+
+    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any) -> None:
+        super().__init__(learning_rate, **kwargs)
+        self.rho, self.epsilon = rho, epsilon
+
+    def rule_arguments(self, slots: dict[str, Arrays], learning_rate: float, step: int) -> tuple[Any, ...]:
+        return slots["accumulated_grad"], slots["accumulated_delta_var"], learning_rate, self.rho, self.epsilon
+
+
+class Ftrl(Optimizer):
+    """Follow the regularized leader. McMahan et al. 2013, "Ad click prediction: a view from the trenches".
 
     Args:
         learning_rate: a number or a schedule.
-        beta_1, beta_2: how slowly m and v forget, from 0 to 1.
-        epsilon: keeps the divisor away from zero; Kingma and Ba's "epsilon hat", as in Keras.
-        amsgrad: divide by the root of the largest v so far. Reddi et al. 2018.
+        learning_rate_power: how the rate falls with the sum of squares; not positive.
+        initial_accumulator_value: what the sum of squares starts with; not negative.
+        l1_regularization_strength, l2_regularization_strength: of the weights; not negative.
+        l2_shrinkage_regularization_strength: of the gradient only; not negative.
+        beta: the paper's.
         kwargs: see ``Optimizer``.
 
-    Kingma and Ba 2015.
+    Raises ``ValueError`` for what is out of these ranges.
     """
 
-    slots = ("momentum", "velocity")
+    slots = ("accumulator", "linear")
+    rule = "ftrl_update"
     slots_by_weight = True
-    arguments = ("beta_1", "beta_2", "epsilon", "amsgrad")
+    arguments = (
+        "learning_rate_power",
+        "initial_accumulator_value",
+        "l1_regularization_strength",
+        "l2_regularization_strength",
+        "l2_shrinkage_regularization_strength",
+        "beta",
+    )
 
     def __init__(
         self,
         learning_rate: Any = 0.001,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
+        learning_rate_power: float = -0.5,
+        initial_accumulator_value: float = 0.1,
+        l1_regularization_strength: float = 0.0,
+        l2_regularization_strength: float = 0.0,
+        l2_shrinkage_regularization_strength: float = 0.0,
+        beta: float = 0.0,
         **kwargs: Any,
     ) -> None:
         super().__init__(learning_rate, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon = share("beta_1", beta_1), share("beta_2", beta_2), epsilon
-        self.amsgrad = amsgrad
-        if amsgrad:
-            self.late_slots = ("velocity_hat",)
+        self.learning_rate_power, self.beta = learning_rate_power, beta
+        self.initial_accumulator_value = initial_accumulator_value
+        self.l1_regularization_strength = l1_regularization_strength
+        self.l2_regularization_strength = l2_regularization_strength
+        self.l2_shrinkage_regularization_strength = l2_shrinkage_regularization_strength
+        if learning_rate_power > 0:
+            raise ValueError(f"learning_rate_power must not be positive; got {learning_rate_power!r}.")
+        for name in self.arguments[1:-1]:
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative; got {name}={getattr(self, name)!r}.")
 
-    def update(
-        self,
-        backend: Any,
-        parameters: Arrays,
-        gradients: Arrays,
-        slots: dict[str, Arrays],
-        learning_rate: float,
-        step: int,
-    ) -> None:
-        if self.amsgrad:
-            alpha = adam_rate(learning_rate, self.beta_1, self.beta_2, step)
-            states = (slots["momentum"], slots["velocity"], slots["velocity_hat"])
-            for p, g, m, v, largest in zip(parameters, gradients, *states, strict=True):
-                m[...] += (1 - self.beta_1) * (g - m)
-                v[...] += (1 - self.beta_2) * (g * g - v)
-                largest[...] = backend.xp.maximum(largest, v)
-                p[...] -= alpha * m / (backend.xp.sqrt(largest) + self.epsilon)
-            return
-        backend.adam_update(
-            parameters,
-            gradients,
-            slots["momentum"],
-            slots["velocity"],
+    def initial_value(self, slot: str) -> float:
+        return self.initial_accumulator_value if slot == "accumulator" else 0.0
+
+    def rule_arguments(self, slots: dict[str, Arrays], learning_rate: float, step: int) -> tuple[Any, ...]:
+        return (
+            slots["accumulator"],
+            slots["linear"],
             learning_rate,
-            self.beta_1,
-            self.beta_2,
-            self.epsilon,
-            step,
+            *(getattr(self, name) for name in ("learning_rate_power", *self.arguments[2:])),
         )
-
-
-class AdamW(Adam):
-    """Adam with weight decay. Loshchilov and Hutter 2019."""
-
-    def __init__(
-        self,
-        learning_rate: Any = 0.001,
-        weight_decay: float = 0.004,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-7,
-        amsgrad: bool = False,
-        **kwargs: Any,
-    ) -> None:
-        if weight_decay is None:
-            raise ValueError("AdamW needs a weight_decay; got None. Adam has none.")
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)

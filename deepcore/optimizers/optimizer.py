@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 import warnings
 from collections.abc import Iterable, Sequence
@@ -10,11 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from deepcore import ops
+from deepcore import initializers, ops, serialization
+from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
-from deepcore.backend import Backend
-from deepcore.device import CPU, use_device
-from deepcore.naming import name_scope, snake_case, unique_name
+from deepcore.backend.updates import Before
+from deepcore.config import floatx
+from deepcore.device import CPU, as_device, current_device, use_device
+from deepcore.naming import scope_at, snake_case, unique_name
 from deepcore.optimizers import schedules
 from deepcore.optimizers.schedules import LearningRateSchedule
 from deepcore.registry import Configurable
@@ -24,10 +27,12 @@ from deepcore.variable import Variable, load_variables, misfit, save_variables
 Arrays = list[Any]
 
 
-class Optimizer(Configurable):
+class Optimizer(Explaining, Configurable):
     """The base of all optimizers.
 
-    An optimizer names its ``slots``, the arrays that it keeps for each weight, and implements ``update``.
+    An optimizer of ours names its ``slots``, the arrays that it keeps for each weight, and the ``rule`` of the backend
+    that changes all weights at once, whose arguments ``rule_arguments`` gives. Any other implements ``update_step``,
+    which changes one weight, and makes what it keeps in ``build``, by ``add_variable_from_reference``.
 
     Args:
         learning_rate: a number, or a schedule: a function of the step that gives one.
@@ -52,7 +57,7 @@ class Optimizer(Configurable):
     slots: tuple[str, ...] = ()
     slots_by_weight = False  # whether ``variables`` has all slots of a weight together, as Keras has them for Adam
     late_slots: tuple[str, ...] = ()  # slots that come after those of all weights
-    extra_counters: tuple[str, ...] = ()  # numbers kept on the host that start with 1
+    rule: str | None = None  # the function of the backend; None where update_step changes one weight after the other
     arguments: tuple[str, ...] = ()  # of the constructor, beside those of every optimizer
 
     def __init__(
@@ -94,7 +99,7 @@ class Optimizer(Configurable):
         self.weight_decay, self.clipnorm = weight_decay, clipnorm
         self.clipvalue, self.global_clipnorm = clipvalue, global_clipnorm
         # Both are read by the host in every step, so they stay there.
-        with name_scope((self.name,)):
+        with scope_at((self.name,)):
             self._iterations = Variable(0, dtype="int64", trainable=False, name="iteration", device=CPU)
         self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
         self.loss_scale_factor, self.gradient_accumulation_steps = loss_scale_factor, gradient_accumulation_steps
@@ -105,14 +110,17 @@ class Optimizer(Configurable):
                 f"{learning_rate!r} ({type(learning_rate).__name__})."
             )
         first = 0.0 if self._schedule is not None else learning_rate
-        with name_scope((self.name,)):
+        with scope_at((self.name,)):
             self._learning_rate = Variable(_rate(first), trainable=False, name="learning_rate", device=CPU)
-        self._parameters: list[Variable] = []
-        self._slots: dict[str, list[Variable]] = {}
+        self.built = False  # whether it knows the weights that it changes
+        self._trainable_variables: list[Variable] = []
+        self._variables: list[Variable] = []  # what is kept beside the step and the learning rate
+        self._model_variables_moving_average: list[Any] = []
+        self._accumulated_gradients: list[Any] = []
+        self._slots: dict[str, list[Any]] = {}
         self._position: dict[int, int] = {}
-        self._without_decay: set[int] = set()
+        self._without_decay: list[Variable] = []
         self._names_without_decay: re.Pattern[str] | None = None
-        self._counters: list[Variable] = []
 
     @property
     def iterations(self) -> Any:
@@ -148,65 +156,105 @@ class Optimizer(Configurable):
     @property
     def variables(self) -> list[Variable]:
         """The step, the learning rate, and what is kept for each weight: all that a checkpoint needs."""
-        if not self.built:
-            return [self._iterations, *([] if self._schedule is not None else [self._learning_rate])]
-        columns = [self._slots[slot] for slot in self.slots]
-        rows = zip(*columns, strict=True) if self.slots_by_weight else columns
-        late = [self._slots[slot] for slot in self.late_slots]
-        return [
-            self._iterations,
-            *([] if self._schedule is not None else [self._learning_rate]),
-            *self._averages,
-            *self._gathered,
-            *(v for row in rows for v in row),
-            *(v for column in late for v in column),
-            *self._counters,
-        ]
-
-    @property
-    def built(self) -> bool:
-        """Whether it knows the weights that it changes."""
-        return bool(self._parameters)
+        return [self._iterations, *([] if self._schedule is not None else [self._learning_rate]), *self._variables]
 
     def build(self, variables: Sequence[Variable]) -> None:
-        """Makes what is kept for each of ``variables``; called by the first ``apply``."""
-        self._parameters = list(variables)
-        self._position = {id(v): i for i, v in enumerate(self._parameters)}
-        with name_scope((self.name,)):
-            self._slots = {slot: [self._slot(slot, v) for v in self._parameters] for slot in self._all_slots}
-            self._averages = [self._slot("average", v, 0.0) for v in self._parameters] if self.use_ema else []
-            gathers = self._parameters if self.gradient_accumulation_steps else []
-            self._gathered = [self._slot("gradient_accumulator", v, 0.0) for v in gathers]
-            first = self._parameters[0].dtype if self._parameters else None
-            self._counters = [
-                Variable(1.0, dtype=first, trainable=False, name=name, device=CPU) for name in self.extra_counters
+        """Makes what is kept for each of ``variables``; called by the first ``apply``, and does nothing after that."""
+        if self.built:
+            return
+        self._trainable_variables = list(variables)
+        self._position = {id(v): i for i, v in enumerate(self._trainable_variables)}
+        if self.use_ema:
+            self._model_variables_moving_average = self.add_optimizer_variables(variables, "average")
+        if self.gradient_accumulation_steps:
+            self._accumulated_gradients = [
+                self.add_variable_from_reference(v, "gradient_accumulator") for v in self._trainable_variables
             ]
-
-    @property
-    def _all_slots(self) -> tuple[str, ...]:
-        return (*self.slots, *self.late_slots)
-
-    def _slot(self, slot: str, weight: Variable, value: float | None = None) -> Variable:
-        value = self.initial_value(slot) if value is None else value
-        start = weight.device.run(weight.device.backend.xp.full, weight.shape, value, weight.dtype)
-        name = f"{weight.path.replace('/', '_')}_{slot}"
-        return Variable(Tensor.wrap(start, weight.device), trainable=False, name=name, device=weight.device)
+        together = [self.slots] if self.slots_by_weight else [(slot,) for slot in self.slots]
+        for names in (*together, *((slot,) for slot in self.late_slots)):
+            values = [self.initial_value(slot) for slot in names]
+            self._slots.update(zip(names, self.add_optimizer_variables(variables, names, values), strict=True))
+        self.built = True
 
     def initial_value(self, slot: str) -> float:
         """What a slot's arrays start with."""
         return 0.0
 
-    def update(
+    def add_variable(
         self,
-        backend: Backend,
-        parameters: Arrays,
-        gradients: Arrays,
-        slots: dict[str, Arrays],
-        learning_rate: float,
-        step: int,
-    ) -> None:
-        """Changes the arrays ``parameters`` and ``slots`` in place; ``step`` counts from 1."""
-        raise NotImplementedError(f"{type(self).__name__} must implement update(...).")
+        shape: Sequence[int],
+        initializer: Any = 0.0,
+        dtype: Any = None,
+        aggregation: str = "none",
+        layout: Any = None,
+        name: str | None = None,
+        *,
+        device: Any = None,
+    ) -> Variable:
+        """A variable of the optimizer's, saved with its state; ``initializer`` may be a number, which is then made
+        where the variable is. ``aggregation`` and ``layout`` have no meaning here."""
+        if device is None and self._trainable_variables:
+            device = self._trainable_variables[0].device
+        start = initializer
+        if isinstance(initializer, float):
+            device = current_device() if device is None else as_device(device)
+            full = device.run(device.backend.xp.full, tuple(shape), initializer, np.dtype(dtype or floatx()))
+            start = Tensor.wrap(full, device)
+        elif not callable(initializer):
+            start = initializers.get(initializer)
+        with scope_at((self.name,)):
+            made = Variable(start, tuple(shape), dtype, trainable=False, name=name, device=device)
+        self._variables.append(made)
+        return made
+
+    def add_variable_from_reference(
+        self, reference_variable: Variable, name: str | None = None, initializer: Any = 0.0
+    ) -> Variable:
+        """A variable of the shape and dtype of a weight, named after it."""
+        v = reference_variable
+        name = f"{v.path.replace('/', '_')}_{name or 'var'}"
+        return self.add_variable(v.shape, initializer, v.dtype, name=name, device=v.device)
+
+    def add_optimizer_variables(
+        self, trainable_variables: Sequence[Variable], name: str | Sequence[str], initializer: Any = 0.0
+    ) -> Any:
+        """For each weight a variable, in a list; for several names a list of each name, in a tuple.
+
+        A weight that is overwritten with its gradient has None there. Raises ``ValueError`` if there are several
+        initializers, but not one for each name.
+        """
+        names = [name] if isinstance(name, str) else list(name)
+        given = list(initializer) if isinstance(initializer, list | tuple) else [initializer] * len(names)
+        if len(given) != len(names):
+            raise ValueError(f"{len(names)} names, {names}, need as many initializers; got {len(given)}: {given}.")
+        made: tuple[list[Any], ...] = tuple([] for _ in names)
+        for v in trainable_variables:
+            for column, one, start in zip(made, names, given, strict=True):
+                column.append(None if _overwritten(v) else self.add_variable_from_reference(v, one, start))
+        return made[0] if isinstance(name, str) else made
+
+    def assign(self, variable: Variable, value: Any) -> None:
+        """``variable.assign(value)``."""
+        variable.assign(value)
+
+    def assign_add(self, variable: Variable, value: Any) -> None:
+        """``variable.assign_add(value)``."""
+        variable.assign_add(value)
+
+    def assign_sub(self, variable: Variable, value: Any) -> None:
+        """``variable.assign_sub(value)``."""
+        variable.assign_sub(value)
+
+    def rule_arguments(self, slots: dict[str, Arrays], learning_rate: float, step: int) -> tuple[Any, ...]:
+        """What the rule takes after parameters and gradients; ``step`` counts from 1."""
+        raise NotImplementedError(f"{type(self).__name__} must implement rule_arguments(...).")
+
+    def update_step(self, gradient: Tensor, variable: Variable, learning_rate: Any) -> None:
+        """Changes one weight, and what is kept for it."""
+        raise NotImplementedError(f"{type(self).__name__} must implement update_step(...).")
+
+    def _get_variable_index(self, variable: Variable) -> int:
+        return self._position[id(variable)]
 
     def apply(self, grads: Sequence[Tensor | None], trainable_variables: Sequence[Variable] | None = None) -> None:
         """Changes the weights by one step along their gradients.
@@ -221,7 +269,7 @@ class Optimizer(Configurable):
             return
         if trainable_variables is None and not self.built:
             raise ValueError("apply(grads) needs a built optimizer: call build(variables) or pass the variables, too.")
-        variables = self._parameters if trainable_variables is None else list(trainable_variables)
+        variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
         if len(grads) != len(variables):
             raise ValueError(f"{len(variables)} variables need as many gradients; got {len(grads)}.")
         pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
@@ -243,12 +291,41 @@ class Optimizer(Configurable):
                     f"The variable {variable.path!r} is not one that this optimizer was built for. An optimizer "
                     "belongs to one model: make a new one, or call build(variables) with all of its variables first."
                 )
-            if gradient.shape != variable.shape:
+            if np.shape(gradient) != variable.shape:
                 raise ValueError(
-                    f"The variable {variable.path!r} has shape {variable.shape}; its gradient has {gradient.shape}."
+                    f"The variable {variable.path!r} has shape {variable.shape}; its gradient has {np.shape(gradient)}."
                 )
-        with no_grad():
-            self._step([g for g, _ in pairs], [v for _, v in pairs])
+        with no_grad(), use_device(variables[0].device), variables[0].device.active():
+            arrays = [v._here(g) for g, v in pairs]
+            self._step([a if a.flags.c_contiguous else a.copy() for a in arrays], [v for _, v in pairs])
+
+    def stateless_apply(
+        self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """The values of the weights and of ``variables`` after a step from the values given; nothing is changed.
+
+        Raises ``ValueError`` before ``build``, and if the numbers of values differ.
+        """
+        if not self.built:
+            raise ValueError("stateless_apply() needs a built optimizer: call build(variables) first.")
+        weights, own = self._trainable_variables, self.variables
+        for name, values, known in (
+            ("optimizer_variables", optimizer_variables, own),
+            ("trainable_variables", trainable_variables, weights),
+        ):
+            if len(values) != len(known):
+                raise ValueError(f"{name} must have {len(known)} values, as the optimizer has; got {len(values)}.")
+        kept = [*weights, *own]
+        before = [_copy(v) for v in kept]
+        try:
+            for variable, value in zip(kept, (*trainable_variables, *optimizer_variables), strict=True):
+                variable.assign(value)
+            self.apply(grads)
+            after = [_copy(v) for v in kept]
+        finally:
+            for variable, value in zip(kept, before, strict=True):
+                variable.assign(value)
+        return after[: len(weights)], after[len(weights) :]
 
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Variable]]) -> Variable:
         """``apply`` for pairs of a gradient and its variable; gives the counter of steps."""
@@ -262,77 +339,120 @@ class Optimizer(Configurable):
 
     def averaged(self) -> list[tuple[Variable, Variable]]:
         """The weights, each with the average that ``use_ema`` keeps of it; empty without, and before ``build``."""
-        return list(zip(self._parameters, self._averages, strict=True)) if self.use_ema and self.built else []
+        if not (self.use_ema and self.built):
+            return []
+        return list(zip(self._trainable_variables, self._model_variables_moving_average, strict=True))
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         """With ``use_ema``, writes the averages into the weights. Raises ``ValueError`` if their number differs."""
         if not self.use_ema:
             return
-        averages = self._averages if self.built else []
+        averages = self._model_variables_moving_average
         if len(var_list) != len(averages):
             raise ValueError(f"{len(averages)} averages are kept, but {len(var_list)} variables were given.")
         for variable, average in zip(var_list, averages, strict=True):
-            variable.assign(average)
+            if average is not None:
+                variable.assign(average)
 
-    def _step(self, gradients: list[Tensor], variables: list[Variable]) -> None:
+    def _step(self, gradients: Arrays, variables: list[Variable]) -> None:
         done, every = int(self._iterations), self.gradient_accumulation_steps or 1
-        if self.loss_scale_factor is not None:
-            gradients = [g / self.loss_scale_factor for g in gradients]
-        positions = [self._position[id(v)] for v in variables]
-        if every > 1:
-            gathered = [self._gathered[i] for i in positions]
-            if (done + 1) % every:
-                for total, gradient in zip(gathered, gradients, strict=True):
-                    total.assign_add(gradient)
-            else:
-                gradients = [(g + total) / every for g, total in zip(gradients, gathered, strict=True)]
-        if (done + 1) % every == 0:
-            self._change(gradients, variables, positions, done // every + 1)
-            for total in self._gathered:
-                with total.device.active():
+        due = (done + 1) % every == 0
+        for gradient, variable in zip(gradients, variables, strict=True):
+            if _overwritten(variable):
+                self._overwrite(variable, gradient, due)
+        pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if not _overwritten(v)]
+        factor = 1.0 if self.loss_scale_factor is None else 1 / self.loss_scale_factor
+        if pairs:
+            gradients, variables = [g for g, _ in pairs], [v for _, v in pairs]
+            if every > 1:
+                gathered = [self._accumulated_gradients[self._get_variable_index(v)].data for v in variables]
+                variables[0].device.backend.blend_update(gathered, gradients, 1.0, 1.0, before=Before(factor=factor))
+                gradients, factor = gathered, 1 / every
+            if due:
+                self._change(gradients, variables, factor, done // every + 1)
+                for total in self._accumulated_gradients:
                     total.data[...] = 0
-        if self.use_ema:
-            self._average(done // every)
-        for variable in variables:
-            if variable.constraint is not None:
-                variable.assign(variable.constraint(variable))
+            if self.use_ema:
+                self._average(done // every)
+            for variable in variables:
+                if variable.constraint is not None:
+                    variable.assign(variable.constraint(variable))
         self._iterations.assign(done + 1)
 
-    def _change(self, gradients: list[Tensor], variables: list[Variable], positions: list[int], step: int) -> None:
-        rate = float(self.learning_rate)
-        gradients = self._clip(gradients)
-        if self.weight_decay:
-            for variable in variables:
-                if self._decays(variable):
-                    with variable.device.active():
-                        variable.data -= variable.data * variable.dtype.type(self.weight_decay * rate)
-        slots = {slot: [self._slots[slot][i].data for i in positions] for slot in self._all_slots}
-        arrays = [v.data for v in variables]
-        with variables[0].device.active():
-            self.update(variables[0].device.backend, arrays, [g.data for g in gradients], slots, rate, step)
+    def _overwrite(self, variable: Variable, gradient: Any, due: bool) -> None:
+        """Instead of a step, the weight becomes its gradient: the largest of those gathered, where they are."""
+        if self.gradient_accumulation_steps:
+            total = self._accumulated_gradients[self._get_variable_index(variable)]
+            gradient = variable.device.backend.xp.maximum(gradient, total.data)
+            total.assign(Tensor.wrap(gradient * (not due), total.device))
+        if due:
+            variable.assign(Tensor.wrap(gradient, variable.device))
+
+    def _change(self, gradients: Arrays, variables: list[Variable], factor: float, step: int) -> None:
+        rate, device = float(self.learning_rate), variables[0].device
+        decay = [self.weight_decay * rate if self._decays(v) else 0.0 for v in variables] if self.weight_decay else None
+        if self.rule is None:
+            scaled = [Tensor.wrap(g if factor == 1 else g * g.dtype.type(factor), device) for g in gradients]
+            for i, (gradient, variable) in enumerate(zip(self._clip_gradients(scaled), variables, strict=True)):
+                if decay is not None:
+                    variable.assign_sub(variable * decay[i])
+                self.update_step(gradient, variable, rate)
+            return
+        scale = None
+        if self.clipnorm is not None:
+            clipped = self._clip_gradients([Tensor.wrap(g * g.dtype.type(factor), device) for g in gradients])
+            gradients, factor = [g.data for g in clipped], 1.0
+        elif self.global_clipnorm is not None:
+            norm = _norm([Tensor.wrap(g, device) for g in gradients])
+            scale = self._global_factor(norm * factor).data
+        limit = math.inf if self.clipvalue is None else self.clipvalue
+        indices = [self._get_variable_index(v) for v in variables]
+        slots = {slot: [kept[i].data for i in indices] for slot, kept in self._slots.items()}
+        getattr(device.backend, self.rule)(
+            [v.data for v in variables],
+            gradients,
+            *self.rule_arguments(slots, rate, step),
+            before=Before(decay, factor, scale, limit),
+        )
         for variable in variables:
             variable.version += 1
 
     def _average(self, done: int) -> None:
         momentum = self.ema_momentum if done else 0.0
-        overwrites = self.ema_overwrite_frequency and (done + 1) % self.ema_overwrite_frequency == 0
-        for variable, average in zip(self._parameters, self._averages, strict=True):
-            with variable.device.active():
-                average.data[...] = momentum * average.data + (1 - momentum) * variable.data
-            if overwrites:
+        kept = zip(self._trainable_variables, self._model_variables_moving_average, strict=True)
+        pairs = [(v, average) for v, average in kept if average is not None]
+        weights, averages = [v.data for v, _ in pairs], [average.data for _, average in pairs]
+        pairs[0][0].device.backend.blend_update(averages, weights, momentum, 1 - momentum)
+        if self.ema_overwrite_frequency and (done + 1) % self.ema_overwrite_frequency == 0:
+            for variable, average in pairs:
                 variable.assign(average)
 
-    def _clip(self, gradients: list[Tensor]) -> list[Tensor]:
+    def _clip_gradients(self, grads: Sequence[Any]) -> list[Tensor]:
+        gradients = [ops.convert_to_tensor(g) for g in grads]
         if self.clipvalue is not None:
             return [ops.clip(g, -self.clipvalue, self.clipvalue) for g in gradients]
         if self.clipnorm is not None:
-            return [g * (self.clipnorm / ops.maximum(ops.sqrt(_square_sum(g)), self.clipnorm)) for g in gradients]
+            return [g * (self.clipnorm / ops.maximum(_norm([g]), self.clipnorm)) for g in gradients]
         if self.global_clipnorm is not None:
-            squares = [_square_sum(g) for g in gradients]
-            norm = ops.sqrt(ops.sum(ops.stack(squares)))
-            factor = self.global_clipnorm / ops.maximum(norm, self.global_clipnorm)
+            factor = self._global_factor(_norm(gradients))
             return [g * factor for g in gradients]
         return gradients
+
+    def _global_factor(self, norm: Tensor) -> Tensor:
+        limit = float(self.global_clipnorm)  # type: ignore[arg-type]
+        # Without a finite norm there is no direction to keep: all gradients become NaN, which shows.
+        return ops.where(ops.isfinite(norm), limit / ops.maximum(norm, limit), math.nan)
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Sets ``variables``. Raises ``ValueError`` before ``build``, or where a shape differs."""
+        if not self.built:
+            raise ValueError(
+                "set_weights() needs a built optimizer: call build(variables) first, which makes what it sets."
+            )
+        for variable, weight in zip(self.variables, weights, strict=False):
+            if variable.shape != np.shape(weight):
+                raise ValueError(f"{variable.path!r} has shape {variable.shape}; got a value of {np.shape(weight)}.")
+            variable.assign(weight)
 
     def save_own_variables(self, store: Any) -> None:
         """Writes ``variables`` into ``store``."""
@@ -355,12 +475,12 @@ class Optimizer(Configurable):
     ) -> None:
         """Leaves out of weight decay the variables given, and those in whose name one of ``var_names``, regular
         expressions, is found; a second call replaces the first."""
-        self._without_decay = {id(v) for v in var_list or ()}
+        self._without_decay = list(var_list or ())
         names = tuple(var_names or ())
         self._names_without_decay = re.compile("|".join(names)) if names else None
 
     def _decays(self, variable: Variable) -> bool:
-        if id(variable) in self._without_decay:
+        if any(variable is other for other in self._without_decay):
             return False
         return self._names_without_decay is None or not self._names_without_decay.search(variable.name)
 
@@ -383,13 +503,20 @@ class Optimizer(Configurable):
     def _rate_config(self) -> Any:
         if isinstance(self._schedule, LearningRateSchedule):
             return schedules.serialize(self._schedule)
-        return float(self._learning_rate) if self._schedule is None else self._schedule
+        return float(self._learning_rate) if self._schedule is None else serialization.serialize(self._schedule)
 
     @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Any:
-        """The optimizer of ``get_config``'s dictionary."""
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """The optimizer of ``get_config``'s dictionary, which may name ``custom_objects``."""
         rate = config.get("learning_rate")
-        return cls(**{**config, "learning_rate": schedules.deserialize(rate)} if isinstance(rate, dict) else config)
+        if isinstance(rate, dict):
+            config = {**config, "learning_rate": schedules.deserialize(rate, custom_objects)}
+        return cls(**config)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        # Weights are known by their identity, which a copy changes.
+        self.__dict__.update(state)
+        self._position = {id(v): i for i, v in enumerate(self._trainable_variables)}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} learning_rate={float(self._learning_rate):g}, step={int(self.iterations)}>"
@@ -404,8 +531,20 @@ def _rate(value: Any) -> Any:
     return rate
 
 
-def _square_sum(x: Tensor) -> Tensor:
-    return ops.sum(ops.square(x))
+def _copy(variable: Variable) -> Tensor:
+    return Tensor.wrap(variable.device.run(variable.data.copy), variable.device)
+
+
+def _norm(gradients: list[Tensor]) -> Tensor:
+    """The norm of all of them together."""
+    device = gradients[0].device
+    square = device.run(device.backend.square_sum, [g.data for g in gradients])
+    return ops.sqrt(Tensor.wrap(square, device))
+
+
+def _overwritten(variable: Variable) -> bool:
+    """Whether the gradient is the new value, as that of the scales of 8-bit training is."""
+    return getattr(variable, "overwrite_with_gradient", False)
 
 
 def share(name: str, value: float, *, including_one: bool = False) -> float:

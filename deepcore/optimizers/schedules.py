@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.device import CPU
+from deepcore.errors import explain_missing
 from deepcore.registry import Configurable, Registry
 from deepcore.tensor import Tensor
 
@@ -243,9 +244,9 @@ def serialize(learning_rate_schedule: LearningRateSchedule) -> Any:
     return registry.serialize(learning_rate_schedule)
 
 
-def deserialize(config: Any) -> LearningRateSchedule:
+def deserialize(config: Any, custom_objects: Any = None) -> LearningRateSchedule:
     """The schedule of a configuration."""
-    return registry.deserialize(config)
+    return registry.deserialize(config, custom_objects)
 
 
 __all__ = [
@@ -260,3 +261,5 @@ __all__ = [
     "deserialize",
     "serialize",
 ]
+
+explain_missing(__name__)

@@ -17,6 +17,8 @@ class SGD(Optimizer):
         kwargs: see ``Optimizer``.
     """
 
+    arguments = ("momentum", "nesterov")
+
     def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any) -> None:
         super().__init__(learning_rate, **kwargs)
         if not isinstance(momentum, float):
@@ -24,22 +26,9 @@ class SGD(Optimizer):
         self.momentum = share("momentum", momentum, including_one=True)
         self.nesterov = nesterov
         self.slots = ("momentum",) if momentum else ()
+        self.rule = "momentum_update" if momentum else "sgd_update"
 
-    def update(
-        self,
-        backend: Any,
-        parameters: Arrays,
-        gradients: Arrays,
-        slots: dict[str, Arrays],
-        learning_rate: float,
-        step: int,
-    ) -> None:
+    def rule_arguments(self, slots: dict[str, Arrays], learning_rate: float, step: int) -> tuple[Any, ...]:
         if self.momentum:
-            backend.momentum_update(
-                parameters, gradients, slots["momentum"], learning_rate, self.momentum, self.nesterov
-            )
-        else:
-            backend.sgd_update(parameters, gradients, learning_rate)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "momentum": self.momentum, "nesterov": self.nesterov}
+            return slots["momentum"], learning_rate, self.momentum, self.nesterov
+        return (learning_rate,)

@@ -1,5 +1,6 @@
 """Files: models and their weights, in Keras's formats, read without running anything that a file says."""
 
+from deepcore.errors import explain_missing
 from deepcore.saving.model_file import load_model, save_model
 from deepcore.saving.weights_file import load_weights, save_weights
 from deepcore.serialization import (
@@ -27,3 +28,5 @@ __all__ = [
     "save_weights",
     "serialize_keras_object",
 ]
+
+explain_missing(__name__)

@@ -111,11 +111,22 @@ class ReadEntry:
 
 
 def child(group: Any, name: str, kind: type) -> Any:
-    """What is called ``name`` in ``group``. Raises ``ValueError`` for a link, and for another kind of thing."""
+    """What is called ``name`` in ``group``, or ``a/b`` in groups within.
+
+    Raises ``ValueError`` for a link on the way, for what is missing, and for another kind of thing.
+    """
     import h5py
 
-    if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-        raise ValueError(f"{name!r} in the HDF5 file is a link, which may lead anywhere; it is refused.")
+    *groups, name = name.split("/")
+    for part in groups:
+        group = child(group, part, h5py.Group)
+    link = group.get(name, getlink=True) if name not in ("", ".") else None
+    if link is None:
+        raise CorruptedFileError(f"{group.name} in the HDF5 file has no {name!r}.")
+    if not isinstance(link, h5py.HardLink):
+        raise ValueError(
+            f"{name!r} in the HDF5 file is of the kind {type(link).__name__}, which may lead anywhere; it is refused."
+        )
     found = group[name]
     if not isinstance(found, kind):
         raise CorruptedFileError(f"{name!r} in the HDF5 file is a {type(found).__name__}, not a {kind.__name__}.")
@@ -129,10 +140,7 @@ def dataset(group: Any, name: str) -> Any:
     """
     import h5py
 
-    *groups, last = name.split("/")
-    for part in groups:
-        group = child(group, part, h5py.Group)
-    found = child(group, last, h5py.Dataset)
+    found = child(group, name, h5py.Dataset)
     if found.external or found.is_virtual:
         raise ValueError(f"The array {name!r} lies in another file than this one; it is refused.")
     if found.dtype.kind not in "fiub":

@@ -51,7 +51,7 @@ def save_model(model: Any, file: Any, include_optimizer: bool = True) -> None:
             _write_arrays(group.create_group(layer.name), _weights(layer))
         _write_arrays(group.create_group(_TOP), model._members()[0])
         if include_optimizer and model.compiled:
-            _write_arrays(h5.create_group("optimizer_weights"), model.optimizer._kept())
+            _write_arrays(h5.create_group("optimizer_weights"), model.optimizer.variables)
 
 
 def _write_arrays(group: Any, variables: Iterable[Variable]) -> None:

@@ -26,7 +26,7 @@ def refuse_bomb(what: str, declared: int, stored: int, expansion: int = LARGEST_
     if declared > FLOOR_BYTES and declared > expansion * max(stored, 1):
         raise ValueError(
             f"{what} is refused: it says that it holds {declared:,} bytes, and takes {stored:,} in the file. "
-            "No model is written like that."
+            "No model is written like that: it is a decompression bomb, or a shape bomb."
         )
 
 
@@ -43,7 +43,7 @@ def reading(path: Any) -> Iterator[None]:
         binascii.Error,
         struct.error,
         json.JSONDecodeError,
-        UnicodeDecodeError,
+        UnicodeError,
         RecursionError,
         EOFError,
         OSError,

@@ -47,7 +47,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     """
     include_optimizer = kwargs.pop("include_optimizer", True)
     if kwargs.pop("save_format", None) and not str(filepath).endswith((".keras", *_OLD)):
-        raise ValueError(f"save_format is gone: the ending says the format, .keras or .h5. Received: {filepath=!s}.")
+        raise ValueError(
+            "The `save_format` argument is deprecated: the ending says the format, .keras or .h5. Received: "
+            f"filepath={filepath}"
+        )
     if kwargs:
         raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}.")
     if not model.built:
@@ -65,7 +68,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
             f"(recommended) or a `.h5` extension. Received: filepath={name}."
         )
     if not zipped and name.endswith(".keras"):
-        raise ValueError(f"With zipped=False a folder is written, whose name does not end in .keras; got {name!r}.")
+        raise ValueError(
+            f"With zipped=False a folder is written, whose name should not end in `.keras`. Received: filepath={name}"
+        )
     refuse_existing(filepath, overwrite)
     if not zipped:
         with replacing_folder(name, frozenset({CONFIG, METADATA, WEIGHTS, ASSETS})) as folder:
@@ -230,6 +235,8 @@ def _checked(archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
         parts = name.rstrip("/").split("/")
         if "\\" in name or ":" in name or "\0" in name or any(part in ("", ".", "..") for part in parts):
             raise ValueError(f"The archive has a file called {name!r}, which leads out of its folder; it is refused.")
+        if info.flag_bits & 1:
+            raise CorruptedFileError(f"{name!r} in the archive is encrypted; no model is.")
         if stat.S_ISLNK(info.external_attr >> 16):
             raise ValueError(f"{name!r} in the archive is a link; it is refused.")
         refuse_bomb(f"{name!r} in the archive", info.file_size, info.compress_size)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcore import ops
 from deepcore.config import floatx, image_data_format
 
 _MODES = {"grayscale": "L", "rgb": "RGB", "rgba": "RGBA"}
@@ -123,3 +124,26 @@ def save_img(
         warnings.warn("JPEG holds no transparency; the picture is saved as RGB.", stacklevel=2)
         image = image.convert("RGB")
     image.save(path, format=file_format or None, **kwargs)
+
+
+def smart_resize(
+    x: Any,
+    size: tuple[int, int],
+    interpolation: str = "bilinear",
+    data_format: str = "channels_last",
+) -> Any:
+    """The largest middle part of pictures that has the proportions of ``size``, brought to ``size``.
+
+    Args:
+        x: [height, width, channels] or [batch, height, width, channels]: a tensor, which gives one, or an array.
+        size: (height, width) of the result.
+        interpolation, data_format: see ``ops.image.resize``.
+
+    Raises ``ValueError`` for another rank, and what ``ops.image.resize`` raises.
+    """
+    if len(size) != 2:
+        raise ValueError(f"smart_resize: size must be (height, width); got {size!r}.")
+    if np.ndim(x) not in (3, 4):
+        raise ValueError(f"smart_resize expects pictures of rank 3 or 4; got shape {np.shape(x)}.")
+    resized = ops.image.resize(x, size, interpolation, crop_to_aspect_ratio=True, data_format=data_format)
+    return ops.convert_to_numpy(resized) if isinstance(x, np.ndarray) else resized

@@ -1,6 +1,8 @@
 """Optimizer steps: every element of the parameter and its state is read once and written once.
 
-One element is the unit of a core's loop and of a GPU's thread, so the bodies serve both as they are.
+One element is the unit of a core's loop and of a GPU's thread, so the bodies serve both as they are. ``before`` is what
+happens to the element on its way into the rule: (decay of the parameter, scale of the gradient, limit of its
+magnitude). The array of a state that a variant does without is empty.
 """
 
 from __future__ import annotations
@@ -11,94 +13,194 @@ from deepcore.kernels.numba.jit import inline, parallel, prange
 
 
 @inline
-def sgd_element(i, p, g, learning_rate):
-    p[i] -= learning_rate * g[i]
-
-
-@parallel
-def sgd(p, g, learning_rate):
-    for i in prange(p.shape[0]):
-        sgd_element(i, p, g, learning_rate)
+def prepared(i, p, g, before):
+    """The parameter and the gradient that the rule starts from."""
+    decay, scale, limit = before
+    weight = p[i] - decay * p[i] if decay != 0 else p[i]
+    scaled = scale * g[i]
+    clipped = limit if scaled > limit else scaled  # no comparison is true of NaN, so it stays
+    return weight, -limit if clipped < -limit else clipped
 
 
 @inline
-def momentum_element(i, p, g, v, learning_rate, momentum, nesterov):
-    step = learning_rate * g[i]
+def sgd_element(i, p, g, learning_rate, before):
+    weight, gradient = prepared(i, p, g, before)
+    p[i] = weight - learning_rate * gradient
+
+
+@parallel
+def sgd(p, g, learning_rate, before):
+    for i in prange(p.shape[0]):
+        sgd_element(i, p, g, learning_rate, before)
+
+
+@inline
+def momentum_element(i, p, g, v, learning_rate, momentum, nesterov, before):
+    weight, gradient = prepared(i, p, g, before)
+    step = learning_rate * gradient
     velocity = momentum * v[i] - step
     v[i] = velocity
-    p[i] += momentum * velocity - step if nesterov else velocity
+    p[i] = weight + (momentum * velocity - step if nesterov else velocity)
 
 
 @parallel
-def momentum(p, g, v, learning_rate, momentum, nesterov):
+def momentum(p, g, v, learning_rate, momentum, nesterov, before):
     for i in prange(p.shape[0]):
-        momentum_element(i, p, g, v, learning_rate, momentum, nesterov)
+        momentum_element(i, p, g, v, learning_rate, momentum, nesterov, before)
 
 
 @inline
-def adagrad_element(i, p, g, accumulator, learning_rate, epsilon):
-    total = accumulator[i] + g[i] * g[i]
+def adagrad_element(i, p, g, accumulator, learning_rate, epsilon, before):
+    weight, gradient = prepared(i, p, g, before)
+    total = accumulator[i] + gradient * gradient
     accumulator[i] = total
-    p[i] -= learning_rate * g[i] / math.sqrt(total + epsilon)
+    p[i] = weight - learning_rate * gradient / math.sqrt(total + epsilon)
 
 
 @parallel
-def adagrad(p, g, accumulator, learning_rate, epsilon):
+def adagrad(p, g, accumulator, learning_rate, epsilon, before):
     for i in prange(p.shape[0]):
-        adagrad_element(i, p, g, accumulator, learning_rate, epsilon)
+        adagrad_element(i, p, g, accumulator, learning_rate, epsilon, before)
 
 
 @inline
 def rmsprop_element(
-    i, p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, centered, moving
+    i, p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before
 ):
-    square = rho * mean_square[i] + one_less_rho * g[i] * g[i]
+    weight, gradient = prepared(i, p, g, before)
+    square = rho * mean_square[i] + one_less_rho * gradient * gradient
     mean_square[i] = square
     denominator = square + epsilon
-    if centered:
-        mean = rho * mean_gradient[i] + one_less_rho * g[i]
+    if mean_gradient.shape[0] > 0:
+        mean = rho * mean_gradient[i] + one_less_rho * gradient
         mean_gradient[i] = mean
         denominator -= mean * mean
-    step = learning_rate * g[i] / math.sqrt(denominator)
-    if moving:
+    step = learning_rate * gradient / math.sqrt(denominator)
+    if momenta.shape[0] > 0:
         step += momentum * momenta[i]
         momenta[i] = step
-    p[i] -= step
+    p[i] = weight - step
 
 
 @parallel
-def rmsprop(p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon):
-    """``mean_gradient`` is empty unless centered, ``momenta`` unless there is momentum."""
-    centered = mean_gradient.shape[0] > 0
-    moving = momenta.shape[0] > 0
+def rmsprop(p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before):
     for i in prange(p.shape[0]):
         rmsprop_element(
-            i,
-            p,
-            g,
-            mean_square,
-            mean_gradient,
-            momenta,
-            learning_rate,
-            rho,
-            one_less_rho,
-            momentum,
-            epsilon,
-            centered,
-            moving,
+            i, p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before
         )
 
 
 @inline
-def adam_element(i, p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon):
-    first = m[i] + one_less_beta_1 * (g[i] - m[i])
-    second = v[i] + one_less_beta_2 * (g[i] * g[i] - v[i])
-    m[i] = first
-    v[i] = second
-    p[i] -= alpha * first / (math.sqrt(second) + epsilon)
+def adadelta_element(i, p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before):
+    weight, gradient = prepared(i, p, g, before)
+    square = rho * mean_square[i] + one_less_rho * gradient * gradient
+    step = math.sqrt(mean_change[i] + epsilon) * gradient / math.sqrt(square + epsilon)
+    mean_square[i] = square
+    mean_change[i] = rho * mean_change[i] + one_less_rho * step * step
+    p[i] = weight - learning_rate * step
 
 
 @parallel
-def adam(p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon):
+def adadelta(p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before):
     for i in prange(p.shape[0]):
-        adam_element(i, p, g, m, v, alpha, one_less_beta_1, one_less_beta_2, epsilon)
+        adadelta_element(i, p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before)
+
+
+@inline
+def adam_element(i, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before):
+    weight, gradient = prepared(i, p, g, before)
+    first = m[i] + one_less_beta_1 * (gradient - m[i])
+    second = v[i] + one_less_beta_2 * (gradient * gradient - v[i])
+    m[i] = first
+    v[i] = second
+    if largest.shape[0] > 0:
+        second = largest[i] if second <= largest[i] else second
+        largest[i] = second
+    p[i] = weight - alpha * first / (math.sqrt(second) + epsilon)
+
+
+@parallel
+def adam(p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before):
+    for i in prange(p.shape[0]):
+        adam_element(i, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before)
+
+
+@inline
+def adamax_element(i, p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before):
+    weight, gradient = prepared(i, p, g, before)
+    first = m[i] + one_less_beta_1 * (gradient - m[i])
+    size, faded = math.fabs(gradient), beta_2 * norm[i]
+    largest = faded if faded > size or faded != faded else size
+    m[i] = first
+    norm[i] = largest
+    p[i] = weight - alpha * first / (largest + epsilon)
+
+
+@parallel
+def adamax(p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before):
+    for i in prange(p.shape[0]):
+        adamax_element(i, p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before)
+
+
+@inline
+def nadam_element(i, p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before):
+    weight, gradient = prepared(i, p, g, before)
+    first = m[i] + one_less_beta_1 * (gradient - m[i])
+    second = v[i] + one_less_beta_2 * (gradient * gradient - v[i])
+    m[i] = first
+    v[i] = second
+    p[i] = weight - (ahead * first + now * gradient) / (math.sqrt(correction * second) + epsilon)
+
+
+@parallel
+def nadam(p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before):
+    for i in prange(p.shape[0]):
+        nadam_element(i, p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before)
+
+
+@inline
+def lion_element(i, p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before):
+    weight, gradient = prepared(i, p, g, before)
+    direction = beta_1 * m[i] + one_less_beta_1 * gradient
+    m[i] = beta_2 * m[i] + one_less_beta_2 * gradient
+    # Neither above nor below zero: zero or NaN, and the sign of either is itself.
+    step = learning_rate if direction > 0 else learning_rate * direction
+    p[i] = weight - (-learning_rate if direction < 0 else step)
+
+
+@parallel
+def lion(p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before):
+    for i in prange(p.shape[0]):
+        lion_element(i, p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before)
+
+
+@inline
+def ftrl_element(i, p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before):
+    weight, gradient = prepared(i, p, g, before)
+    total = accumulator[i] + gradient * gradient
+    grown = total**power
+    slope = (grown - accumulator[i] ** power) / learning_rate
+    z = linear[i] + (gradient + twice_shrinkage * weight - slope * weight)
+    clipped = l1 if z > l1 else z
+    clipped = -l1 if clipped < -l1 else clipped
+    accumulator[i] = total
+    linear[i] = z
+    p[i] = (clipped - z) / (grown / learning_rate + (twice_l2 + beta / learning_rate))
+
+
+@parallel
+def ftrl(p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before):
+    for i in prange(p.shape[0]):
+        ftrl_element(i, p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before)
+
+
+@inline
+def blend_element(i, p, value, keep, share, before):
+    weight, addend = prepared(i, p, value, before)
+    p[i] = keep * weight + share * addend
+
+
+@parallel
+def blend(p, value, keep, share, before):
+    for i in prange(p.shape[0]):
+        blend_element(i, p, value, keep, share, before)

@@ -1,26 +1,16 @@
 import numpy as np
-import oracles.optimizer as oracle
 import pytest
 from matrix import DTYPES, every_implementation, held_to
+from oracles.optimizer import CASES, check_steps
+
+from deepcore.backend.updates import Before
 
 SHAPES = ((1,), (7, 5), (3, 3, 2, 5), (20_011,))  # the last is long enough for a compiled loop
 
-# operation: (oracle, number of states, scalars)
-CASES = {
-    "sgd": ("sgd_update", oracle.sgd, 0, (0.1,)),
-    "momentum": ("momentum_update", oracle.momentum, 1, (0.1, 0.9, False)),
-    "nesterov": ("momentum_update", oracle.momentum, 1, (0.1, 0.9, True)),
-    "adagrad": ("adagrad_update", oracle.adagrad, 1, (0.1, 1e-7)),
-    "adam": ("adam_update", oracle.adam, 2, (0.1, 0.9, 0.999, 1e-7)),
-    "rmsprop": ("rmsprop_update", oracle.rmsprop, (True, False, False), (0.1, 0.9, 0.0, 1e-7)),
-    "rmsprop-momentum": ("rmsprop_update", oracle.rmsprop, (True, False, True), (0.1, 0.9, 0.5, 1e-7)),
-    "rmsprop-centered": ("rmsprop_update", oracle.rmsprop, (True, True, False), (0.1, 0.9, 0.0, 1e-3)),
-    "rmsprop-both": ("rmsprop_update", oracle.rmsprop, (True, True, True), (0.1, 0.9, 0.5, 1e-3)),
-}
 MATRIX = [
     pytest.param(case, parameter.values[1], id=f"{case}-{parameter.values[1]}")
-    for case, (op, *_) in CASES.items()
-    for parameter in every_implementation("optimizer", op)
+    for case, known in CASES.items()
+    for parameter in every_implementation("optimizer", known.op)
 ]
 
 
@@ -43,46 +33,56 @@ def _lists(shapes, flat, count, dtype, fill):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("case", "name"), MATRIX)
 def test_three_steps(backend, rng, case, name, dtype, flat):
-    op, reference, states, scalars = CASES[case]
-    present = states if isinstance(states, tuple) else (True,) * states
-    (parameters,) = _lists(SHAPES, flat, 1, dtype, rng.standard_normal)
-    kept = _lists(SHAPES, flat, sum(present), dtype, np.zeros)
-    kept = [kept[sum(present[:i])] if there else None for i, there in enumerate(present)]
-    expected = [
-        [array.astype(np.float64), *(None if state is None else state[i].astype(np.float64) for state in kept)]
-        for i, array in enumerate(parameters)
-    ]
-    for step in (1, 2, 3):
-        (gradients,) = _lists(SHAPES, flat, 1, dtype, rng.standard_normal)
-        untouched = [gradient.copy() for gradient in gradients]
-        extra = (step,) if case == "adam" else ()
-        with held_to(op, name):
-            assert getattr(backend, op)(parameters, gradients, *kept, *scalars, *extra) is None
-        expected = [
-            list(reference(values[0], gradient.astype(np.float64), *values[1:], *scalars, *extra))
-            for values, gradient in zip(expected, gradients, strict=True)
-        ]
-        assert all(np.array_equal(a, b) for a, b in zip(gradients, untouched, strict=True))
-    tolerance = (20 if dtype == "float32" else 100) * np.finfo(dtype).eps
-    if "centered" in case or "both" in case:
-        tolerance *= 100  # s - a**2 cancels where the gradients of all steps are alike
-    for i, values in enumerate(expected):
-        for actual, wanted in zip([parameters, *kept], values, strict=True):
-            if actual is not None:
-                assert actual[i].dtype == dtype
-                np.testing.assert_allclose(actual[i], wanted, rtol=tolerance, atol=tolerance)
+    known = CASES[case]
+    with held_to(known.op, name):
+        check_steps(
+            getattr(backend, known.op),
+            known,
+            SHAPES,
+            dtype,
+            rng,
+            lambda fill, count: _lists(SHAPES, flat, count, dtype, fill),
+        )
+
+
+@pytest.mark.parametrize("decay", [None, (0.1, 0.0, 0.2, 0.3), (0.1,) * 4], ids=["none", "each", "alike"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("case", "name"), MATRIX)
+def test_decay_scale_and_limit_before_the_rule(backend, rng, case, name, dtype, decay):
+    known, before = CASES[case], Before(decay, 0.5, np.asarray(1.5, dtype), 0.9)
+    with held_to(known.op, name):
+        check_steps(
+            getattr(backend, known.op),
+            known,
+            SHAPES,
+            dtype,
+            rng,
+            lambda fill, count: _lists(SHAPES, True, count, dtype, fill),
+            before=before,
+            scale=1.5,
+        )
 
 
 @pytest.mark.parametrize(("case", "name"), MATRIX)
 def test_nan_stays_in_its_element(backend, case, name):
-    op, _, states, scalars = CASES[case]
-    present = states if isinstance(states, tuple) else (True,) * states
+    known = CASES[case]
     parameters, gradients = [np.ones(20_011, np.float32)], [np.ones(20_011, np.float32)]
     gradients[0][17] = np.nan
-    kept = [[np.zeros(20_011, np.float32)] if there else None for there in present]
-    with held_to(op, name):
-        getattr(backend, op)(parameters, gradients, *kept, *scalars, *((1,) if case == "adam" else ()))
+    states, numbers = known.split([[np.ones(20_011, np.float32)] if there else None for there in known.present], 1)
+    with held_to(known.op, name):
+        getattr(backend, known.op)(parameters, gradients, *states, *numbers, before=Before(limit=2.0))
     assert np.flatnonzero(np.isnan(parameters[0])).tolist() == [17]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_square_sum(backend, rng, dtype):
+    arrays = [rng.standard_normal(shape).astype(dtype) for shape in (*SHAPES, (3, 100_003), (0, 2))]
+    total = backend.square_sum([*arrays, arrays[1].T])
+    assert (total.dtype, total.shape) == (np.dtype(dtype), ())
+    expected = sum(np.square(np.float64(a)).sum() for a in (*arrays, arrays[1]))
+    np.testing.assert_allclose(total, expected, rtol=4 * np.finfo(dtype).eps if dtype == "float32" else 1e-13)
+    assert np.isnan(backend.square_sum([np.array([1, np.nan], dtype), arrays[0]]))
+    assert backend.square_sum([np.array([np.finfo(dtype).max], dtype)]) == np.inf
 
 
 def test_adam_moves_every_parameter_by_the_learning_rate_at_first(backend, rng):
@@ -111,4 +111,8 @@ def test_errors_name_the_array(backend):
         backend.sgd_update([p, p], [g], 0.1)
     with pytest.raises(ValueError, match="adam_update: step counts from 1; got 0"):
         backend.adam_update([p], [g], [g.copy()], [g.copy()], 0.1, 0.9, 0.999, 1e-7, 0)
+    with pytest.raises(ValueError, match="adam_update: 1 parameters but 0 largest_moments"):
+        backend.adam_update([p], [g], [p.copy()], [p.copy()], 0.1, 0.9, 0.999, 1e-7, 1, [])
+    with pytest.raises(ValueError, match="adamax_update: step counts from 1; got 0"):
+        backend.adamax_update([p], [g], [p.copy()], [p.copy()], 0.1, 0.9, 0.999, 1e-7, 0)
     assert not p.any()

@@ -19,12 +19,14 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from oracles.optimizer import CASES as RULES
 
 from deepcore.backend import FILES, dispatch
 from deepcore.backend.cuda import array, carrier, launcher, tensor_core, tile
 from deepcore.backend.dispatch import implementations, use_implementation, use_precision
 from deepcore.backend.dtype import floating, is_floating
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
+from deepcore.backend.updates import Before
 from deepcore.errors import UnsupportedCallError
 from deepcore.kernels.emulator import Module
 from deepcore.kernels.emulator.report import Report
@@ -78,6 +80,7 @@ class Case:
         tile: position of the only tile of matrix products that may be chosen; any of them if None.
         capability: of the GPU that is emulated; the newest if None.
         watched: whether it is small enough to run in check mode; others are only compiled.
+        keywords: makes the arguments that are passed by name.
     """
 
     op: str
@@ -87,6 +90,10 @@ class Case:
     tile: int | None = None
     capability: int | None = None
     watched: bool = True
+    keywords: Callable[[Inputs], dict[str, Any]] = lambda a: {}
+
+    def __call__(self, inputs: Inputs) -> None:
+        functions()[self.op](*self.arguments(inputs), **self.keywords(inputs))
 
     @contextlib.contextmanager
     def setting(self) -> Iterator[None]:
@@ -190,17 +197,21 @@ def row_cases(columns: int, rows: int, label: str, **options: Any) -> list[Case]
     ]
 
 
-def _optimizer(op: str, states: Sequence[bool], *scalars: Any, label: str) -> Case:
-    """A step on tensors of several sizes, one of two blocks; ``states`` says which of its lists there are."""
-    sizes = ((3, 5), (4099,), (1,), (8,))
+def update_cases(tensors: Callable[[Callable[..., np.ndarray]], list[np.ndarray]]) -> list[Case]:
+    """A step of every variant of every rule, as it is and with decay, scale and limit before it."""
 
-    def arguments(a: Inputs) -> tuple[Any, ...]:
-        def tensors(make: Any) -> list[np.ndarray]:
-            return [make(*size) for size in sizes]
+    def arguments(a: Inputs, rule: Any) -> tuple[Any, ...]:
+        states, numbers = rule.split([tensors(a.positive) if there else None for there in rule.present], 3)
+        return (tensors(a), tensors(a), *states, *numbers)
 
-        return (tensors(a), tensors(a), *(tensors(a.positive) if there else None for there in states), *scalars)
+    def before(a: Inputs) -> dict[str, Any]:
+        return {"before": Before([0.1] * len(tensors(a)), 0.5, a.positive(1), 0.4)}
 
-    return Case(op, label, arguments)
+    return [
+        Case(rule.op, f"{label}{how}", lambda a, rule=rule: arguments(a, rule), keywords=keywords)
+        for label, rule in RULES.items()
+        for how, keywords in (("", lambda a: {}), (", prepared", before))
+    ]
 
 
 CASES = [
@@ -264,14 +275,9 @@ CASES = [
     Case("random_uniform", "odd", lambda a: ((7, 5), 5, 7, a.dtype)),
     Case("random_normal", "odd", lambda a: ((7, 5), 5, 7, a.dtype)),
     Case("dropout", "odd", lambda a: (a(7, 5), 0.4, 5, 7)),
-    _optimizer("sgd_update", (), 0.1, label="plain"),
-    _optimizer("momentum_update", (True,), 0.1, 0.9, True, label="Nesterov"),
-    _optimizer("adagrad_update", (True,), 0.1, 1e-7, label="plain"),
-    _optimizer("rmsprop_update", (True, False, False), 0.1, 0.9, 0.0, 1e-7, label="plain"),
-    _optimizer("rmsprop_update", (True, True, False), 0.1, 0.9, 0.0, 1e-7, label="centered"),
-    _optimizer("rmsprop_update", (True, False, True), 0.1, 0.9, 0.9, 1e-7, label="with momentum"),
-    _optimizer("rmsprop_update", (True, True, True), 0.1, 0.9, 0.9, 1e-7, label="centered, with momentum"),
-    _optimizer("adam_update", (True, True), 0.1, 0.9, 0.999, 1e-7, 3, label="plain"),
+    # One tensor has two blocks.
+    *update_cases(lambda make: [make(3, 5), make(4099), make(1), make(8)]),
+    Case("square_sum", "odd", lambda a: ([a(3, 5), a(4099), a(1)],)),
     *(
         Case("matmul", f"{how} and bias", lambda a, t=t: (a(*t[0]), a(*t[1]), *t[2:], a(21), "tanh"))
         for how, t in {
@@ -442,9 +448,8 @@ class Run:
         return f"{self.case.op}, {self.implementation}, {self.case.label}, {self.dtype}"
 
     def __call__(self, random: bool = True) -> None:
-        arguments = self.case.arguments(Inputs(self.dtype, random))
         with use_implementation(self.case.op, self.implementation), self.case.setting():
-            functions()[self.case.op](*arguments)
+            self.case(Inputs(self.dtype, random))
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,6 +27,7 @@ import launches
 from deepcore.backend import FILES
 from deepcore.backend.cuda import launcher
 from deepcore.backend.dispatch import implementations
+from deepcore.backend.updates import Before
 
 # Relative to the norm of the result, where nothing in the call cancels: a wrong index or a missing term is far above.
 TOLERANCE = {"float64": 1e-12, "float32": 1e-4}
@@ -91,14 +93,14 @@ class Functions:
 
     def __init__(self, get: Callable[[str], Any], there: Callable[[Any], Array], back: Callable[[Any], Any]) -> None:
         self._get, self._there, self._back = get, there, back
-        self.given: tuple[Any, ...] = ()
+        self.given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
         self.results: list[np.ndarray] = []
 
     def __getitem__(self, op: str) -> Callable[..., None]:
-        def call(*arguments: Any) -> None:
-            self.given = arguments
-            moved = mapped(arguments, self._there)
-            result = self._get(op)(*moved)
+        def call(*arguments: Any, **keywords: Any) -> None:
+            self.given = arguments, keywords
+            moved, named = mapped(self.given, self._there)
+            result = self._get(op)(*moved, **named)
             self.results = [np.asarray(self._back(array)) for array in outputs(op, result, moved)]
 
         return call
@@ -132,10 +134,10 @@ def replay(runs: list[launches.Run], device: Functions) -> int:
 
 def difference(run: launches.Run, device: Functions) -> str:
     """How far the results are from those of the NumPy backend; empty where they are near enough."""
-    exact = mapped(device.given, lambda array: array.astype(np.float64) if is_floating(array) else array.copy())
+    exact, named = mapped(device.given, lambda array: array.astype(np.float64) if is_floating(array) else array.copy())
     try:
         with np.errstate(all="ignore"):
-            expected = outputs(run.case.op, numpy_function(run.case.op)(*exact), exact)
+            expected = outputs(run.case.op, numpy_function(run.case.op)(*exact, **named), exact)
     except ValueError:
         return ""  # a call that the CPU refuses, such as ids beyond a table: that it ran within bounds is all there is
     if len(expected) != len(device.results):
@@ -176,9 +178,13 @@ def arrays_in(value: Any) -> Iterator[Any]:
 
 
 def mapped(value: Any, function: Callable[[np.ndarray], Any]) -> Any:
-    """The same tuples and lists with ``function`` of every array in them."""
+    """The same tuples, lists, dictionaries and records with ``function`` of every array in them."""
     if type(value) in (tuple, list):
         return type(value)(mapped(item, function) for item in value)
+    if isinstance(value, dict):
+        return {key: mapped(item, function) for key, item in value.items()}
+    if isinstance(value, Before):
+        return replace(value, scale=mapped(value.scale, function))
     return function(value) if isinstance(value, np.ndarray) else value
 
 

@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from types import SimpleNamespace
 
 import numpy as np
+from oracles.optimizer import CASES
 
 from deepcore.backend.contract import ACTIVATIONS
 from deepcore.backend.cuda import array
@@ -23,6 +24,7 @@ from deepcore.backend.explain import load_records
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 from deepcore.backend.numpy import activation as activations
 from deepcore.backend.numpy import pool as pools
+from deepcore.backend.updates import Before
 
 DTYPES = ("float32", "float64")
 NO_COMPILER = 77
@@ -104,34 +106,33 @@ def calls(backend, dtype):
 
 
 def _steps(optimizer, draw):
-    def state():
-        return [abs(draw(3, 5)), abs(draw(7))]
-
-    def step(function, lists, *scalars):
-        def run():
-            function(*lists, *scalars)
-            return tuple(array for arrays in lists if arrays is not None for array in arrays)
-
-        return run
-
     p, g = [draw(3, 5), draw(7)], [draw(3, 5), draw(7)]
+    scale = np.asarray(0.5, p[0].dtype)
+    for label, case in CASES.items():
+        # Mean gradients of zero: the variance below the root of RMSprop stays positive.
+        zeros = case.op == "rmsprop_update" and case.present[1]
+        states = [
+            [np.zeros_like(array) if zeros and place == 1 else abs(draw(*array.shape)) for array in p]
+            if there
+            else None
+            for place, there in enumerate(case.present)
+        ]
+        for before in (Before(), Before((0.1, 0.0), 0.9, scale, 0.4)):
+            yield (
+                case.op,
+                f"{label} {'as it is' if before.scale is None else 'prepared'}",
+                _step(getattr(optimizer, case.op), case, [array.copy() for array in p], g, states, before),
+            )
 
-    def fresh(*states):
-        return [[array.copy() for array in p], g, *states]
 
-    yield "sgd_update", "", step(optimizer.sgd_update, fresh(), 0.1)
-    for nesterov in (False, True):
-        run = step(optimizer.momentum_update, fresh(state()), 0.1, 0.9, nesterov)
-        yield "momentum_update", f"nesterov={nesterov}", run
-    yield "adagrad_update", "", step(optimizer.adagrad_update, fresh(state()), 0.1, 1e-3)
-    for centered in (False, True):
-        for moving in (False, True):
-            # Mean gradients of zero: the variance below the root stays positive.
-            means = [np.zeros_like(array) for array in p] if centered else None
-            lists = fresh(state(), means, state() if moving else None)
-            run = step(optimizer.rmsprop_update, lists, 0.1, 0.9, 0.5 if moving else 0.0, 1e-3)
-            yield "rmsprop_update", f"centered={centered} moving={moving}", run
-    yield "adam_update", "", step(optimizer.adam_update, fresh(state(), state()), 0.1, 0.9, 0.99, 1e-3, 3)
+def _step(function, case, parameters, gradients, states, before):
+    def run():
+        lists = [None if arrays is None else [array.copy() for array in arrays] for arrays in states]
+        known, numbers = case.split(lists, 3)
+        function(parameters, gradients, *known, *numbers, before=before)
+        return tuple(array for arrays in (parameters, *lists) if arrays is not None for array in arrays)
+
+    return run
 
 
 def _bound(function, *args):

@@ -20,6 +20,7 @@ from launches import (
     pool_cases,
     reporting,
     runs,
+    update_cases,
 )
 
 from deepcore.backend.cuda import tile
@@ -114,10 +115,6 @@ def _aligned_rows(rows: int, columns: int) -> list[Case]:
     ]
 
 
-def _lists(a: Inputs, count: int) -> tuple[list, ...]:
-    return tuple([a.positive(64, 64), a.positive(4096)] for _ in range(count))
-
-
 SQUARE = Conv2DGeometry.of((2, 16, 16, 32), (3, 3, 32, 32), 1, "same")
 STEM = Conv2DGeometry.of((1, 32, 32, 3), (3, 3, 3, 32), 1, "same")
 DEPTHWISE = Conv2DGeometry.of((1, 16, 16, 128), (3, 3, 1, 128), 1, "same", 1, 128)
@@ -149,14 +146,8 @@ ALIGNED = [
     Case("random_normal", "aligned", lambda a: ((4096,), 5, 7, a.dtype)),
     Case("dropout", "aligned", lambda a: (a(4096), 0.4, 5, 7)),
     Case("cast", "aligned", lambda a: (a(4096), "float16")),
-    Case("sgd_update", "aligned", lambda a: (*_lists(a, 2), 0.1)),
-    Case("momentum_update", "aligned", lambda a: (*_lists(a, 3), 0.1, 0.9, False)),
-    Case("adagrad_update", "aligned", lambda a: (*_lists(a, 3), 0.1, 1e-7)),
-    Case("rmsprop_update", "aligned", lambda a: (*_lists(a, 3), None, None, 0.1, 0.9, 0.0, 1e-7)),
-    Case("rmsprop_update", "centered", lambda a: (*_lists(a, 4), None, 0.1, 0.9, 0.0, 1e-7)),
-    Case("rmsprop_update", "momentum", lambda a: (*_lists(a, 3), None, *_lists(a, 1), 0.1, 0.9, 0.9, 1e-7)),
-    Case("rmsprop_update", "both", lambda a: (*_lists(a, 5), 0.1, 0.9, 0.9, 1e-7)),
-    Case("adam_update", "aligned", lambda a: (*_lists(a, 4), 0.1, 0.9, 0.999, 1e-7, 3)),
+    *update_cases(lambda make: [make(64, 64), make(4096)]),
+    Case("square_sum", "aligned", lambda a: ([a(64, 64), a(4096)],)),
     *(Case("matmul", "as stored", lambda a: (a(128, 64), a(64, 128)), tile=tile) for tile in (1, 2)),
     Case("matmul", "a transposed", lambda a: (a(64, 128), a(64, 128), True), tile=2),
     Case("matmul", "b transposed", lambda a: (a(128, 64), a(128, 64), False, True), tile=2),
@@ -255,7 +246,7 @@ def measured() -> dict[tuple[str, str], dict[str, tuple[float, str]]]:
             with reporting() as reports, contextlib.ExitStack() as stack:
                 for context in (contextlib.suppress(UnsupportedCallError), *forced):
                     stack.enter_context(context)
-                functions()[case.op](*case.arguments(Inputs(case.dtypes[0], random=True)))
+                case(Inputs(case.dtypes[0], random=True))
             for report in reports:
                 of_call = worst.setdefault((report.kernel, case.label), {"global": (1.0, ""), "shared": (1.0, "")})
                 for counter in report.counters:

@@ -113,7 +113,9 @@ def test_what_is_listed():
             "conv2d_fprop",
         ),
         *("dropout", "embedding_gather", "max_pool2d_dgrad", "max_pool2d_fprop", "max_pool2d_gather", "random_bits"),
-        *("random_uniform", "adagrad_update", "adam_update", "momentum_update", "rmsprop_update", "sgd_update"),
+        "random_uniform",
+        *(f"{rule}_update" for rule in ("adadelta", "adagrad", "adam", "adamax", "blend", "ftrl", "lion", "momentum")),
+        *(f"{rule}_update" for rule in ("nadam", "rmsprop", "sgd")),
     }
 
 

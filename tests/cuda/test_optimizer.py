@@ -1,72 +1,79 @@
 from itertools import pairwise
 
 import numpy as np
-import oracles.optimizer as oracle
 import pytest
 from matrix import DTYPES, every_implementation, held_to
+from oracles.optimizer import CASES, check_steps
 
 from deepcore.backend.cuda import optimizer
+from deepcore.backend.updates import Before
 from deepcore.errors import UnsupportedCallError
 
 # Less than a vector of four, less than a chunk of 4096, several chunks.
 SHAPES = ((1,), (7, 5), (3, 3, 2, 5), (9001,))
 
-# operation: (oracle, which states there are, scalars)
-CASES = {
-    "sgd": ("sgd_update", oracle.sgd, (), (0.1,)),
-    "momentum": ("momentum_update", oracle.momentum, (True,), (0.1, 0.9, False)),
-    "nesterov": ("momentum_update", oracle.momentum, (True,), (0.1, 0.9, True)),
-    "adagrad": ("adagrad_update", oracle.adagrad, (True,), (0.1, 1e-7)),
-    "adam": ("adam_update", oracle.adam, (True, True), (0.1, 0.9, 0.999, 1e-7)),
-    "rmsprop": ("rmsprop_update", oracle.rmsprop, (True, False, False), (0.1, 0.9, 0.0, 1e-7)),
-    "rmsprop-momentum": ("rmsprop_update", oracle.rmsprop, (True, False, True), (0.1, 0.9, 0.5, 1e-7)),
-    "rmsprop-centered": ("rmsprop_update", oracle.rmsprop, (True, True, False), (0.1, 0.9, 0.0, 1e-3)),
-    "rmsprop-both": ("rmsprop_update", oracle.rmsprop, (True, True, True), (0.1, 0.9, 0.5, 1e-3)),
-}
 MATRIX = [
     pytest.param(case, parameter.values[1], id=f"{case}-{parameter.values[1]}")
-    for case, (op, *_) in CASES.items()
-    for parameter in every_implementation("optimizer", op, backend="cuda")
+    for case, known in CASES.items()
+    for parameter in every_implementation("optimizer", known.op, backend="cuda")
 ]
 
 
-def _steps(rng, case, shapes, dtype, steps=3):
-    op, reference, present, scalars = CASES[case]
-    parameters = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-    kept = [[np.zeros(shape, dtype) for shape in shapes] if there else None for there in present]
-    expected = [
-        [array.astype(np.float64), *(None if state is None else state[i].astype(np.float64) for state in kept)]
-        for i, array in enumerate(parameters)
-    ]
-    for step in range(1, steps + 1):
-        gradients = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-        untouched = [gradient.copy() for gradient in gradients]
-        extra = (step,) if case == "adam" else ()
-        assert getattr(optimizer, op)(parameters, gradients, *kept, *scalars, *extra) is None
-        expected = [
-            list(reference(values[0], gradient.astype(np.float64), *values[1:], *scalars, *extra))
-            for values, gradient in zip(expected, gradients, strict=True)
-        ]
-        assert all(np.array_equal(a, b) for a, b in zip(gradients, untouched, strict=True))
-    tolerance = (20 if dtype == "float32" else 100) * np.finfo(dtype).eps
-    if "centered" in case or "both" in case:
-        tolerance *= 100  # s - a**2 cancels where the gradients of all steps are alike
-    for i, values in enumerate(expected):
-        for actual, wanted in zip([parameters, *kept], values, strict=True):
-            if actual is not None:
-                np.testing.assert_allclose(actual[i], wanted, rtol=tolerance, atol=tolerance)
+def _steps(rng, case, shapes, dtype, steps=3, **options):
+    known = CASES[case]
+
+    def lists(fill, count):
+        return [[fill(shape).astype(dtype) for shape in shapes] for _ in range(count)]
+
+    check_steps(optimizer.UPDATES[known.op], known, shapes, dtype, rng, lists, steps, **options)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("case", "name"), MATRIX)
 def test_three_steps(rng, case, name, dtype):
-    with held_to(CASES[case][0], name):
+    with held_to(CASES[case].op, name):
         _steps(rng, case, SHAPES, dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("case", "name"), MATRIX)
+def test_decay_scale_and_limit_before_the_rule(rng, case, name, dtype):
+    before = Before((0.1, 0.0, 0.2, 0.3), 0.5, np.asarray(1.5, np.float32), 0.9)
+    with held_to(CASES[case].op, name):
+        _steps(rng, case, SHAPES, dtype, before=before, scale=1.5)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nan_stays_in_its_element(case):
+    known = CASES[case]
+    arrays = [np.ones(13, np.float32) for _ in known.present]
+    parameters, gradients = [np.ones(13, np.float32)], [np.ones(13, np.float32)]
+    gradients[0][5] = np.nan
+    lists = [[array] if there else None for array, there in zip(arrays, known.present, strict=True)]
+    states, numbers = known.split(lists, 1)
+    optimizer.UPDATES[known.op](parameters, gradients, *states, *numbers, before=Before(limit=2.0))
+    assert np.flatnonzero(np.isnan(parameters[0])).tolist() == [5]
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_watched(rng, watched, case):
-    _steps(rng, case, ((1,), (7, 5), (4100,)), "float32", steps=1)
+    before = Before((0.1, 0.0, 0.2), 0.5, np.asarray(1.5, np.float32), 0.9)
+    _steps(rng, case, ((1,), (7, 5), (4100,)), "float32", steps=1, before=before, scale=1.5)
+
+
+@pytest.mark.parametrize("count", [1, 70])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_square_sum(rng, dtype, count):
+    arrays = [rng.standard_normal(shape).astype(dtype) for shape in SHAPES for _ in range(count)]
+    total = optimizer.square_sum([*arrays, np.ones((0, 2), dtype), arrays[1].T])
+    assert (total.dtype, total.shape) == (np.dtype(dtype), ())
+    expected = sum(np.square(np.float64(a)).sum() for a in (*arrays, arrays[1]))
+    np.testing.assert_allclose(total, expected, rtol=1e-6 if dtype == "float32" else 1e-13)
+
+
+def test_square_sum_of_nothing_and_of_both_dtypes(rng):
+    assert optimizer.square_sum([np.ones((0, 2), np.float32)]) == 0
+    assert optimizer.square_sum([np.full(3, 2, d) for d in DTYPES]) == 24
 
 
 @pytest.mark.parametrize("count", [64, 65, 130])

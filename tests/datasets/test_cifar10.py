@@ -1,4 +1,4 @@
-"""CIFAR-10 in the forms that its authors give it, made small here; and pickles that try something else."""
+"""CIFAR-10 and CIFAR-100 in the forms that their authors give them, made small here; and hostile pickles."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import os
 import pickle
 import struct
 import tarfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from deepcore.datasets import cifar10
+from deepcore.datasets import cifar10, cifar100, reuters
 from deepcore.errors import CorruptedFileError
 
 NAMES = ["data_batch_1", "data_batch_2", "data_batch_3", "data_batch_4", "data_batch_5", "test_batch"]
@@ -24,7 +25,9 @@ def string(text: bytes) -> bytes:
     return b"U" + bytes([len(text)]) + text if len(text) < 256 else b"T" + struct.pack("<i", len(text)) + text
 
 
-def python2_pickle(data: np.ndarray, labels: list[int], fortran: bool = False, dtype: bytes = b"u1") -> bytes:
+def python2_pickle(
+    data: np.ndarray, labels: list[int], fortran: bool = False, dtype: bytes = b"u1", key: bytes = b"labels"
+) -> bytes:
     """The opcodes that Python 2's cPickle, protocol 2, wrote for {"data": array, "labels": list, …}."""
     flag, raw = (b"\x88", data.tobytes("F")) if fortran else (b"\x89", data.tobytes())
     array_dtype = b"cnumpy\ndtype\n" + string(dtype) + b"K\0K\1\x87R(K\3" + string(b"|") + b"NNNJ" + b"\xff" * 4
@@ -33,7 +36,7 @@ def python2_pickle(data: np.ndarray, labels: list[int], fortran: bool = False, d
     array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\0\x85" + string(b"b") + b"\x87R(K\1("
     array += shape + b"t" + array_dtype + flag + string(raw) + b"tb"
     label_list = b"](" + b"".join(b"J" + struct.pack("<i", label) for label in labels) + b"e"
-    entries = string(b"batch_label") + string(b"a batch") + string(b"labels") + label_list + string(b"data") + array
+    entries = string(b"batch_label") + string(b"a batch") + string(key) + label_list + string(b"data") + array
     return b"\x80\2}(" + entries + string(b"filenames") + b"](" + string(b"a.png") + b"eu."
 
 
@@ -240,7 +243,7 @@ def test_a_binary_batch_of_broken_length_is_named(tmp_path, batches):
 
 
 def test_a_batch_far_too_large_is_not_read(tmp_path, batches, monkeypatch):
-    monkeypatch.setattr(cifar10, "BATCH_LIMIT", 10_000)
+    monkeypatch.setattr(cifar10, "FORM", replace(cifar10.FORM, limit=10_000))
     folder = write_folder(tmp_path / "any", python_files(batches))
     archive = write_tar(tmp_path / "archive", python_files(batches), "cifar-10-batches-py")
     for path in (folder, archive):
@@ -282,3 +285,41 @@ def test_a_wrong_path_is_named(tmp_path):
         cifar10.load_data(path=tmp_path / "absent")
     with pytest.raises(FileNotFoundError, match="holds no CIFAR-10 batch"):
         cifar10.load_data(path=tmp_path)
+
+
+@pytest.mark.parametrize("form", ["python", "binary"])
+@pytest.mark.parametrize(("label_mode", "classes"), [("fine", 100), ("coarse", 20)])
+def test_cifar100_has_two_kinds_of_labels(tmp_path, rng, form, label_mode, classes):
+    sizes, files, expected = {"train": 5, "test": 3}, {}, {}
+    for name, size in sizes.items():
+        data = rng.integers(0, 256, (size, 3072), np.uint8)
+        labels = {"fine": [99, *rng.integers(0, 100, size - 1)], "coarse": [19, *rng.integers(0, 20, size - 1)]}
+        expected[name] = np.stack([image(row) for row in data]), np.array(labels[label_mode], np.uint8)[:, None]
+        if form == "python":
+            chosen = [int(label) for label in labels[label_mode]]
+            files[name] = python2_pickle(data, chosen, key=f"{label_mode}_labels".encode())
+        else:
+            files[f"{name}.bin"] = b"".join(
+                bytes([int(labels["coarse"][i]), int(labels["fine"][i])]) + row.tobytes() for i, row in enumerate(data)
+            )
+    write_tar(tmp_path / f"cifar-100-{form}.tar.gz", files, f"cifar-100-{form}")
+    train, test = cifar100.load_data(label_mode, path=tmp_path)
+    for found, name in ((train, "train"), (test, "test")):
+        np.testing.assert_array_equal(found[0], expected[name][0], strict=True)
+        np.testing.assert_array_equal(found[1], expected[name][1], strict=True)
+
+
+def test_cifar100_refuses_other_labels(tmp_path, rng):
+    with pytest.raises(ValueError, match="label_mode must be 'fine' or 'coarse'; got 'medium'"):
+        cifar100.load_data("medium", path=tmp_path)
+    row = bytes([20, 3]) + bytes(3072)
+    folder = write_folder(tmp_path / "any", {"train.bin": row, "test.bin": row})
+    with pytest.raises(CorruptedFileError, match="a label is 20; labels are 0 to 19"):
+        cifar100.load_data("coarse", path=folder)
+    assert cifar100.load_data("fine", path=folder)[0][1].tolist() == [[3]]
+
+
+def test_the_topics_of_reuters():
+    names = reuters.get_label_names()
+    assert len(set(names)) == 46
+    assert [names.index(topic) for topic in ("cocoa", "earn", "acq", "crude", "lead")] == [0, 3, 4, 16, 45]

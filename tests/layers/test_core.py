@@ -94,5 +94,5 @@ def test_a_penalty_on_what_passes_by():
     np.testing.assert_array_equal(y.numpy(), X)
     assert [float(loss) for loss in layer.losses] == pytest.approx([0.5 * 6 + 0.25 * 14])
     assert "activity_regularizer" not in layer.get_config()
-    with pytest.raises(ValueError, match="l1 must be finite and not negative"):
+    with pytest.raises(ValueError, match="l1 must be a number, finite and not negative"):
         layers.ActivityRegularization(l1=-1.0)

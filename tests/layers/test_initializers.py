@@ -170,5 +170,5 @@ def test_impossible_scalings(arguments, message):
 def test_what_is_no_initializer():
     with pytest.raises(ValueError, match=r"Unknown initializer 'he_norm'. Did you mean 'he_normal'"):
         initializers.get("he_norm")
-    with pytest.raises(TypeError, match="instance of Initializer"):
+    with pytest.raises(ValueError, match="instance of Initializer"):
         initializers.get(3)

@@ -115,9 +115,10 @@ def test_outside_training_nothing_changes_and_masks_pass(name):
 
 @pytest.mark.parametrize("cls", [layers.AlphaDropout, layers.Dropout, layers.GaussianDropout, layers.GaussianNoise])
 def test_strengths_that_mean_nothing_are_refused(cls):
-    for wrong in (-0.1, 1.5, "0.5", None, True):
-        with pytest.raises(ValueError, match="must be a number from 0 to 1"):
-            cls(wrong)
+    for error, values in ((ValueError, (-0.1, 1.5)), (TypeError, ("0.5", None, True))):
+        for wrong in values:
+            with pytest.raises(error, match="must be a number from 0 to 1"):
+                cls(wrong)
     x = np.ones((2, 3), np.float32)
     np.testing.assert_array_equal(cls(0.0)(x, training=True).numpy(), x)
 

@@ -7,6 +7,7 @@ import pytest
 
 from deepcore import metrics
 from deepcore.autograd.graph import is_recording
+from deepcore.variable import Variable
 
 # Every test runs on the CPU, on the emulator, and on a GPU where there is one.
 pytestmark = pytest.mark.usefixtures("device")
@@ -135,5 +136,19 @@ def test_names_and_configurations():
     assert again.get_config() == {"name": "above", "dtype": "float32", "threshold": 0.7}
     with pytest.raises(ValueError, match=r"Unknown metric 'acuracy'. Did you mean 'accuracy'"):
         metrics.get("acuracy")
-    with pytest.raises(ValueError, match="thresholds must be from 0 to 1"):
+    with pytest.raises(ValueError, match=r"Threshold values .* Received: \[2\]"):
         metrics.Precision(thresholds=2)
+
+
+def test_variables_in_lists_and_dictionaries_are_reset_with_the_metric():
+    metric = metrics.Mean()
+    metric.more = {"a": [Variable(2.0), Variable(3.0)], "inner": [metrics.Sum()]}
+    metric.alias = metric.total
+    assert len(metric.variables) == 5
+    metric.reset_state()
+    assert [float(v) for v in metric.variables] == [0.0] * 5
+
+
+def test_how_many_classes_may_be_first_is_known():
+    assert metrics.TopKCategoricalAccuracy(k=3).k == 3
+    assert metrics.SparseTopKCategoricalAccuracy(k=2, from_sorted_ids=True).from_sorted_ids

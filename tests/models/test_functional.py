@@ -7,7 +7,7 @@ import pytest
 
 import deepcore
 from deepcore import Input, Model, ops
-from deepcore.layers import Add, Conv1D, Dense, Dropout, Flatten, Layer
+from deepcore.layers import GRU, Add, Conv1D, Dense, Dropout, Flatten, Layer
 from deepcore.metrics import Mean
 from deepcore.models import Functional, Sequential, clone_model
 from deepcore.optimizers import Adam
@@ -192,6 +192,15 @@ def test_building_and_computing_shapes_leaves_no_numbers_drawn():
     x = Input((4,))
     Model(x, Dropout(0.5, seed=1)(x))
     assert deepcore.random.default_generator().offset == before
+
+
+def test_a_model_of_a_stateful_layer_keeps_its_batch_size(rng):
+    start = Input(batch_shape=(3, 5, 4))
+    model = Model(start, GRU(2, stateful=True)(start))
+    assert model.compute_output_shape((None, 5, 4)) == (None, 2)
+    x = rng.random((3, 5, 4), dtype="float32")
+    first, second = (model.predict(x, batch_size=3, verbose=0) for _ in range(2))
+    assert np.abs(first - second).max() > 1e-4
 
 
 def doubled_and_added(**kwargs):

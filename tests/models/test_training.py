@@ -532,7 +532,7 @@ def test_before_compile(method):
         ({"loss": "mean_square_error"}, ValueError, "Unknown loss.*'mean_squared_error'"),
         ({"metrics": ["acuracy"]}, ValueError, "Unknown metric 'acuracy'. Did you mean 'accuracy'"),
         ({"metrics": "accuracy"}, ValueError, r"metrics is a list such as \['accuracy'\]"),
-        ({"optimizer": 3}, TypeError, "known optimizer"),
+        ({"optimizer": 3}, ValueError, "known optimizer"),
         ({"loss": "mse", "loss_weights": 2}, ValueError, "loss_weights is a float .* got loss_weights=2"),
         ({"loss": ["mse", {"a": "mea"}]}, ValueError, "Unknown loss 'mea'"),
         ({"metrics": {"a": ["mae", "rsme"]}}, ValueError, "Unknown metric 'rsme'"),

@@ -107,7 +107,40 @@ def ftrl(w, gradients, rate=0.001, power=-0.5, start=0.1, l1=0.0, l2=0.0, shrink
     return w
 
 
+def lamb(w, gradients, rate=0.001, beta_1=0.9, beta_2=0.999, epsilon=1e-7):
+    m = v = 0.0
+    for t, g in enumerate(gradients, 1):
+        m, v = beta_1 * m + (1 - beta_1) * g, beta_2 * v + (1 - beta_2) * g * g
+        step = m / (1 - beta_1**t) / (np.sqrt(v / (1 - beta_2**t)) + epsilon)
+        lengths = np.linalg.norm(w), np.linalg.norm(step)
+        w = w - rate * (lengths[0] / lengths[1] if min(lengths) > 0 else 1.0) * step
+    return w
+
+
+def adafactor(w, gradients, rate=0.001, decay=-0.8, epsilon_1=1e-30, epsilon_2=1e-3, threshold=1.0):
+    r = c = v = 0.0
+    for t, g in enumerate(gradients, 1):
+        keep, square = 1 - t**decay, g * g + epsilon_1
+        if w.ndim > 1:
+            r, c = keep * r + (1 - keep) * square.mean(-1), keep * c + (1 - keep) * square.mean(-2)
+            v = (r / r.mean(-1, keepdims=True))[..., None] * c[..., None, :]
+        else:
+            v = keep * v + (1 - keep) * square
+        u = g / np.sqrt(v)
+        u = u / max(1.0, np.sqrt((u * u).mean()) / threshold)
+        w = w - max(epsilon_2, np.sqrt((w * w).mean())) * min(rate, t**-0.5) * u
+    return w
+
+
 CASES = [
+    (optimizers.Lamb(), lamb, {}),
+    (optimizers.Lamb(0.1, 0.8, 0.9, 1e-3), lamb, {"rate": 0.1, "beta_1": 0.8, "beta_2": 0.9, "epsilon": 1e-3}),
+    (optimizers.Adafactor(), adafactor, {}),
+    (
+        optimizers.Adafactor(0.5, -0.6, 1e-10, 0.1, 0.7, relative_step=False),
+        adafactor,
+        {"rate": 0.5, "decay": -0.6, "epsilon_1": 1e-10, "epsilon_2": 0.1, "threshold": 0.7},
+    ),
     (optimizers.Adadelta(), adadelta, {}),
     (optimizers.Adadelta(1.0, 0.8, 1e-3), adadelta, {"rate": 1.0, "rho": 0.8, "epsilon": 1e-3}),
     (optimizers.Adam(0.1, amsgrad=True), amsgrad, {"rate": 0.1}),
@@ -301,6 +334,8 @@ def test_impossible_arguments(make, message):
         "nadam",
         "ftrl",
         "lion",
+        "lamb",
+        "adafactor",
     ],
 )
 def test_names_and_configurations(name):

@@ -148,6 +148,8 @@ def test_configurations_that_are_none(tmp_path, text):
         ("keras.src.utils.file_utils", "makedirs"),
         ("deepcore.saving.atomic", "replacing"),
         ("keras.models", "load_model"),
+        ("keras.config", "enable_unsafe_deserialization"),
+        ("keras.utils", "get_file"),
         ("antigravity", "Layer"),
         (None, "exec"),
     ],
@@ -194,7 +196,7 @@ def test_a_lambda_in_a_file_is_not_run_unless_one_says_so():
     config = saving.serialize_keras_object
     with pytest.warns(UserWarning, match="A lambda is being saved"):
         written = json.loads(json.dumps(config(lambda x, by=3: x * by)))
-    with pytest.raises(ValueError, match="running code from a file can do anything"):
+    with pytest.raises(ValueError, match="arbitrary code execution"):
         saving.deserialize_keras_object(written)
     assert saving.deserialize_keras_object(written, safe_mode=False)(2) == 6
     with pytest.raises(CorruptedFileError, match="code of a lambda"):
@@ -283,9 +285,9 @@ def one_more(file, group):
     [
         (huge, r"kernel has shape \(3, 2\), in the file|refused: it says that it holds"),
         (huge_of_the_right_rank, r"in the file \(3, 1099511627776\)|refused"),
-        (soft_link, "is a link"),
-        (external_link, "is a link"),
-        (external_group, "is a link"),
+        (soft_link, "is of the kind SoftLink"),
+        (external_link, "is of the kind ExternalLink"),
+        (external_group, "is of the kind ExternalLink"),
         (external_array, "lies in another file"),
         (virtual_array, "lies in another file"),
         (objects, "not numbers"),
@@ -356,10 +358,76 @@ def test_an_old_file_is_held_to_the_same_rules(tmp_path):
         group.attrs["weight_names"] = [b"k", b"b"]
         group["k"] = h5py.ExternalLink("/etc/passwd", "/")
         group["b"] = BIAS
-    with pytest.raises(ValueError, match="is a link"):
+    with pytest.raises(ValueError, match="of the kind ExternalLink"):
         model().load_weights(path)
     with pytest.raises(ValueError, match="No model config found"):
         load_model(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("out/dense", "of the kind ExternalLink"),
+        ("in/dense", "of the kind SoftLink"),
+        ("/dense", "no ''"),
+        ("./dense", "no '.'"),
+        ("nowhere", "no 'nowhere'"),
+        (b"\xff\xfe", "cannot be read"),
+    ],
+)
+def test_names_of_layers_in_an_old_file_that_lead_elsewhere(tmp_path, name, said):
+    def layer(file):
+        group = file.create_group("dense")
+        group.attrs["weight_names"] = [b"k", b"b"]
+        group["k"], group["b"] = KERNEL, BIAS
+
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        layer(file)
+    with h5py.File(tmp_path / "old.h5", "w") as file:
+        file.attrs["layer_names"] = [name]
+        layer(file)
+        layer(file.create_group("real"))
+        file["in"] = h5py.SoftLink("/real")
+        file["out"] = h5py.ExternalLink(tmp_path / "secret.h5", "/")
+    made = model()
+    before = made.get_weights()
+    with pytest.raises(ValueError, match=said):
+        made.load_weights(tmp_path / "old.h5")
+    np.testing.assert_array_equal(made.get_weights()[0], before[0])
+
+
+@pytest.mark.parametrize("place", ["activation", "kernel_initializer", "kernel_regularizer"])
+def test_code_is_refused_wherever_it_hides(tmp_path, place):
+    with pytest.warns(UserWarning, match="lambda"):
+        code = saving.serialize_keras_object(lambda x: x)
+    layer = keras.dense("dense", 2, 3)
+    layer["config"][place] = code
+    path = keras.archive(tmp_path / "m.keras", keras.sequential([keras.input_layer("x", 3), layer], 3), GOOD)
+    with pytest.raises(ValueError, match="arbitrary code execution"):
+        load_model(path)
+    compiled = config()
+    compiled["compile_config"] = {"optimizer": "sgd", "loss": code}
+    with pytest.raises(ValueError, match="arbitrary code execution"):
+        load_model(keras.archive(tmp_path / "m.keras", compiled, GOOD))
+
+
+def test_an_encrypted_archive(tmp_path):
+    keras.archive(tmp_path / "m.keras", config(), GOOD)
+    content = bytearray((tmp_path / "m.keras").read_bytes())
+    content[content.rindex(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "e.keras").write_bytes(content)
+    with pytest.raises(CorruptedFileError, match="is encrypted"):
+        load_model(tmp_path / "e.keras")
+
+
+@pytest.mark.parametrize("text", [b"[" * 100_000, b'{"a":' * 50_000 + b"1" + b"}" * 50_000])
+def test_a_configuration_that_is_too_deep(tmp_path, text):
+    path = keras.archive(tmp_path / "m.keras", config(), GOOD)
+    with zipfile.ZipFile(path) as whole, zipfile.ZipFile(tmp_path / "deep.keras", "w") as deep:
+        for name in whole.namelist():
+            deep.writestr(name, text if name == "config.json" else whole.read(name))
+    with pytest.raises(CorruptedFileError, match="recursion"):
+        load_model(tmp_path / "deep.keras")
 
 
 def test_an_open_file_is_read_like_a_path():

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import numpy as np
 import pytest
 
-from deepcore import activations, initializers, layers, losses, metrics, ops, regularizers, saving
+from deepcore import (
+    activations,
+    constraints,
+    initializers,
+    layers,
+    losses,
+    metrics,
+    ops,
+    optimizers,
+    random,
+    regularizers,
+    saving,
+)
 from deepcore.models import Model, Sequential, load_model, model_from_json
 from deepcore.saving import deserialize_keras_object, serialize_keras_object
 from deepcore.tensor import Tensor
+from deepcore.variable import Variable
 
 
 def through_json(thing):
@@ -205,7 +220,7 @@ def test_a_compile_of_ones_own_is_left_alone_with_a_warning(tmp_path):
     model = Adversary([layers.Input((2,)), layers.Dense(1)])
     model.compile(first="a", optimizer="sgd", loss="mse")
     model.save(tmp_path / "m.keras")
-    with pytest.warns(UserWarning, match=r"has a compile\(\) of its own"):
+    with pytest.warns(UserWarning, match="method is custom"):
         assert not load_model(tmp_path / "m.keras").compiled
 
 
@@ -238,4 +253,96 @@ def test_options_of_keras_that_are_off_are_left_out_and_others_refused():
     assert deserialize_keras_object(written).units == 2
     written["config"]["an_option_of_tomorrow"] = 3
     with pytest.raises(TypeError, match="an_option_of_tomorrow"):
+        deserialize_keras_object(written)
+
+
+COPIES = [copy.deepcopy, lambda thing: pickle.loads(pickle.dumps(thing))]
+
+
+@pytest.mark.parametrize("copied", COPIES, ids=["deepcopy", "pickle"])
+def test_a_copy_of_a_model_trains_on_like_the_model(copied, rng):
+    start = layers.Input((3,))
+    hidden = layers.Dropout(0.3, seed=1)(layers.BatchNormalization()(layers.Dense(4, activation="relu")(start)))
+    model = Model(start, ops.tanh(layers.Dense(2)(hidden)) * 2.0)
+    optimizer = optimizers.AdamW(0.01, weight_decay=0.1)
+    model.compile(optimizer, "mse", metrics=["mae", metrics.RootMeanSquaredError()])
+    optimizer.build(model.trainable_weights)
+    optimizer.exclude_from_weight_decay(var_list=[model.trainable_weights[0]])
+    x, y = rng.random((8, 3), dtype="float32"), rng.random((8, 2), dtype="float32")
+    model.fit(x, y, verbose=0)
+    again = copied(model)
+    assert not {id(v) for v in model.weights} & {id(v) for v in again.weights}
+    histories = [one.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0).history for one in (model, again)]
+    assert histories[0] == histories[1]
+    for one, other in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("copied", COPIES, ids=["deepcopy", "pickle"])
+def test_copies_of_tensors_variables_and_streams(copied):
+    weight = Variable([1.0, 2.0], name="scale", trainable=False)
+    again = copied(weight)
+    weight.assign([3.0, 4.0])
+    assert (again.name, again.trainable, again.tolist()) == ("scale", False, [1.0, 2.0])
+    x = Tensor([1.0, 2.0], requires_grad=True)
+    again = copied(x * 3.0)
+    assert again.tolist() == [3.0, 6.0]
+    assert copied(x).requires_grad
+    stream = random.SeedGenerator(5)
+    stream.uniform((7,))
+    np.testing.assert_array_equal(copied(stream).normal((5,)).numpy(), stream.normal((5,)).numpy())
+
+
+def test_a_layer_that_a_wrapper_holds_and_the_model_calls_stays_one(tmp_path):
+    shared, first, second = layers.Dense(2), layers.Input((5, 3)), layers.Input((4, 3))
+    model = Model([first, second], [layers.TimeDistributed(shared)(first), shared(second)])
+    model.save(tmp_path / "m.keras")
+    again = load_model(tmp_path / "m.keras")
+    dense, wrapper = (
+        next(x for x in again.layers if type(x) is kind) for kind in (layers.Dense, layers.TimeDistributed)
+    )
+    assert wrapper.layer is dense
+    assert len(again.weights) == 2
+
+
+@pytest.mark.parametrize("name", ["subprocess.Popen", "mine>Dense"])
+def test_a_name_that_nobody_registered_does_not_stand_for_a_class_of_the_library(name):
+    written = {**serialize_keras_object(layers.Dense(2)), "registered_name": name}
+    with pytest.raises(ValueError, match=f"'registered_name' says '{name}'"):
+        deserialize_keras_object(written)
+    function = {**serialize_keras_object(losses.mean_squared_error), "registered_name": name}
+    with pytest.raises(ValueError, match=f"'registered_name' says '{name}'"):
+        deserialize_keras_object(function)
+    with saving.custom_object_scope({name: Penalty}):
+        assert type(deserialize_keras_object({**written, "config": {}})) is Penalty
+
+
+class Penalty(constraints.Constraint):
+    """Something that is not registered."""
+
+
+def test_a_constraint_of_ones_own_is_found_by_its_name():
+    config = constraints.serialize(Penalty())
+    assert type(constraints.deserialize(config, custom_objects={"Penalty": Penalty})) is Penalty
+    with pytest.raises(TypeError, match="Could not locate"):
+        constraints.deserialize(config)
+
+
+def test_streams_and_functions_of_metrics_are_written_under_their_names_in_keras():
+    written = serialize_keras_object(random.SeedGenerator(3))
+    assert (written["module"], written["registered_name"]) == ("keras.random", None)
+    np.testing.assert_array_equal(through_json(random.SeedGenerator(3)).state, [3, 0])
+    assert through_json(metrics.binary_accuracy) is metrics.binary_accuracy
+    wrapped = metrics.MeanMetricWrapper(losses.mean_squared_error, name="w")
+    written = serialize_keras_object(wrapped)
+    assert (written["module"], written["class_name"]) == ("keras.metrics", "MeanMetricWrapper")
+    again = through_json(wrapped)
+    assert float(again([[1.0, 2.0]], [[1.0, 4.0]])) == 2.0
+
+
+def test_a_sequential_configuration_needs_a_name():
+    written = serialize_keras_object(Sequential([layers.Input((3,)), layers.Dense(2)]))
+    assert len(deserialize_keras_object(written).layers) == 1
+    del written["config"]["name"]
+    with pytest.raises(ValueError, match="'name' and 'layers'"):
         deserialize_keras_object(written)

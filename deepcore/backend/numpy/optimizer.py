@@ -1,149 +1,65 @@
-"""Optimizer steps, in place, for all parameters in one call; the formulas are Keras 3's.
+"""Optimizer steps, in place, for all parameters in one call: the rules of ``deepcore/backend/updates.py``.
 
-Every function takes lists of equal length: the parameter, its gradient and its state have the same place, shape and
-dtype. Arrays must be C-contiguous, and parameters and state are overwritten. Where all arrays of every list lie next
-to each other in one flat array, in order, they are updated as that one array.
+Where all arrays of every list lie next to each other in one flat array, in order, they are updated as that one array.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from deepcore.backend.contract import adam_rate, matched_arrays
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import blocks, quiet
+from deepcore.backend.numpy.rows import blocks, contiguous, quiet
+from deepcore.backend.updates import Before, Group, Step, Work, offered
 
-__all__ = ["adagrad_update", "adam_update", "momentum_update", "rmsprop_update", "sgd_update"]
-
-Arrays = Sequence[np.ndarray]
 _SMALL = 16384  # elements: smaller arrays are done by NumPy before a parallel loop has started
 
 
-def sgd_update(parameters: Arrays, gradients: Arrays, learning_rate: float) -> None:
-    """``p -= learning_rate * g`` for every parameter (Robbins and Monro 1951).
-
-    Raises ``ValueError`` if an array is not C-contiguous, or shapes or dtypes in one place differ.
-    """
-    _update("sgd_update", {"parameters": parameters, "gradients": gradients}, (learning_rate,))
-
-
-def momentum_update(
-    parameters: Arrays,
-    gradients: Arrays,
-    velocities: Arrays,
-    learning_rate: float,
-    momentum: float,
-    nesterov: bool,
-) -> None:
-    """``v = momentum * v - learning_rate * g``, then ``p += v``; with ``nesterov``,
-    ``p += momentum * v - learning_rate * g`` (Sutskever et al. 2013).
-
-    Raises ``ValueError`` if an array is not C-contiguous, or shapes or dtypes in one place differ.
-    """
-    lists = {"parameters": parameters, "gradients": gradients, "velocities": velocities}
-    _update("momentum_update", lists, (learning_rate, momentum), bool(nesterov))
-
-
-def adagrad_update(
-    parameters: Arrays, gradients: Arrays, accumulators: Arrays, learning_rate: float, epsilon: float
-) -> None:
-    """``a += g**2``, then ``p -= learning_rate * g / sqrt(a + epsilon)`` (Duchi, Hazan and Singer 2011).
-
-    Raises ``ValueError`` if an array is not C-contiguous, or shapes or dtypes in one place differ.
-    """
-    lists = {"parameters": parameters, "gradients": gradients, "accumulators": accumulators}
-    _update("adagrad_update", lists, (learning_rate, epsilon))
-
-
-def rmsprop_update(
-    parameters: Arrays,
-    gradients: Arrays,
-    mean_squares: Arrays,
-    mean_gradients: Arrays | None,
-    momenta: Arrays | None,
-    learning_rate: float,
-    rho: float,
-    momentum: float,
-    epsilon: float,
-) -> None:
-    """RMSprop (Tieleman and Hinton 2012): ``s = rho * s + (1 - rho) * g**2`` and
-    ``step = learning_rate * g / sqrt(s + epsilon)``, then ``p -= step``.
-
-    With ``mean_gradients`` (centered), ``a = rho * a + (1 - rho) * g`` and the root is of ``s - a**2 + epsilon``. With
-    ``momenta``, ``m = momentum * m + step`` and ``p -= m``.
-
-    Raises ``ValueError`` if an array is not C-contiguous, or shapes or dtypes in one place differ.
-    """
-    lists = {"parameters": parameters, "gradients": gradients, "mean_squares": mean_squares}
-    if mean_gradients is not None:
-        lists["mean_gradients"] = mean_gradients
-    if momenta is not None:
-        lists["momenta"] = momenta
-    _update(
-        "rmsprop_update",
-        lists,
-        (learning_rate, rho, 1 - rho, momentum, epsilon),
-        mean_gradients is not None,
-        momenta is not None,
-    )
-
-
-def adam_update(
-    parameters: Arrays,
-    gradients: Arrays,
-    first_moments: Arrays,
-    second_moments: Arrays,
-    learning_rate: float,
-    beta_1: float,
-    beta_2: float,
-    epsilon: float,
-    step: int,
-) -> None:
-    """Adam (Kingma and Ba 2015): ``m += (1 - beta_1) * (g - m)``, ``v += (1 - beta_2) * (g**2 - v)`` and
-    ``p -= alpha * m / (sqrt(v) + epsilon)``, where
-    ``alpha = learning_rate * sqrt(1 - beta_2**step) / (1 - beta_1**step)``.
-
-    Args:
-        step: 1 in the first call.
-
-    Raises:
-        ValueError: ``step`` is below 1, an array is not C-contiguous, or shapes or dtypes in one place differ.
-    """
-    alpha = adam_rate(learning_rate, beta_1, beta_2, step)
-    lists = {
-        "parameters": parameters,
-        "gradients": gradients,
-        "first_moments": first_moments,
-        "second_moments": second_moments,
-    }
-    _update("adam_update", lists, (alpha, 1 - beta_1, 1 - beta_2, epsilon))
-
-
-def _update(op: str, lists: dict[str, Arrays], scalars: tuple[float, ...], *flags: bool) -> None:
-    groups = _flat_groups(op, lists)
+def _perform(op: str, groups: list[Group], step: Step, before: Before) -> None:
     if groups:
-        geometry = FlatGeometry(sum(group[0].size for group in groups))
-        choose(op, groups[0][0].dtype, geometry).function(groups, scalars, *flags)
+        work = Work(_flat(groups), step.scalars, before)
+        choose(op, groups[0].arrays[0].dtype, FlatGeometry(work.size)).function(work)
 
 
-def _flat_groups(op: str, lists: dict[str, Arrays]) -> list[tuple[np.ndarray, ...]]:
-    """One tuple of flat views (parameter, gradient, state…) for every parameter, or one for all where they adjoin."""
-    groups = matched_arrays(op, lists)
-    if len(groups) > 1:
-        whole = [_joined(arrays) for arrays in lists.values()]
-        if all(array is not None for array in whole):
-            return [tuple(whole)]  # type: ignore[arg-type]
-    return [tuple(array.reshape(-1) for array in group) for group in groups]
+UPDATES = offered(_perform)
+globals().update(UPDATES)
+__all__ = [*UPDATES, "square_sum"]
 
 
-def _joined(arrays: Arrays) -> np.ndarray | None:
+def square_sum(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """The sum of the squares of all elements of all arrays, at least one: an array of no axes, of their dtype."""
+    dtype = np.result_type(*arrays)
+    return choose("square_sum", dtype, FlatGeometry(sum(array.size for array in arrays))).function(arrays, dtype)
+
+
+@implementation("square_sum", "numpy", cost=lambda call: numpy_cost(call, 1, calls=2))
+def _square_sum(arrays: Sequence[np.ndarray], dtype: np.dtype) -> np.ndarray:
+    flat = [contiguous(array).reshape(-1) for array in arrays]
+    with quiet():
+        # Only within a block are numbers added in float32, so that a long sum keeps its digits.
+        parts = [np.dot(a[block], a[block]) for a in flat for block in blocks(a.size, a.itemsize)]
+        return np.asarray(np.sum(parts, dtype=np.float64)).astype(dtype)
+
+
+def _flat(groups: list[Group]) -> list[Group]:
+    """Flat views of the arrays of every parameter, or one of all where they adjoin and decay alike."""
+    if len(groups) > 1 and len({group.decay for group in groups}) == 1:
+        columns = list(zip(*(group.arrays for group in groups), strict=True))
+        whole = tuple(None if column[0] is None else _joined(column) for column in columns)
+        if all(array is not None or column[0] is None for array, column in zip(whole, columns, strict=True)):
+            return [Group(whole, groups[0].decay)]
+    return [Group(tuple(a if a is None else a.reshape(-1) for a in group.arrays), group.decay) for group in groups]
+
+
+def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray | None:
     """The part of their common one-dimensional base that adjacent views cover in order; None if they do not."""
     base, dtype = arrays[0].base, arrays[0].dtype
     if not isinstance(base, np.ndarray) or base.ndim != 1 or base.dtype != dtype or not base.flags.c_contiguous:
@@ -157,36 +73,26 @@ def _joined(arrays: Arrays) -> np.ndarray | None:
     return base[first : first + sum(array.size for array in arrays)]
 
 
-# NumPy: blocks of every array stay in cache over the passes.
+# NumPy: blocks of every array stay in cache over the passes. A formula changes the parameter ``p`` and its states in
+# place; ``g`` is its own to change, too, where it was scaled. All numbers have the arrays' dtype.
 
 
-def _in_blocks(groups: list[tuple[np.ndarray, ...]], formula: Callable[..., None], scalars: tuple[float, ...]) -> None:
-    for group in groups:
-        cast = [group[0].dtype.type(scalar) for scalar in scalars]
-        with quiet():
-            for block in blocks(group[0].size, group[0].itemsize):
-                formula(*(array[block] for array in group), *cast)
-
-
-Scalar = np.floating  # of the arrays' dtype, so that float32 stays float32
+Scalar = np.floating
 
 
 def _sgd(p: np.ndarray, g: np.ndarray, learning_rate: Scalar) -> None:
     p -= learning_rate * g
 
 
-def _momentum(p: np.ndarray, g: np.ndarray, v: np.ndarray, learning_rate: Scalar, momentum: Scalar) -> None:
-    v *= momentum
-    v -= learning_rate * g
-    p += v
-
-
-def _nesterov(p: np.ndarray, g: np.ndarray, v: np.ndarray, learning_rate: Scalar, momentum: Scalar) -> None:
-    step = learning_rate * g
+def _momentum(p: np.ndarray, g: np.ndarray, v: np.ndarray, rate: Scalar, momentum: Scalar, nesterov: bool) -> None:
+    step = rate * g
     v *= momentum
     v -= step
-    p += momentum * v
-    p -= step
+    if nesterov:
+        p += momentum * v
+        p -= step
+    else:
+        p += v
 
 
 def _adagrad(p: np.ndarray, g: np.ndarray, accumulator: np.ndarray, learning_rate: Scalar, epsilon: Scalar) -> None:
@@ -197,43 +103,137 @@ def _adagrad(p: np.ndarray, g: np.ndarray, accumulator: np.ndarray, learning_rat
 
 
 def _rmsprop(
-    p: np.ndarray, g: np.ndarray, mean_square: np.ndarray, *rest: Any, centered: bool, has_momentum: bool
+    p: np.ndarray,
+    g: np.ndarray,
+    mean_square: np.ndarray,
+    mean_gradient: np.ndarray | None,
+    momenta: np.ndarray | None,
+    *scalars: Scalar,
 ) -> None:
-    states, (learning_rate, rho, one_less_rho, momentum, epsilon) = rest[:-5], rest[-5:]
+    learning_rate, rho, one_less_rho, momentum, epsilon = scalars
     mean_square *= rho
     mean_square += one_less_rho * (g * g)
     denominator = mean_square + epsilon
-    if centered:
-        mean_gradient = states[0]
+    if mean_gradient is not None:
         mean_gradient *= rho
         mean_gradient += one_less_rho * g
         denominator -= mean_gradient * mean_gradient
     step = learning_rate * g
     step /= np.sqrt(denominator, out=denominator)
-    if has_momentum:
-        states[-1][...] *= momentum
-        states[-1][...] += step
-        step = states[-1]
+    if momenta is not None:
+        momenta *= momentum
+        momenta += step
+        step = momenta
     p -= step
+
+
+def _adadelta(p: np.ndarray, g: np.ndarray, squares: np.ndarray, changes: np.ndarray, *scalars: Scalar) -> None:
+    learning_rate, rho, one_less_rho, epsilon = scalars
+    squares *= rho
+    squares += one_less_rho * (g * g)
+    change = np.sqrt(changes + epsilon) * g
+    change /= np.sqrt(squares + epsilon)
+    changes *= rho
+    changes += one_less_rho * (change * change)
+    p -= learning_rate * change
 
 
 def _adam(
-    p: np.ndarray,
-    g: np.ndarray,
-    m: np.ndarray,
-    v: np.ndarray,
-    alpha: Scalar,
-    one_less_beta_1: Scalar,
-    one_less_beta_2: Scalar,
-    epsilon: Scalar,
+    p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, largest: np.ndarray | None, *scalars: Scalar
 ) -> None:
+    alpha, one_less_beta_1, one_less_beta_2, epsilon = scalars
     m += one_less_beta_1 * (g - m)
     v += one_less_beta_2 * (g * g - v)
-    step = alpha * m
-    denominator = np.sqrt(v)
+    denominator = np.sqrt(v if largest is None else np.maximum(largest, v, out=largest))
     denominator += epsilon
+    step = alpha * m
     step /= denominator
     p -= step
+
+
+def _adamax(p: np.ndarray, g: np.ndarray, m: np.ndarray, norm: np.ndarray, *scalars: Scalar) -> None:
+    alpha, one_less_beta_1, beta_2, epsilon = scalars
+    m += one_less_beta_1 * (g - m)
+    np.maximum(beta_2 * norm, np.abs(g), out=norm)
+    p -= alpha * m / (norm + epsilon)
+
+
+def _nadam(p: np.ndarray, g: np.ndarray, m: np.ndarray, v: np.ndarray, *scalars: Scalar) -> None:
+    ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon = scalars
+    m += one_less_beta_1 * (g - m)
+    v += one_less_beta_2 * (g * g - v)
+    p -= (ahead * m + now * g) / (np.sqrt(correction * v) + epsilon)
+
+
+def _lion(p: np.ndarray, g: np.ndarray, m: np.ndarray, *scalars: Scalar) -> None:
+    learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2 = scalars
+    p -= learning_rate * np.sign(beta_1 * m + one_less_beta_1 * g)
+    m *= beta_2
+    m += one_less_beta_2 * g
+
+
+def _ftrl(p: np.ndarray, g: np.ndarray, accumulator: np.ndarray, linear: np.ndarray, *scalars: Scalar) -> None:
+    learning_rate, power, l1, twice_l2, twice_shrinkage, beta = scalars
+    before = accumulator**power
+    accumulator += g * g
+    after = accumulator**power
+    linear += g + twice_shrinkage * p - (after - before) / learning_rate * p
+    p[...] = (np.clip(linear, -l1, l1) - linear) / (after / learning_rate + (twice_l2 + beta / learning_rate))
+
+
+def _blend(p: np.ndarray, value: np.ndarray, keep: Scalar, share: Scalar) -> None:
+    p *= keep
+    p += share * value
+
+
+Formula = Callable[..., None]
+
+
+def _in_blocks(formula: Formula, work: Work) -> None:
+    before = work.before
+    for arrays, decay in work.groups:
+        dtype = arrays[0].dtype
+        scalars, decay = work.cast(dtype), dtype.type(decay)
+        scale, limit = _scale(before, dtype), dtype.type(before.limit)
+        with quiet():
+            for block in blocks(arrays[0].size, dtype.itemsize):
+                p, g, *states = _parts(arrays, block)
+                if decay:
+                    p -= decay * p
+                if scale != 1:
+                    g = scale * g
+                if limit < math.inf:
+                    g = np.clip(g, -limit, limit)
+                formula(p, g, *states, *scalars)
+
+
+def _parts(arrays: Sequence[Any], block: slice) -> list[Any]:
+    return [None if array is None else array[block] for array in arrays]
+
+
+def _scale(before: Before, dtype: np.dtype) -> Any:
+    scale = dtype.type(before.factor)
+    return scale if before.scale is None else scale * dtype.type(before.scale)
+
+
+# Numba: one pass over every large array; small ones are quicker in NumPy than a parallel loop is to start.
+
+
+def _with_loop(loop: str, formula: Formula, work: Work) -> None:
+    for group in work.groups:
+        first = group.arrays[0]
+        if first.size < _SMALL:
+            _in_blocks(formula, work._replace(groups=[group]))
+            continue
+        of = first.dtype.type
+        before = (of(group.decay), _scale(work.before, first.dtype), of(work.before.limit))
+        # An empty array stands for a state that the variant does without.
+        arrays = [first[:0] if array is None else array for array in group.arrays]
+        getattr(loops("optimizer"), loop)(*arrays, *work.cast(first.dtype), before)
+
+
+def _supports(call: Call) -> tuple[bool, str]:
+    return True, f"any floating dtype; arrays of fewer than {_SMALL} elements go to NumPy one by one"
 
 
 def _numpy_passes(passes: float) -> Callable[[Call], float]:
@@ -244,84 +244,23 @@ def _loop_passes(passes: float) -> Callable[[Call], float]:
     return lambda call: loop_cost(call, passes)
 
 
-Groups = list[tuple[np.ndarray, ...]]
-
-
-@implementation("sgd_update", "numpy", cost=_numpy_passes(4))
-def _sgd_numpy(groups: Groups, scalars: tuple[float, ...]) -> None:
-    _in_blocks(groups, _sgd, scalars)
-
-
-@implementation("momentum_update", "numpy", cost=_numpy_passes(6))
-def _momentum_numpy(groups: Groups, scalars: tuple[float, ...], nesterov: bool) -> None:
-    _in_blocks(groups, _nesterov if nesterov else _momentum, scalars)
-
-
-@implementation("adagrad_update", "numpy", cost=_numpy_passes(8))
-def _adagrad_numpy(groups: Groups, scalars: tuple[float, ...]) -> None:
-    _in_blocks(groups, _adagrad, scalars)
-
-
-@implementation("rmsprop_update", "numpy", cost=_numpy_passes(10))
-def _rmsprop_numpy(groups: Groups, scalars: tuple[float, ...], centered: bool, has_momentum: bool) -> None:
-    def formula(*arguments: Any) -> None:
-        _rmsprop(*arguments, centered=centered, has_momentum=has_momentum)
-
-    _in_blocks(groups, formula, scalars)
-
-
-@implementation("adam_update", "numpy", cost=_numpy_passes(12))
-def _adam_numpy(groups: Groups, scalars: tuple[float, ...]) -> None:
-    _in_blocks(groups, _adam, scalars)
-
-
-# Numba: one pass over every large array; small ones are quicker in NumPy than a parallel loop is to start.
-
-
-def _supports(call: Call) -> tuple[bool, str]:
-    return True, f"any floating dtype; arrays of fewer than {_SMALL} elements go to NumPy one by one"
-
-
-def _with_loop(
-    groups: Groups, loop: str, in_numpy: Callable[[Groups], None], scalars: tuple[float, ...], *flags: bool
-) -> None:
-    for group in groups:
-        if group[0].size < _SMALL:
-            in_numpy([group])
-        else:
-            cast = [group[0].dtype.type(scalar) for scalar in scalars]
-            getattr(loops("optimizer"), loop)(*group, *cast, *flags)
-
-
-@implementation("sgd_update", "numba", supports=_supports, cost=_loop_passes(3), available=numba_available)
-def _sgd_numba(groups: Groups, scalars: tuple[float, ...]) -> None:
-    _with_loop(groups, "sgd", lambda group: _sgd_numpy(group, scalars), scalars)
-
-
-@implementation("momentum_update", "numba", supports=_supports, cost=_loop_passes(5), available=numba_available)
-def _momentum_numba(groups: Groups, scalars: tuple[float, ...], nesterov: bool) -> None:
-    _with_loop(groups, "momentum", lambda group: _momentum_numpy(group, scalars, nesterov), scalars, nesterov)
-
-
-@implementation("adagrad_update", "numba", supports=_supports, cost=_loop_passes(5), available=numba_available)
-def _adagrad_numba(groups: Groups, scalars: tuple[float, ...]) -> None:
-    _with_loop(groups, "adagrad", lambda group: _adagrad_numpy(group, scalars), scalars)
-
-
-@implementation("rmsprop_update", "numba", supports=_supports, cost=_loop_passes(6), available=numba_available)
-def _rmsprop_numba(groups: Groups, scalars: tuple[float, ...], centered: bool, has_momentum: bool) -> None:
-    for group in groups:
-        if group[0].size < _SMALL:
-            _rmsprop_numpy([group], scalars, centered, has_momentum)
-            continue
-        parameter, gradient, mean_square, *states = group
-        nothing = parameter[:0]
-        mean_gradient = states[0] if centered else nothing
-        momenta = states[-1] if has_momentum else nothing
-        cast = [parameter.dtype.type(scalar) for scalar in scalars]
-        loops("optimizer").rmsprop(parameter, gradient, mean_square, mean_gradient, momenta, *cast)
-
-
-@implementation("adam_update", "numba", supports=_supports, cost=_loop_passes(7), available=numba_available)
-def _adam_numba(groups: Groups, scalars: tuple[float, ...]) -> None:
-    _with_loop(groups, "adam", lambda group: _adam_numpy(group, scalars), scalars)
+# The formula of each rule, how often NumPy passes over memory for it, and how often a loop does.
+_RULES: dict[str, tuple[Formula, float, float]] = {
+    "adadelta": (_adadelta, 18, 7),
+    "adagrad": (_adagrad, 8, 5),
+    "adam": (_adam, 12, 7),
+    "adamax": (_adamax, 12, 7),
+    "blend": (_blend, 4, 3),
+    "ftrl": (_ftrl, 24, 7),
+    "lion": (_lion, 10, 5),
+    "momentum": (_momentum, 6, 5),
+    "nadam": (_nadam, 16, 7),
+    "rmsprop": (_rmsprop, 10, 6),
+    "sgd": (_sgd, 4, 3),
+}
+for _rule, (_formula, _numpy, _loop) in _RULES.items():
+    _op = f"{_rule}_update"
+    implementation(_op, "numpy", cost=_numpy_passes(_numpy))(functools.partial(_in_blocks, _formula))
+    implementation(_op, "numba", supports=_supports, cost=_loop_passes(_loop), available=numba_available)(
+        functools.partial(_with_loop, _rule, _formula)
+    )

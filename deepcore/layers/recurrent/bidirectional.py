@@ -150,7 +150,7 @@ class Bidirectional(Layer):
             return (shape, shape, *states)
         return (shape, *states) if self.return_state else shape
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = leaves(previous_mask)[0] if self.return_sequences else None
         return (mask, mask) if self.merge_mode is None else mask
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
-from deepcore import activations, initializers, ops, regularizers
-from deepcore.layers.layer import Layer, positive_int
+from deepcore import activations, ops
+from deepcore.layers.arguments import positive_int
+from deepcore.layers.layer import Layer
+from deepcore.layers.parametric import ParametricLayer
 from deepcore.random import as_generator
 from deepcore.structure import leaves
 from deepcore.tensor import Tensor
@@ -18,14 +17,6 @@ from deepcore.variable import Variable
 States = list[Any]
 Step = Callable[[Any, States], tuple[Tensor, States]]
 
-_WEIGHTS = ("kernel", "recurrent", "bias")
-
-
-def arguments_of(scope: dict[str, Any], *without: str) -> dict[str, Any]:
-    """The arguments of a constructor from its ``locals()``, so that it need not list them a second time."""
-    given = {name: value for name, value in scope.items() if name not in ("self", "__class__", "kwargs", *without)}
-    return {**given, **scope.get("kwargs", {})}
-
 
 def zeros(shape: Sequence[int], like: Layer) -> Tensor:
     """Zeros where the weights of ``like`` are, of the dtype that it computes in."""
@@ -33,7 +24,7 @@ def zeros(shape: Sequence[int], like: Layer) -> Tensor:
     return Tensor.wrap(device.backend.xp.zeros(tuple(shape), like.compute_dtype), device)
 
 
-class RecurrentCell(Layer):
+class RecurrentCell(ParametricLayer):
     """The base of ``SimpleRNNCell``, ``GRUCell`` and ``LSTMCell``; their arguments are described there.
 
     A step is cut in two: ``project`` is what the input contributes, which ``RNN`` computes for all steps in one
@@ -45,6 +36,7 @@ class RecurrentCell(Layer):
     """
 
     gates = 1
+    _config: tuple[str, ...] = ("units", "activation", "use_bias", "dropout", "recurrent_dropout", "seed")
 
     def __init__(
         self,
@@ -58,16 +50,10 @@ class RecurrentCell(Layer):
         implementation: int = 2,
         **kwargs: Any,
     ) -> None:
-        own = {kind: [kwargs.pop(f"{weight}_{kind}") for weight in _WEIGHTS] for kind in _KINDS}
         super().__init__(**kwargs)
-        if not isinstance(units, int | float | np.integer):
-            raise TypeError(f"units must be a positive integer; got units={units!r}.")
-        self.units = positive_int("units", units)
+        self.units = positive_int("units", units, TypeError)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
-        for kind, given in own.items():
-            for weight, value in zip(_WEIGHTS, given, strict=True):
-                setattr(self, f"{weight}_{kind}", _of_kind(kind).get(value) if value is not None else None)
         self.dropout = min(1.0, max(0.0, dropout))
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
         self.implementation = 1 if self.recurrent_dropout else implementation
@@ -82,22 +68,17 @@ class RecurrentCell(Layer):
     def build(self, input_shape: Any) -> None:
         features = positive_int("the size of the input's last axis", input_shape[-1])
         columns = self.gates * self.units
-        self.kernel = self._add("kernel", "kernel", (features, columns))
-        self.recurrent_kernel = self._add("recurrent_kernel", "recurrent", (self.units, columns))
+        self.kernel = self.weight("kernel", (features, columns))
+        self.recurrent_kernel = self.weight("recurrent_kernel", (self.units, columns), "recurrent")
         if self.use_bias:
-            self.bias = self._add("bias", "bias", self._bias_shape())
+            self.bias = self.weight("bias", self._bias_shape(), initializer=self._first_bias())
 
     def _bias_shape(self) -> tuple[int, ...]:
         return (self.gates * self.units,)
 
-    def _add(self, name: str, weight: str, shape: tuple[int, ...], initializer: Any = None) -> Variable:
-        return self.add_weight(
-            shape,
-            initializer or getattr(self, f"{weight}_initializer"),
-            regularizer=getattr(self, f"{weight}_regularizer"),
-            constraint=getattr(self, f"{weight}_constraint"),
-            name=name,
-        )
+    def _first_bias(self) -> Any:
+        """The initializer of the bias where it is not the one that was given."""
+        return None
 
     # A step
 
@@ -194,35 +175,6 @@ class RecurrentCell(Layer):
         shape = (self.gates, *like.shape) if one_each else like.shape
         ones = Tensor.wrap(like.device.backend.xp.ones(shape, like.dtype), like.device)
         return ones * 0.0 if rate == 1 else ops.dropout(ones, rate, self.seed_generator)
-
-    # Configuration
-
-    def get_config(self) -> dict[str, Any]:
-        parts = {
-            f"{weight}_{kind}": _of_kind(kind).serialize(getattr(self, f"{weight}_{kind}"))
-            if getattr(self, f"{weight}_{kind}") is not None
-            else None
-            for kind in _KINDS
-            for weight in _WEIGHTS
-        }
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "activation": activations.serialize(self.activation),
-            "use_bias": self.use_bias,
-            **parts,
-            "dropout": self.dropout,
-            "recurrent_dropout": self.recurrent_dropout,
-            "seed": self.seed,
-        }
-
-
-_KINDS = ("initializer", "regularizer", "constraint")
-
-
-def _of_kind(kind: str) -> Any:
-    modules = {"initializer": initializers, "regularizer": regularizers}
-    return modules[kind] if kind in modules else importlib.import_module("deepcore.constraints")
 
 
 def forget_dropout_masks(cell: Any) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore import activations, ops
+from deepcore.layers.parametric import arguments_of
 from deepcore.layers.recurrent.cell import (
     RecurrentCell,
     States,
     Step,
-    arguments_of,
     check_use_cudnn,
     uses_standard_gates,
 )
@@ -46,6 +46,7 @@ class GRUCell(RecurrentCell):
     """
 
     gates = 3
+    _config: tuple[str, ...] = ("recurrent_activation", "reset_after")
 
     def __init__(
         self,
@@ -64,8 +65,8 @@ class GRUCell(RecurrentCell):
         bias_constraint: Any = None,
         dropout: float = 0.0,
         recurrent_dropout: float = 0.0,
-        seed: int | None = None,
         reset_after: bool = True,
+        seed: int | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**arguments_of(locals(), "recurrent_activation", "reset_after"))
@@ -122,13 +123,6 @@ class GRUCell(RecurrentCell):
 
     def _mixed(self, z: Tensor, h: Tensor, candidate: Tensor) -> Tensor:
         return z * h + (1 - z) * self.activation(candidate)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "recurrent_activation": activations.serialize(self.recurrent_activation),
-            "reset_after": self.reset_after,
-        }
 
 
 class GRU(RecurrentLayer):

@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore import activations, ops
+from deepcore.layers.parametric import arguments_of
 from deepcore.layers.recurrent.cell import (
     RecurrentCell,
     States,
     Step,
-    arguments_of,
     check_use_cudnn,
     uses_standard_gates,
 )
 from deepcore.layers.recurrent.rnn import RecurrentLayer
 from deepcore.ops.recurrent import lstm_step
 from deepcore.tensor import Tensor
-from deepcore.variable import Variable
 
 
 class LSTMCell(RecurrentCell):
@@ -46,6 +45,7 @@ class LSTMCell(RecurrentCell):
     """
 
     gates = 4
+    _config: tuple[str, ...] = ("recurrent_activation", "unit_forget_bias")
 
     def __init__(
         self,
@@ -73,9 +73,8 @@ class LSTMCell(RecurrentCell):
         self.unit_forget_bias = unit_forget_bias
         self.state_size = [self.units, self.units]
 
-    def _add(self, name: str, weight: str, shape: tuple[int, ...], initializer: Any = None) -> Variable:
-        forget = name == "bias" and self.unit_forget_bias
-        return super()._add(name, weight, shape, self._forget_bias if forget else initializer)
+    def _first_bias(self) -> Any:
+        return self._forget_bias if self.unit_forget_bias else None
 
     def _forget_bias(self, shape: tuple[int, ...], dtype: Any = None) -> Tensor:
         draw, size = self.bias_initializer, (self.units,)  # type: ignore[attr-defined]
@@ -97,13 +96,6 @@ class LSTMCell(RecurrentCell):
             return h, [h, c]
 
         return step
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "recurrent_activation": activations.serialize(self.recurrent_activation),
-            "unit_forget_bias": self.unit_forget_bias,
-        }
 
 
 class LSTM(RecurrentLayer):

@@ -61,6 +61,15 @@ class RNN(Layer):
     """
 
     _states: list[Any] | None = None
+    input_spec = InputSpec(min_ndim=2)
+    _config: tuple[str, ...] = (
+        "return_sequences",
+        "return_state",
+        "go_backwards",
+        "stateful",
+        "unroll",
+        "zero_output_for_mask",
+    )
 
     def __init__(
         self,
@@ -234,23 +243,14 @@ class RNN(Layer):
             return output
         return (output, *map_leaves(lambda size: (batch, size), self.state_size))
 
-    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = leaves(previous_mask)[0] if self.return_sequences else None
         return [mask, *(None for _ in leaves(self.state_size))] if self.return_state else mask
 
     def get_config(self) -> dict[str, Any]:
         from deepcore.layers import serialize
 
-        return {
-            **super().get_config(),
-            "return_sequences": self.return_sequences,
-            "return_state": self.return_state,
-            "go_backwards": self.go_backwards,
-            "stateful": self.stateful,
-            "unroll": self.unroll,
-            "zero_output_for_mask": self.zero_output_for_mask,
-            "cell": serialize(self.cell),
-        }
+        return {**super().get_config(), "cell": serialize(self.cell)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
@@ -280,7 +280,7 @@ class RecurrentLayer(RNN):
     def __getattr__(self, name: str) -> Any:
         if "cell" in vars(self) and name in _arguments_of(self.cell_class):
             return getattr(self.cell, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return super().__getattr__(name)  # type: ignore[misc]  # the base has it where types are not checked
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

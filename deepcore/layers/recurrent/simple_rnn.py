@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from deepcore.layers.recurrent.cell import RecurrentCell, States, Step, arguments_of
+from deepcore.layers.parametric import arguments_of
+from deepcore.layers.recurrent.cell import RecurrentCell, States, Step
 from deepcore.layers.recurrent.rnn import RecurrentLayer
 from deepcore.tensor import Tensor
 

@@ -56,7 +56,7 @@ class TimeDistributed(Wrapper):
 
 
 def _of_a_step(shape: Any) -> tuple[int | None, ...]:
-    if len(shape) < 3:
+    if not isinstance(shape, list | tuple) or len(shape) < 3:
         raise ValueError(f"TimeDistributed expects inputs [batch, steps, ...] of rank 3 or more; got shape {shape}.")
     return (shape[0], *shape[2:])
 
