@@ -58,7 +58,7 @@ _NEAREST: dict[str, str] = {
     "ops.view_as_complex ops.view_as_real": "ops.real ops.imag",
     "ops.image.scale_and_translate ops.image.elastic_transform": "ops.image.affine_transform ops.image.resize",
     "ops.image.sobel_edges": "ops.conv ops.image.gaussian_blur",
-    "optimizers.LossScaleOptimizer optimizers.MultiOptimizer optimizers.OptimizerMap": "optimizers.Optimizer",
+    "optimizers.MultiOptimizer optimizers.OptimizerMap": "optimizers.Optimizer",
     "optimizers.ScheduleFreeAdamW optimizers.Lamb optimizers.Adafactor": "optimizers.AdamW optimizers.Adam",
     "optimizers.Muon": "optimizers.SGD optimizers.Lion",
     "saving.KerasFileEditor": "saving.load_weights saving.save_weights",
