@@ -29,8 +29,6 @@ _NEAREST: dict[str, str] = {
     "Quantizer": "DTypePolicy",
     "RematScope remat": "no_grad",
     "SymbolicScope": "Input",
-    "callbacks.RemoteMonitor": "callbacks.LambdaCallback callbacks.CSVLogger",
-    "callbacks.SwapEMAWeights": "optimizers.Adam",
     "config.enable_flash_attention config.disable_flash_attention config.is_flash_attention_enabled": "layers.Dot",
     "config.set_backend": "config.backend",
     "initializers.STFT initializers.STFTInitializer initializers.stft": "ops.stft",

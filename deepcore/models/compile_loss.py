@@ -152,6 +152,9 @@ class CompileLoss:
             return
         flat_loss = not isinstance(loss, dict) and not any(is_nested(part) for part in loss)
         outputs = [where for where, _ in places(y_pred, path)]
+        if not isinstance(loss, dict) and len(loss) == len(outputs) == 1:
+            yield from self._matched(loss[0], y_pred, (*place, 0), path, values)
+            return
         if flat_loss and len(loss) == len(outputs):
             for i, where in enumerate(outputs):
                 spot = (*place, i)

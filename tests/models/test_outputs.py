@@ -276,3 +276,15 @@ def test_what_compile_was_given_makes_it_again():
     assert other.optimizer.built
     assert other.evaluate(X, [A, B], verbose=0) == model.evaluate(X, [A, B], verbose=0)
     assert network().get_compile_config() == {}
+
+
+@pytest.mark.parametrize("loss", [["mse"], {"only": "mse"}, {"only": ["mse"]}])
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_list_of_one_loss_is_that_loss(loss, listed):
+    x = Input((3,))
+    y = Dense(2, name="only")(x)
+    model = Model(x, [y] if listed else y)
+    model.compile("sgd", loss)
+    w, b = (np.float64(v) for v in model.get_weights())
+    expected = ((X @ w + b - A) ** 2).mean()
+    assert model.evaluate(X, A, verbose=0) == pytest.approx(expected, rel=1e-5)
