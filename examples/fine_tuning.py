@@ -5,7 +5,8 @@
     python examples/fine_tuning.py --data digits --epochs 30
 
 A network is trained on 0 to 4 and saved. Loaded again and frozen but for a new head, it learns 5 to 9 from ten examples
-of each; then all of it goes on at a small learning rate. Beside it the same network learns them from nothing.
+of each; then all of it goes on at a small learning rate. Beside it the same network learns them from nothing:
+worse on MNIST, but not on 8x8 pixels, where there is less to know beforehand.
 
 With `import keras` and `from keras import layers` in place of the deepcore ones, Keras runs the same script.
 """
