@@ -94,8 +94,8 @@ class Registry:
                 return self.get(config)
             if not isinstance(config, dict) or not {"class_name", "config"} <= set(config):
                 raise ValueError(
-                    f"Expected a dictionary containing a 'config' key. The configuration of a {self.kind} has "
-                    f"'class_name' and 'config'; got {config!r}."
+                    f"The configuration of a {self.kind} is a dictionary with 'class_name' and 'config'; got "
+                    f"{config!r}."
                 )
             if isinstance(config["config"], str) and config["class_name"] == "function":
                 return self.find(config["config"])

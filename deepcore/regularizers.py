@@ -94,9 +94,7 @@ class OrthogonalRegularizer(Regularizer):
 
     def __call__(self, x: Tensor) -> Tensor:
         if x.ndim != 2:
-            raise ValueError(
-                f"Inputs to OrthogonalRegularizer must have rank 2. Received: inputs.shape={tuple(x.shape)}"
-            )
+            raise ValueError(f"OrthogonalRegularizer: inputs must have rank 2; got the shape {tuple(x.shape)}.")
         vectors = ops.normalize(x if self.mode == "rows" else ops.transpose(x), 1)
         count = vectors.shape[0]
         cosines = ops.matmul(vectors, vectors, transpose_b=True)

@@ -53,7 +53,7 @@ class AUC(Metric):
                 f"Invalid AUC summation method value: {summation_method!r}; it must be one of {', '.join(_SUMMATIONS)}."
             )
         if thresholds is None and num_thresholds <= 1:
-            raise ValueError(f"Argument `num_thresholds` must be an integer > 1. Received: {num_thresholds!r}")
+            raise ValueError(f"`num_thresholds` must be an integer > 1; got {num_thresholds!r}.")
         if num_labels and not multi_label:
             raise ValueError(f"AUC: num_labels is for multi_label=True; got num_labels={num_labels!r} without it.")
         super().__init__(dtype, name)

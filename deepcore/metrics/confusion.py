@@ -73,8 +73,7 @@ def count(
     if class_id is not None:
         if prediction.ndim == 1:
             raise ValueError(
-                "When class_id is provided, y_pred must be a 2D array with shape (num_samples, num_classes), found "
-                f"shape: {prediction.shape}"
+                f"class_id picks a column of y_pred [samples, classes]; got y_pred of shape {prediction.shape}."
             )
         target, prediction = (t[..., class_id, None] for t in (target, prediction))
     if target.shape != prediction.shape:
@@ -227,10 +226,10 @@ class _Best(_Counting):
         self, value: float, num_thresholds: int = 200, class_id: int | None = None, name: Any = None, dtype: Any = None
     ) -> None:
         if not 0 <= value <= 1:
-            raise ValueError(f"`{self._argument}` must be in the range [0, 1]. Received: {value!r}")
+            raise ValueError(f"`{self._argument}` must be in the range [0, 1]; got {value!r}.")
         super().__init__(dtype, name)
         if num_thresholds <= 0:
-            raise ValueError(f"Argument `num_thresholds` must be an integer > 0. Received: {num_thresholds!r}")
+            raise ValueError(f"`num_thresholds` must be an integer > 0; got {num_thresholds!r}.")
         self.value, self.num_thresholds, self.class_id = value, num_thresholds, class_id
         setattr(self, self._argument, value)
         self.thresholds = [0.5] if num_thresholds == 1 else np.linspace(0, 1, num_thresholds).tolist()

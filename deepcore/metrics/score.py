@@ -30,11 +30,10 @@ def _check_float(name: str, value: Any, said: str, holds: Callable[[float], bool
     """Raises ``ValueError`` unless ``value`` is a float for which ``holds``."""
     if not isinstance(value, float):
         raise ValueError(
-            f"Invalid `{name}` argument value. It should be a Python float. Received: {name}={value} of type "
-            f"'{type(value)}'"
+            f"Invalid `{name}` argument value: it should be a Python float; got {value!r} ({type(value).__name__})."
         )
     if not holds(value):
-        raise ValueError(f"Invalid `{name}` argument value. It should {said}. Received: {name}={value}")
+        raise ValueError(f"Invalid `{name}` argument value: it should {said}; got {value!r}.")
 
 
 class FBetaScore(Metric):
@@ -61,8 +60,7 @@ class FBetaScore(Metric):
         super().__init__(dtype, name)
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(
-                "Invalid `average` argument value. Expected one of: {None, 'micro', 'macro', 'weighted'}. Received: "
-                f"average={average}"
+                f"Invalid `average` argument value: it is None, 'micro', 'macro' or 'weighted'; got {average!r}."
             )
         _check_float("beta", beta, "be > 0", lambda beta: beta > 0)
         if threshold is not None:
@@ -152,9 +150,7 @@ class R2Score(Metric):
                 f"Invalid value for argument `class_aggregation`: it must be one of {known}; got {class_aggregation!r}."
             )
         if num_regressors < 0:
-            raise ValueError(
-                f"Invalid value for argument `num_regressors`. Expected a value >= 0. Received: {num_regressors!r}"
-            )
+            raise ValueError(f"R2Score: `num_regressors` must be at least 0; got {num_regressors!r}.")
         self.class_aggregation, self.num_regressors = class_aggregation, num_regressors
         self.num_samples = self.add_variable(name="num_samples")
         self._built = False

@@ -190,8 +190,7 @@ class Sequential(Model):
             return cls(**config)
         if "name" not in config:
             raise ValueError(
-                "A Sequential model configuration must be a dictionary containing the 'name' and 'layers' keys; got "
-                f"{config!r}."
+                f"The configuration of a Sequential is a dictionary with 'name' and 'layers'; got {config!r}."
             )
         arguments = dict(config)
         shape = arguments.pop("build_input_shape", None)

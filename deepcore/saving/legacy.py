@@ -83,10 +83,7 @@ def load_model(path: str, custom_objects: Any, compile: bool, safe_mode: bool) -
         serialization.SafeModeScope(safe_mode),
     ):
         if "model_config" not in h5.attrs:
-            raise ValueError(
-                f"No model config found in the file at {path}: it holds weights only. Make the model, and use "
-                "load_weights."
-            )
+            raise ValueError(f"No model config found: {path} holds weights only. Make the model, and use load_weights.")
         with serialization.sharing():
             model = serialization.deserialize(_modern(_json(h5.attrs["model_config"])))
         _load(model, child(h5, "model_weights", h5py.Group), by_name=False, skip_mismatch=False)
@@ -160,8 +157,8 @@ def _load(model: Any, group: Any, by_name: bool, skip_mismatch: bool) -> None:
         layers = [layer for layer in model.layers if layer.weights]
         if len(stored) != len(layers):
             raise ValueError(
-                f"Layer count mismatch when loading weights from file. Model expected {len(layers)} layers "
-                f"({', '.join(layer.name for layer in layers)}), found {len(stored)} saved layers "
+                f"Layer count mismatch: the model expected {len(layers)} layers "
+                f"({', '.join(layer.name for layer in layers)}), but in the file are found {len(stored)} "
                 f"({', '.join(name for name, _ in stored)}). by_name=True loads those whose names agree."
             )
         pairs = [(layer, name, arrays) for layer, (name, arrays) in zip(layers, stored, strict=True)]

@@ -48,11 +48,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     include_optimizer = kwargs.pop("include_optimizer", True)
     if kwargs.pop("save_format", None) and not str(filepath).endswith((".keras", *_OLD)):
         raise ValueError(
-            "The `save_format` argument is deprecated: the ending says the format, .keras or .h5. Received: "
-            f"filepath={filepath}"
+            f"save_format is deprecated: the ending says the format, .keras or .h5; got filepath={str(filepath)!r}."
         )
     if kwargs:
-        raise ValueError(f"The following argument(s) are not supported: {list(kwargs)}.")
+        raise ValueError(f"save does not know the arguments {list(kwargs)}.")
     if not model.built:
         warnings.warn(
             f"{model.name} is saved without weights: it is not built yet. Call it on some data.", stacklevel=3
@@ -64,13 +63,10 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
     zipped = True if zipped is None else zipped
     if zipped and not name.endswith((".keras", *_OLD)):
         raise ValueError(
-            "Invalid filepath extension for saving. Please add either a `.keras` extension for the native Keras format "
-            f"(recommended) or a `.h5` extension. Received: filepath={name}."
+            f"Invalid filepath extension: models are saved to *.keras, or as Keras 2 did to *.h5; got {name!r}."
         )
     if not zipped and name.endswith(".keras"):
-        raise ValueError(
-            f"With zipped=False a folder is written, whose name should not end in `.keras`. Received: filepath={name}"
-        )
+        raise ValueError(f"With zipped=False a folder is written, whose name should not end in .keras; got {name!r}.")
     refuse_existing(filepath, overwrite)
     if not zipped:
         with replacing_folder(name, frozenset({CONFIG, METADATA, WEIGHTS, ASSETS})) as folder:
@@ -157,7 +153,7 @@ def load_model(filepath: Any, custom_objects: Any = None, compile: bool = True, 
             "`.h5` and `.hdf5` files that hold a whole model."
         )
     if not os.path.isfile(name):
-        raise ValueError(f"File not found: filepath={name}. Please ensure the file is an accessible file.")
+        raise ValueError(f"File not found: there is no file {name!r} here.")
     with reading(name):
         if not name.endswith(".keras"):
             return legacy.load_model(name, custom_objects, compile, safe_mode)
