@@ -77,7 +77,8 @@ class InputSpec:
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make it anew."""
-        return {**vars(self), "dtype": None if self.dtype is None else self.dtype.name}
+        config = {**vars(self), "dtype": None if self.dtype is None else self.dtype.name}
+        return {key: value for key, value in config.items() if key not in ("name", "allow_last_axis_squeeze")}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> InputSpec:

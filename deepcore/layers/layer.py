@@ -22,7 +22,7 @@ from deepcore.layers.input_spec import InputSpec
 from deepcore.naming import current_scope, given_name, scope_at
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
-from deepcore.symbolic import CallNode, SymbolicTensor, for_good, infer, is_symbolic, symbolic_leaves
+from deepcore.symbolic import CallNode, SymbolicTensor, for_good, infer, is_symbolic
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable, load_variables, save_variables
 
@@ -69,7 +69,6 @@ class Layer(Explaining):
     _build_shapes: tuple[Any, ...] | None = None
     _supports_masking: bool | None = None
     _config: tuple[str, ...] = ()  # of each class: attributes that get_config holds besides those of its bases
-    _keeps_integers = False  # whether its symbolic outputs are integers where its inputs are
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         self = object.__new__(cls)
@@ -149,16 +148,7 @@ class Layer(Explaining):
         if rule is Layer.compute_output_shape:
             return self._inferred(args, kwargs)
         spec = _call_spec(type(self))  # type: ignore[arg-type]
-        shapes = self.compute_output_shape(*_shape_arguments(rule, spec, args, kwargs))
-        if not self._keeps_integers:
-            return self._symbols(shapes)
-        kinds = iter([x.dtype for x in symbolic_leaves((args, kwargs))])
-
-        def drawn(shape: Any) -> SymbolicTensor:
-            kind = next(kinds, self.compute_dtype)
-            return SymbolicTensor(shape, self.compute_dtype if kind.kind == "f" else kind)
-
-        return map_shapes(drawn, shapes)
+        return self._symbols(self.compute_output_shape(*_shape_arguments(rule, spec, args, kwargs)))
 
     def _symbols(self, shapes: Any, name: str | None = None) -> Any:
         return map_shapes(

@@ -16,23 +16,26 @@ from deepcore.symbolic import SymbolicTensor
 from deepcore.tensor import Tensor
 
 
+def _dtype_after(layer: Layer, x: SymbolicTensor) -> Any:
+    """Of what only moves elements: a call casts none but floating inputs."""
+    return layer.compute_dtype if x.dtype.kind == "f" else x.dtype
+
+
 class Identity(Elementwise):
     """What it is given, of any shape or structure, with its masks."""
-
-    _keeps_integers = True
 
     def call(self, inputs: Any) -> Any:
         return inputs
 
     def compute_output_spec(self, inputs: Any) -> Any:
-        return map_leaves(lambda x: SymbolicTensor(x.shape, x.dtype), inputs)
+        return map_leaves(lambda x: SymbolicTensor(x.shape, _dtype_after(self, x)), inputs)
 
 
 class _Arranged(Layer):
     """The elements of a tensor, whatever their dtype."""
 
     def compute_output_spec(self, inputs: Any) -> Any:
-        return SymbolicTensor(self.compute_output_shape(tuple(inputs.shape)), inputs.dtype)
+        return SymbolicTensor(self.compute_output_shape(tuple(inputs.shape)), _dtype_after(self, inputs))
 
 
 class Flatten(_Arranged):
@@ -44,7 +47,6 @@ class Flatten(_Arranged):
     """
 
     _config: tuple[str, ...] = ("data_format",)
-    _keeps_integers = True
 
     def __init__(self, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -73,7 +75,6 @@ class Reshape(_Arranged):
 
     _config: tuple[str, ...] = ("target_shape",)
     _stateless = True
-    _keeps_integers = True
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -118,7 +119,6 @@ class Permute(_Arranged):
     """
 
     _config: tuple[str, ...] = ("dims",)
-    _keeps_integers = True
 
     def __init__(self, dims: Sequence[int], **kwargs: Any) -> None:
         super().__init__(**kwargs)

@@ -30,7 +30,7 @@ def save_weights(model: Any, filepath: str | os.PathLike[str], overwrite: bool =
     name = str(filepath)
     if not name.endswith((".weights.h5", ".safetensors")):
         raise ValueError(
-            f"Files of weights are called *.weights.h5 or *.safetensors; got {name!r}. "
+            f"The filename must end in `.weights.h5` or `.safetensors`; got {name!r}. "
             "model.save(...) writes the whole model."
         )
     _require_built(model, "saved")

@@ -66,6 +66,7 @@ CASES = {
     "Multiply": ({}, PAIR),
     "Normalization": ({"axis": -1, "mean": 3.0, "variance": 2.0}, VECTOR),
     "PReLU": ({"shared_axes": (1, 2), "alpha_initializer": "glorot_uniform"}, IMAGE),
+    "Pipeline": (lambda layers: {"layers": [layers.Dense(4), layers.Dropout(0.3, seed=4)]}, VECTOR),
     "Permute": ({"dims": (2, 1)}, SEQUENCE),
     "RMSNormalization": ({"axis": -1}, VECTOR),
     "RNN": (lambda layers: {"cell": layers.SimpleRNNCell(3)}, SEQUENCE),
