@@ -69,6 +69,8 @@ def load_weights(model: Any, filepath: str | os.PathLike[str], skip_mismatch: bo
             "File format not supported: weights are read from `.weights.h5`, `.safetensors`, `.keras`, and the older "
             f"`.h5` and `.hdf5`. Received: filepath={name}."
         )
+    if not os.path.exists(name):
+        raise FileNotFoundError(f"There is no file {name!r} to load weights from.")
     _require_built(model, "loaded")
     with reading(name):
         if name.endswith(_OLD) and not hdf5.looks_like_keras_3(Path(filepath)):
