@@ -67,6 +67,41 @@ def test_the_area_under_the_roc_curve_is_how_often_true_ones_score_higher():
     assert found == pytest.approx((pairs * weights).sum() / weights.sum(), rel=1e-4)
 
 
+def at_thresholds(n=21):
+    """Recall, precision and specificity at evenly spaced thresholds."""
+    bounds = np.array([-1e-7, *np.arange(1, n - 1) / (n - 1), 1 + 1e-7])
+    tp, fp = ((W * part * (SCORES > bounds[:, None, None])).sum((1, 2)) for part in (BITS, 1 - BITS))
+    with np.errstate(invalid="ignore"):
+        precision = np.nan_to_num(tp / (tp + fp))
+    return tp / (W * BITS).sum(), precision, 1 - fp / (W * (1 - BITS)).sum()
+
+
+def test_the_best_of_one_where_another_is_good_enough():
+    recall, precision, specificity = at_thresholds()
+    for metric, given, wanted in (
+        (metrics.PrecisionAtRecall, recall, precision),
+        (metrics.RecallAtPrecision, precision, recall),
+        (metrics.SensitivityAtSpecificity, specificity, recall),
+        (metrics.SpecificityAtSensitivity, recall, specificity),
+    ):
+        for bound in (0.3, 0.55, 0.8):
+            expected = wanted[given >= bound].max(initial=0)
+            assert result(metric(bound, num_thresholds=21), BITS, SCORES) == pytest.approx(expected, rel=1e-5)
+    assert result(metrics.RecallAtPrecision(1.0, num_thresholds=5), BITS, 1 - BITS * 0.5) == 0
+
+
+@pytest.mark.parametrize("method", ["majoring", "minoring", "interpolation"])
+def test_sums_below_the_roc_curve(method):
+    recall, _, specificity = at_thresholds()
+    heights = {
+        "majoring": np.maximum(recall[1:], recall[:-1]),
+        "minoring": np.minimum(recall[1:], recall[:-1]),
+        "interpolation": (recall[1:] + recall[:-1]) / 2,
+    }[method]
+    expected = (np.diff(specificity) * heights).sum()
+    assert result(metrics.AUC(21, summation_method=method), BITS, SCORES) == pytest.approx(expected, rel=1e-5)
+
+
 def test_intersection_over_union():
     each = [
         (WEIGHT * ((c == CLASSES) & (c == GUESSES))).sum() / (WEIGHT * ((c == CLASSES) | (c == GUESSES))).sum()

@@ -62,6 +62,58 @@ CASES = {
         hot,
         lambda y, p: -(hot(y) * np.log(p) + (1 - hot(y)) * np.log(1 - p)).mean(1),
     ),
+    "percentage": (
+        metrics.MeanAbsolutePercentageError,
+        lambda y: hot(y) + 2,
+        lambda y, p: 100 * np.abs((hot(y) + 2 - p) / (hot(y) + 2)).mean(1),
+    ),
+    "squared logarithms": (
+        metrics.MeanSquaredLogarithmicError,
+        hot,
+        lambda y, p: ((np.log1p(hot(y)) - np.log1p(p)) ** 2).mean(1),
+    ),
+    "log cosh": (metrics.LogCoshError, hot, lambda y, p: np.log(np.cosh(p - hot(y))).mean(1)),
+    "divergence": (
+        metrics.KLDivergence,
+        lambda y: (hot(y) + 1) / 5,
+        lambda y, p: ((hot(y) + 1) / 5 * np.log((hot(y) + 1) / 5 / p)).sum(1),
+    ),
+    "poisson": (metrics.Poisson, hot, lambda y, p: (p - hot(y) * np.log(p)).mean(1)),
+    "hinge": (
+        metrics.Hinge,
+        lambda y: 2 * hot(y) - 1,
+        lambda y, p: np.maximum(1 - (2 * hot(y) - 1) * p, 0).mean(1),
+    ),
+    "squared hinge": (
+        metrics.SquaredHinge,
+        lambda y: 2 * hot(y) - 1,
+        lambda y, p: (np.maximum(1 - (2 * hot(y) - 1) * p, 0) ** 2).mean(1),
+    ),
+    "categorical hinge": (
+        metrics.CategoricalHinge,
+        hot,
+        lambda y, p: np.maximum(1 + ((1 - hot(y)) * p).max(1) - (hot(y) * p).sum(1), 0),
+    ),
+    "cosine": (metrics.CosineSimilarity, hot, lambda y, p: (hot(y) * p).sum(1) / np.linalg.norm(p, axis=1)),
+    "concordance": (
+        metrics.ConcordanceCorrelation,
+        hot,
+        lambda y, p: (
+            2
+            * ((hot(y) - 0.25) * (p - p.mean(1, keepdims=True))).mean(1)
+            / (3 / 16 + p.var(1) + (0.25 - p.mean(1)) ** 2)
+        ),
+    ),
+    "the first two": (
+        lambda: metrics.TopKCategoricalAccuracy(2),
+        hot,
+        lambda y, p: (p > p[np.arange(len(y)), y][:, None]).sum(1) < 2,
+    ),
+    "the first three of class numbers": (
+        lambda: metrics.SparseTopKCategoricalAccuracy(3),
+        lambda y: y,
+        lambda y, p: (p > p[np.arange(len(y)), y][:, None]).sum(1) < 3,
+    ),
 }
 
 
