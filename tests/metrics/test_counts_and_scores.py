@@ -70,7 +70,7 @@ def test_the_area_under_the_roc_curve_is_how_often_true_ones_score_higher():
 def at_thresholds(n=21):
     """Recall, precision and specificity at evenly spaced thresholds."""
     bounds = np.array([-1e-7, *np.arange(1, n - 1) / (n - 1), 1 + 1e-7])
-    tp, fp = ((W * part * (SCORES > bounds[:, None, None])).sum((1, 2)) for part in (BITS, 1 - BITS))
+    tp, fp = ((W * part * (bounds[:, None, None] < SCORES)).sum((1, 2)) for part in (BITS, 1 - BITS))
     with np.errstate(invalid="ignore"):
         precision = np.nan_to_num(tp / (tp + fp))
     return tp / (W * BITS).sum(), precision, 1 - fp / (W * (1 - BITS)).sum()

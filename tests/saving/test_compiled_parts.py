@@ -1,4 +1,4 @@
-"""Every loss, metric and initializer goes into a model's file with its arguments, and comes back to the same numbers."""
+"""Every loss, metric and initializer goes through a file with its arguments, and comes back to the same numbers."""
 
 from __future__ import annotations
 
