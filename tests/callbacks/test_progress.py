@@ -50,6 +50,12 @@ def test_nothing_at_verbose_0(model, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.fixture(autouse=True)
+def terminal(monkeypatch):
+    """One that can go back in a line, whatever the tests run in."""
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+
 def drawn(model, width, **fit):
     """What remains on a terminal of that width."""
     stream = io.StringIO()
