@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import deepcore
-from deepcore import Input, Model, Sequential, Tensor, initializers, layers, ops
+from deepcore import Input, Model, Sequential, Tensor, constraints, initializers, layers, ops
 from deepcore.autograd import gradcheck
 from deepcore.ops.recurrent import gru_step, joined_steps, lstm_step, steps_of
 
@@ -764,7 +764,6 @@ def test_regularizers_and_constraints_reach_the_weights(x):
         0.01 * abs(bias).sum(),
     ]
     np.testing.assert_allclose([float(loss) for loss in layer.losses], expected, rtol=1e-5)
-    constraints = pytest.importorskip("deepcore.constraints")
     layer = layers.GRU(2, kernel_constraint="max_norm", recurrent_constraint="unit_norm", bias_constraint="non_neg")
     layer.build((None, 4, 3))
     kinds = [type(w.constraint) for w in layer.weights]

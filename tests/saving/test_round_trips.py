@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 import pytest
-from cases import CASES, WITHOUT_FILES, arrays_of, inputs_of, layer_of
+from layer_cases import CASES, WITHOUT_FILES, arrays_of, inputs_of, layer_of
 
 import deepcore
 from deepcore import layers, losses, metrics, ops, optimizers, random, saving
@@ -39,7 +39,7 @@ def trained(model, rng, features=4, outputs=2, **fit):
 
 @pytest.mark.parametrize("name", sorted(set(LAYERS) - WITHOUT_FILES))
 def test_a_layer_comes_back_with_its_weights_its_outputs_and_its_place_in_its_stream(name, tmp_path, rng):
-    assert name in CASES, f"{name} has no case in tests/saving/cases.py: add its arguments and the shape of an input."
+    assert name in CASES, f"{name} has no case in tests/layer_cases.py: add its arguments and the shape of an input."
     inputs, layer = inputs_of(layers, name), layer_of(layers, name)
     model = Model(inputs, layer(inputs if len(inputs) > 1 else inputs[0]))
     scatter(model, rng)

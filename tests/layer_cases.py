@@ -1,4 +1,4 @@
-"""A layer of each class with an input it takes, by Keras's names, for files: (arguments, shapes of the inputs).
+"""A layer of each class with an input it takes, by Keras's names: (arguments, shapes of the inputs).
 
 A function makes arguments that hold layers; it is given the module of layers.
 """
@@ -83,7 +83,6 @@ CASES = {
     "SpectralNormalization": (lambda layers: {"layer": layers.Dense(3)}, VECTOR),
     "StackedRNNCells": (lambda layers: {"cells": [layers.LSTMCell(3), layers.GRUCell(2)]}, "cell"),
     "Subtract": ({}, PAIR),
-    "ThresholdedReLU": ({"theta": 0.5}, VECTOR),
     "TimeDistributed": (lambda layers: {"layer": layers.Dense(2)}, SEQUENCE),
     "UnitNormalization": ({"axis": -1}, VECTOR),
     "UpSampling1D": ({"size": 2}, SEQUENCE),
