@@ -1,0 +1,175 @@
+"""What every microkernel says in LLVM IR: vectors, loads and stores at byte addresses, loops.
+
+Addresses are 64-bit integers, as they come from NumPy; strides are bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+
+from deepcore.kernels.cpu.host import Host
+
+# How the names of intrinsics spell a pointer: LLVM 15 took away the type of what it points to.
+_TYPED = llvm.llvm_version_info[0] < 15
+
+INT = ir.IntType(64)
+INT32 = ir.IntType(32)
+FLOAT = ir.FloatType()
+BYTE_POINTER = ir.IntType(8).as_pointer()
+
+
+def integer(value: int) -> ir.Constant:
+    return ir.Constant(INT, value)
+
+
+class Emitter:
+    """An IR builder that knows the host's vectors.
+
+    Args:
+        name: of the function to emit.
+        arguments: names of its 64-bit integer arguments.
+        host: the vector unit to emit for.
+    """
+
+    def __init__(self, name: str, arguments: Sequence[str], host: Host) -> None:
+        self.host = host
+        self.vector = ir.VectorType(FLOAT, host.lanes)
+        self._name = f"v{host.lanes}f32"
+        self.module = ir.Module(name)
+        function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), [INT] * len(arguments)), name)
+        for argument, label in zip(function.args, arguments, strict=True):
+            argument.name = label
+        self.arguments = dict(zip(arguments, function.args, strict=True))
+        self.builder = ir.IRBuilder(function.append_basic_block("entry"))
+
+    def finish(self) -> str:
+        """The module's text, with the function ended."""
+        self.builder.ret_void()
+        return str(self.module)
+
+    # integers
+
+    def add(self, *terms: ir.Value) -> ir.Value:
+        total = terms[0]
+        for term in terms[1:]:
+            total = self.builder.add(total, term)
+        return total
+
+    def times(self, value: ir.Value, factor: int) -> ir.Value:
+        return self.builder.mul(value, integer(factor))
+
+    def below(self, left: ir.Value, right: ir.Value) -> ir.Value:
+        return self.builder.icmp_signed("<", left, right)
+
+    # memory
+
+    def _load(self, address: ir.Value, kind: ir.Type) -> ir.Value:
+        loaded = self.builder.load(self.builder.inttoptr(address, kind.as_pointer()))
+        loaded.align = 4
+        return loaded
+
+    def load_integer(self, address: ir.Value) -> ir.Value:
+        return self._load(address, INT)
+
+    def load_scalar(self, address: ir.Value) -> ir.Value:
+        return self._load(address, FLOAT)
+
+    def load(self, address: ir.Value, mask: ir.Value | None = None) -> ir.Value:
+        """A vector; where ``mask`` is false, zeros, and the memory is not touched."""
+        if mask is None:
+            return self._load(address, self.vector)
+        kind = self.vector.as_pointer()
+        declared = ir.FunctionType(self.vector, [kind, INT32, mask.type, self.vector])
+        load = self.declare(f"llvm.masked.load.{self._name}.p0{self._name if _TYPED else ''}", declared)
+        pointer = self.builder.inttoptr(address, kind)
+        return self.builder.call(load, [pointer, ir.Constant(INT32, 4), mask, self.constant(0.0)])
+
+    def store(self, value: ir.Value, address: ir.Value, mask: ir.Value | None = None) -> None:
+        """Stores a vector; where ``mask`` is false, the memory is not touched."""
+        kind = self.vector.as_pointer()
+        pointer = self.builder.inttoptr(address, kind)
+        if mask is None:
+            self.builder.store(value, pointer).align = 4
+            return
+        declared = ir.FunctionType(ir.VoidType(), [self.vector, kind, INT32, mask.type])
+        store = self.declare(f"llvm.masked.store.{self._name}.p0{self._name if _TYPED else ''}", declared)
+        self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
+
+    def prefetch(self, address: ir.Value) -> None:
+        """Asks for the cache line at ``address``, into the first-level cache."""
+        declared = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
+        read, keep, data = (ir.Constant(INT32, value) for value in (0, 3, 1))
+        function = self.declare(f"llvm.prefetch.p0{'i8' if _TYPED else ''}", declared)
+        self.builder.call(function, [self.builder.inttoptr(address, BYTE_POINTER), read, keep, data])
+
+    # vectors
+
+    def constant(self, value: float) -> ir.Constant:
+        return ir.Constant(self.vector, [value] * self.host.lanes)
+
+    def broadcast(self, scalar: ir.Value) -> ir.Value:
+        one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(INT32, 0))
+        every = ir.Constant(ir.VectorType(INT32, self.host.lanes), [0] * self.host.lanes)
+        return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), every)
+
+    def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
+        """left * right + total, rounded once where the host can."""
+        name = "llvm.fma" if self.host.fused else "llvm.fmuladd"
+        declared = ir.FunctionType(self.vector, [self.vector] * 3)
+        return self.builder.call(self.declare(f"{name}.{self._name}", declared), [left, right, total])
+
+    def at_least(self, value: ir.Value, floor: ir.Value) -> ir.Value:
+        """The larger of the two; NaN stays NaN, which an instruction for the maximum would lose."""
+        return self.builder.select(self.builder.fcmp_ordered("<", value, floor), floor, value)
+
+    def at_most(self, value: ir.Value, ceiling: ir.Value) -> ir.Value:
+        return self.builder.select(self.builder.fcmp_ordered(">", value, ceiling), ceiling, value)
+
+    def first_lanes(self, count: ir.Value) -> ir.Value:
+        """The mask that is true in the first ``count`` lanes."""
+        wide = ir.VectorType(INT32, self.host.lanes)
+        one = self.builder.insert_element(
+            ir.Constant(wide, ir.Undefined), self.builder.trunc(count, INT32), ir.Constant(INT32, 0)
+        )
+        every = self.builder.shuffle_vector(one, ir.Constant(wide, ir.Undefined), ir.Constant(wide, [0] * self.host.lanes))
+        return self.builder.icmp_signed("<", ir.Constant(wide, list(range(self.host.lanes))), every)
+
+    def declare(self, name: str, signature: ir.FunctionType) -> ir.Function:
+        found = self.module.globals.get(name)
+        return found if found is not None else ir.Function(self.module, signature, name)
+
+    # loops
+
+    @contextlib.contextmanager
+    def loop(self, count: ir.Value, carried: Sequence[ir.Value]) -> Iterator[Loop]:
+        """A loop that runs ``count`` times, once at least, and carries values from round to round in registers."""
+        builder = self.builder
+        before = builder.block
+        body = builder.append_basic_block("loop")
+        after = builder.append_basic_block("after")
+        builder.branch(body)
+        builder.position_at_end(body)
+        done = builder.phi(INT)
+        phis = [builder.phi(value.type) for value in carried]
+        loop = Loop(list(phis))
+        yield loop
+        following = builder.add(done, integer(1))
+        done.add_incoming(integer(0), before)
+        done.add_incoming(following, builder.block)
+        for phi, first, last in zip(phis, carried, loop.carried, strict=True):
+            phi.add_incoming(first, before)
+            phi.add_incoming(last, builder.block)
+        builder.cbranch(self.below(following, count), body, after)
+        builder.position_at_end(after)
+
+
+class Loop:
+    """The values that a loop carries: on entry those of this round; what they are set to is the next round's."""
+
+    def __init__(self, carried: list[Any]) -> None:
+        self.carried = carried

@@ -1,0 +1,119 @@
+"""Machine code and where it is kept: built once for a host, found again by a name that says what went into it.
+
+A function is either LLVM IR that ``emit.py`` wrote or the body of a task, which Numba turns into IR. Both become one
+object file each in ``kernels.cache``'s folder; loading one takes neither Numba nor a compiler. What went into a file is
+the source text of this package, the versions of LLVM and Numba, and the host.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.metadata
+import re
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import llvmlite.binding as llvm
+
+from deepcore.kernels.cache import cache_folder, digest, replace
+from deepcore.kernels.cpu.host import Host, host
+
+FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}  # what the loops of kernels/numba allow, too
+SILENT_SECONDS = 2.0  # a first build that takes longer says what it is doing
+
+_lock = threading.RLock()
+_addresses: dict[str, int] = {}
+_engines: list[llvm.ExecutionEngine] = []  # what holds the code of every loaded function
+_building = 0.0  # seconds spent on building so far
+_told = False
+
+
+@functools.cache
+def _fingerprint() -> str:
+    """What every file depends on."""
+    here = Path(__file__).parent
+    sources = [path.read_bytes() for path in sorted(here.rglob("*.py"))]
+    numba = importlib.metadata.version("numba")
+    return digest([*sources, llvm.llvm_version_info.__repr__(), numba, repr(host())])
+
+
+@functools.cache
+def _target(one: Host) -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_triple(llvm.get_process_triple())
+    return target.create_target_machine(cpu=one.cpu, features=one.features, opt=3)
+
+
+def function(name: str, make: Callable[[], str]) -> int:
+    """The address of the function ``name``, from disk or else compiled from the LLVM IR that ``make`` returns.
+
+    The IR defines the function under the part of ``name`` before the first space; the rest says which one it is.
+    """
+    found = _addresses.get(name)
+    if found is None:
+        with _lock:
+            found = _addresses.get(name)
+            if found is None:
+                found = _addresses[name] = _function(name, make)
+    return found
+
+
+def _function(name: str, make: Callable[[], str]) -> int:
+    folder = cache_folder()
+    file = f"{name.replace(' ', '-')}-{digest([_fingerprint(), name])}.o"
+    path = folder / file
+    try:
+        code = path.read_bytes()
+    except OSError:
+        code = _build(name, make)
+        replace(folder, file, lambda temporary: temporary.write_bytes(code))
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target(host()))
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _engines.append(engine)
+    address = engine.get_function_address(name.split()[0])
+    if not address:
+        raise RuntimeError(f"{path} does not define {name.split()[0]}; delete the file.")
+    return address
+
+
+def _build(name: str, make: Callable[[], str]) -> bytes:
+    global _building, _told
+    started = time.perf_counter()
+    if _building > SILENT_SECONDS and not _told:
+        _told = True
+        print(
+            f"deepcore: compiling loops for this CPU, once; they are kept in {cache_folder()} "
+            "(deepcore warmup compiles them all)",
+            file=sys.stderr,
+        )
+    module = llvm.parse_assembly(make())
+    module.verify()
+    code = _target(host()).emit_object(module)
+    _building += time.perf_counter() - started
+    return code
+
+
+def task(file: str, name: str) -> int:
+    """The address of the task ``name`` of ``tasks/<file>.py``; takes three integers, most often told, index, worker.
+
+    It is called as Numba makes it: ``int32 task(int64* result, int64* exception, int64, int64, int64)``.
+    """
+    return function(f"task {file} {name}", lambda: _lower(file, name))
+
+
+def _lower(file: str, name: str) -> str:
+    """The IR that Numba makes of a task, without the wrapper that would hand an exception to Python."""
+    from numba import cfunc, types
+
+    body = getattr(importlib.import_module(f"deepcore.kernels.cpu.tasks.{file}"), name)
+    compiled = cfunc(types.void(types.intp, types.intp, types.intp), error_model="numpy", fastmath=FASTMATH)(body)
+    text = compiled.inspect_llvm()
+    (wrapper,) = re.findall(r"^define [^\n]*@\"?cfunc\..*?^}\n", text, flags=re.MULTILINE | re.DOTALL)
+    (inner,) = re.findall(r"call i32 @(\"[^\"]+\"|[\w.$]+)\(", wrapper)
+    return text.replace(wrapper, "").replace(f"@{inner}(", "@task(")

@@ -1,0 +1,146 @@
+"""What tasks are told: records of addresses, sizes and strides in bytes, which Python fills in and native code reads.
+
+Counts and addresses are int64. A record, and what its addresses name, must live until the launch that it was made for
+has returned.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def _record(names: str) -> np.dtype:
+    return np.dtype([(name, np.int64) for name in names.split()])
+
+
+# The pool of threads: a launch, and who has taken part in it. The mutex and conditions are of the C library.
+POOL = _record(
+    """
+    mutex work done
+    launch next unfinished count task told workers patience
+    """
+)
+
+
+def fill(dtype: np.dtype, **values: Any) -> np.ndarray:
+    """A record with every field given, as an array of no axes.
+
+    Raises ``ValueError`` if a field is missing or unknown.
+    """
+    if set(values) != set(dtype.names or ()):
+        odd = set(values).symmetric_difference(dtype.names or ())
+        raise ValueError(f"The record has the fields {', '.join(dtype.names or ())}; got too many or too few: {odd}.")
+    record = np.empty((), dtype)
+    for name, value in values.items():
+        record[name] = value
+    return record
+
+
+def address(array: np.ndarray) -> int:
+    """Where the array begins."""
+    return int(array.ctypes.data)
+
+
+# The strides of a register tile, in bytes; see ``tile.py``.
+TILE = np.dtype(
+    [
+        ("a_row", np.int64),  # from one row of the tile to the next
+        ("a_step", np.int64),  # from one step to the next
+        ("offsets", np.int64),  # address of where each run starts in a, int64 bytes
+        ("b_step", np.int64),  # from one step to the next; one run of b follows the other
+        ("b_bytes", np.int64),  # of all runs: where b ends
+        ("steps", np.int64),
+        ("runs", np.int64),
+        ("init_row", np.int64),  # 0: the same for all rows, which a bias is
+        ("c_row", np.int64),
+        ("lanes", np.int64),  # elements of the last vector that exist, for a tail
+        ("floor", np.float32),  # results are clamped to [floor, ceiling]
+        ("ceiling", np.float32),
+    ]
+)
+
+# One convolution of stride and dilation: y gathers from x. ``told`` has two ``TILE`` for each part of the runs, that of
+# the wide blocks of output channels and that of the last, narrower one.
+CORRELATE = _record(
+    """
+    x x_image x_row x_pixel x_group in_rows in_columns
+    y y_image y_row y_pixel y_group out_rows out_columns
+    w w_group bias bias_group
+    row_stride column_stride before_rows before_columns reach_rows
+    padded buffer_row
+    groups rows blocks
+    told parts part_bytes
+    wide wide_bytes wide_w wide_tall wide_low last_tall last_low wide_told last_told
+    tall tall_rows low
+    channel_tasks channel_blocks
+    scratch scratch_bytes
+    """
+)
+
+# Weights put in the order in which tiles read them; the ``w_`` fields are strides, which may be negative.
+PACK = _record(
+    """
+    w w_group w_row w_column w_depth w_width
+    packed group_bytes
+    groups rows columns depth width
+    wide wide_bytes wide_block last_bytes last_filled
+    """
+)
+
+# The gradient at the weights, in ``pieces`` of the images' rows that are summed afterwards. The rows of a tile are
+# neighbouring inputs under one tap, its steps are pixels.
+WEIGHTS = _record(
+    """
+    x x_image x_row x_pixel x_group in_rows in_columns
+    dy dy_row dy_group out_rows
+    dw dw_row dw_group dw_run dw_piece
+    row_stride before_rows before_columns reach_rows
+    padded buffer_row
+    groups rows blocks pieces all_blocks
+    told part_bytes starts runs run_tasks
+    wide wide_bytes wide_tall wide_low last_tall last_low wide_told last_told
+    tall tall_rows low
+    channel_tasks channel_blocks
+    scratch scratch_bytes
+    """
+)
+
+# Weights [9, depth, width] to [place, (block of channels, depth, channel of the block)].
+WINOGRAD_WEIGHTS = _record(
+    "w w_tap w_depth u u_row u_place wide wide_bytes wide_u last_bytes transform vector_bytes"
+)
+
+# Winograd's convolution 3 x 3 of stride 1: ``block`` tiles at a time, for ``span`` blocks of output channels at a time.
+WINOGRAD = _record(
+    """
+    x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
+    y y_image y_row y_pixel out_rows out_columns
+    u u_place bias clamp zeros
+    before_rows before_columns m
+    tile_rows tile_columns tiles block
+    v_place v_tile sums_at sums_place sums_tile patch_at scratch scratch_bytes
+    input input_tail output output_tail vector_bytes
+    told wide wide_vectors wide_bytes wide_u wide_kernel last_kernel last_vectors last_tail wide_told last_told
+    kernel_rows span channel_tasks channel_blocks
+    """
+)
+
+# Winograd's gradient at the weights, for one chunk of tiles: first the transforms, then a product for each place.
+WINOGRAD_GRADIENT = _record(
+    """
+    x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
+    dy dy_image dy_row dy_pixel out_rows out_columns width_vectors width_tail
+    before_rows before_columns m
+    tile_rows tile_columns first last step
+    v v_place v_tile d d_place d_tile scratch scratch_bytes
+    input input_tail output output_tail vector_bytes
+    sums sums_place sums_row
+    told wide wide_bytes wide_tall wide_low last_tall last_low wide_told last_told
+    tall tall_rows low parts
+    """
+)
+
+# The gradient of the weights, back from the places: [place, depth, width] to [9, depth, width].
+WINOGRAD_RESULT = _record("sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes")

@@ -1,0 +1,141 @@
+"""Convolution as register tiles over the input in place: no columns are made."""
+
+from deepcore.kernels.cpu.native import call, copy, helper, load_float, load_int, record, store_float, zero
+from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS
+
+correlate_at = record(CORRELATE)
+pack_at = record(PACK)
+tile_at = record(TILE)
+weights_at = record(WEIGHTS)
+
+
+@helper
+def fill(x, x_row, height, width, top, left, buffer, buffer_row, rows):
+    """Rows ``top`` onwards of an image, with zeros where it has none; width, left and rows' lengths are bytes."""
+    first = max(0, left)
+    stop = min(buffer_row, left + width)
+    for row in range(rows):
+        to = buffer + row * buffer_row
+        h = top + row
+        if h < 0 or h >= height or stop <= first:
+            zero(to, buffer_row)
+        else:
+            zero(to, first)
+            copy(to + first, x + h * x_row + first - left, stop - first)
+            zero(to + stop, buffer_row - stop)
+
+
+def correlate(told, index, worker):
+    """``rows`` output rows of one image, for ``channel_blocks`` wide blocks of output channels."""
+    t = correlate_at(told)
+    where = index // t.channel_tasks
+    first_block = (index - where * t.channel_tasks) * t.channel_blocks
+    image = where // t.blocks
+    first = (where - image * t.blocks) * t.rows
+    rows = min(t.rows, t.out_rows - first)
+    x = t.x + image * t.x_image
+    top = first * t.row_stride - t.before_rows
+    x_row = t.x_row
+    if t.padded:
+        x_row = t.buffer_row
+        buffer = t.scratch + worker * t.scratch_bytes
+        fill(x, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, t.before_columns * t.x_pixel, buffer, x_row,
+             (rows - 1) * t.row_stride + t.reach_rows)
+        a = buffer
+    else:
+        a = x + top * x_row - t.before_columns * t.x_pixel
+    y = t.y + image * t.y_image + first * t.y_row
+    a_row = t.row_stride * x_row
+    a_pixel = t.column_stride * t.x_pixel
+    last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_tall else 0))
+    for group in range(t.groups):
+        for block in range(first_block, last_block):
+            wide = block < t.wide
+            tall_tile = t.wide_tall if wide else t.last_tall
+            low_tile = t.wide_low if wide else t.last_low
+            w = t.w + group * t.w_group + block * t.wide_w
+            bias = t.bias + group * t.bias_group + block * t.wide_bytes
+            c_block = y + group * t.y_group + block * t.wide_bytes
+            a_group = a + group * t.x_group
+            for part in range(t.parts):
+                tile_told = t.told + part * t.part_bytes + (t.wide_told if wide else t.last_told)
+                init_is_c = part > 0
+                for row in range(rows):
+                    from_a = a_group + row * a_row
+                    to_c = c_block + row * t.y_row
+                    for i in range(t.tall):
+                        call(tall_tile, (tile_told, from_a, w, to_c if init_is_c else bias, to_c))
+                        from_a += t.tall_rows * a_pixel
+                        to_c += t.tall_rows * t.y_pixel
+                    for i in range(t.low):
+                        call(low_tile, (tile_told, from_a, w, to_c if init_is_c else bias, to_c))
+                        from_a += (t.tall_rows - 1) * a_pixel
+                        to_c += (t.tall_rows - 1) * t.y_pixel
+                w += tile_at(tile_told).b_bytes
+
+
+def pack(told, index, worker):
+    """The weights of one tap of one group: [depth, width] to [block, depth, width of the block]."""
+    t = pack_at(told)
+    group = index // (t.rows * t.columns)
+    tap = index - group * t.rows * t.columns
+    row = tap // t.columns
+    w = t.w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
+    for block in range(t.wide + (1 if t.last_bytes else 0)):
+        filled = t.wide_bytes if block < t.wide else t.last_filled
+        size = t.wide_bytes if block < t.wide else t.last_bytes
+        source = w + block * (t.wide_bytes // 4) * t.w_width
+        target = t.packed + group * t.group_bytes + block * t.wide_block + tap * t.depth * size
+        if t.w_width == 4:
+            for c in range(t.depth):
+                copy(target + c * size, source + c * t.w_depth, filled)
+        else:
+            for k in range(filled // 4):
+                for c in range(t.depth):
+                    store_float(target + c * size + 4 * k, load_float(source + c * t.w_depth + k * t.w_width))
+        if filled < size:
+            for c in range(t.depth):
+                zero(target + c * size + filled, size - filled)
+
+
+def weights(told, index, worker):
+    """One piece of the images' rows, for some runs of taps and some blocks of output channels."""
+    t = weights_at(told)
+    where = index // t.channel_tasks
+    first_block = (index - where * t.channel_tasks) * t.channel_blocks
+    last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_tall else 0))
+    piece = where // t.run_tasks
+    first_run = t.runs * (where - piece * t.run_tasks) // t.run_tasks
+    last_run = t.runs * (where - piece * t.run_tasks + 1) // t.run_tasks
+    dw = t.dw + piece * t.dw_piece
+    for number in range(t.all_blocks * piece // t.pieces, t.all_blocks * (piece + 1) // t.pieces):
+        image = number // t.blocks
+        first = (number - image * t.blocks) * t.rows
+        rows = min(t.rows, t.out_rows - first)
+        x = t.x + image * t.x_image
+        top = first * t.row_stride - t.before_rows
+        a = x + top * t.x_row - t.before_columns * t.x_pixel
+        if t.padded:
+            a = t.scratch + worker * t.scratch_bytes
+            fill(x, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, t.before_columns * t.x_pixel, a, t.buffer_row,
+                 (rows - 1) * t.row_stride + t.reach_rows)
+        dy = t.dy + (image * t.out_rows + first) * t.dy_row
+        tile_rows = t.told + (t.part_bytes if rows < t.rows else 0)
+        for group in range(t.groups):
+            for block in range(first_block, last_block):
+                wide = block < t.wide
+                tall_tile = t.wide_tall if wide else t.last_tall
+                low_tile = t.wide_low if wide else t.last_low
+                tile_told = tile_rows + (t.wide_told if wide else t.last_told)
+                b = dy + group * t.dy_group + block * t.wide_bytes
+                for run in range(first_run, last_run):
+                    from_a = a + group * t.x_group + load_int(t.starts + 8 * run)
+                    to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes
+                    for i in range(t.tall):
+                        call(tall_tile, (tile_told, from_a, b, to_c, to_c))
+                        from_a += t.tall_rows * 4
+                        to_c += t.tall_rows * t.dw_row
+                    for i in range(t.low):
+                        call(low_tile, (tile_told, from_a, b, to_c, to_c))
+                        from_a += (t.tall_rows - 1) * 4
+                        to_c += (t.tall_rows - 1) * t.dw_row
