@@ -6,8 +6,6 @@ has returned.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 
@@ -24,23 +22,9 @@ POOL = _record(
 )
 
 
-def fill(dtype: np.dtype, **values: Any) -> np.ndarray:
-    """A record with every field given, as an array of no axes.
-
-    Raises ``ValueError`` if a field is missing or unknown.
-    """
-    if set(values) != set(dtype.names or ()):
-        odd = set(values).symmetric_difference(dtype.names or ())
-        raise ValueError(f"The record has the fields {', '.join(dtype.names or ())}; got too many or too few: {odd}.")
-    record = np.empty((), dtype)
-    for name, value in values.items():
-        record[name] = value
-    return record
-
-
 def address(array: np.ndarray) -> int:
     """Where the array begins."""
-    return int(array.ctypes.data)
+    return int(array.__array_interface__["data"][0])
 
 
 # The strides of a register tile, in bytes; see ``tile.py``.
@@ -66,7 +50,7 @@ TILE = np.dtype(
 CORRELATE = _record(
     """
     x x_image x_row x_pixel x_group in_rows in_columns
-    y y_image y_row y_pixel y_group out_rows out_columns
+    y y_image y_row y_pixel y_group out_rows
     w w_group bias bias_group
     row_stride column_stride before_rows before_columns reach_rows
     padded buffer_row
@@ -84,7 +68,7 @@ PACK = _record(
     """
     w w_group w_row w_column w_depth w_width
     packed group_bytes
-    groups rows columns depth width
+    rows columns depth
     wide wide_bytes wide_block last_bytes last_filled
     """
 )
@@ -123,11 +107,11 @@ WINOGRAD = _record(
     v_place v_tile sums_at sums_place sums_tile patch_at scratch scratch_bytes
     input input_tail output output_tail vector_bytes
     told wide wide_vectors wide_bytes wide_u wide_kernel last_kernel last_vectors last_tail wide_told last_told
-    kernel_rows span channel_tasks channel_blocks
+    kernel_rows channel_tasks channel_blocks
     """
 )
 
-# Winograd's gradient at the weights, for one chunk of tiles: first the transforms, then a product for each place.
+# Winograd's gradient at the weights, for one chunk of tiles: first the transforms of x and dy, ...
 WINOGRAD_GRADIENT = _record(
     """
     x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
@@ -136,11 +120,17 @@ WINOGRAD_GRADIENT = _record(
     tile_rows tile_columns first last step
     v v_place v_tile d d_place d_tile scratch scratch_bytes
     input input_tail output output_tail vector_bytes
-    sums sums_place sums_row
+    """
+)
+
+# ... then a product for each place, added to the sums, ...
+WINOGRAD_PRODUCTS = _record(
+    """
+    v v_place d d_place sums sums_place sums_row
     told wide wide_bytes wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low parts
     """
 )
 
-# The gradient of the weights, back from the places: [place, depth, width] to [9, depth, width].
+# ... and once for all the way back from the places: [place, depth, width] to [9, depth, width].
 WINOGRAD_RESULT = _record("sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes")

@@ -139,7 +139,7 @@ def test_epilogue(backend, rng, name, dtype):
             b = b if b is None else xp.asarray(b)
             y = np.asarray(backend.conv2d_fprop(xp.asarray(x), xp.asarray(w), g, b, activation))
             assert y.dtype == np.dtype(dtype)
-            np.testing.assert_allclose(y, expected, rtol=tolerance, atol=tolerance)
+            np.testing.assert_allclose(y, expected, rtol=allowed, atol=allowed)
 
 
 @pytest.mark.parametrize("images", [7, 1])

@@ -8,7 +8,6 @@ is a convolution again, one for each phase of the stride (``_dgrad``), or the wa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,11 +15,12 @@ import numpy as np
 
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.backend.numpy import tiled as _tiled  # noqa: F401  # lists its implementations
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds, item_bytes, numba_seconds, numpy_seconds
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
-from deepcore.backend.numpy.window import Axis, Block, blocks, conv_axes
+from deepcore.backend.numpy.window import Axis, Block, blocks, conv_axes, phase
 
 __all__ = ["conv2d_dgrad", "conv2d_fprop", "conv2d_wgrad"]
 
@@ -257,25 +257,6 @@ def _fprop_numba(
 # dgrad
 
 
-def _phase(axis: Axis, phase: int) -> tuple[slice, Axis] | None:
-    """The inputs ``phase``, ``phase + stride``, ... of ``axis``: the taps that read them, and how they read y in turn.
-
-    Input h is read by output p with tap r where h + before = p * stride + r * dilation. Within one phase of h the
-    taps that can solve this are every (stride / gcd)-th, and from one to the next p falls by dilation / gcd: gathering
-    from y, last tap first, is a window of stride 1. None where no tap reads the phase (a stride beyond the window).
-    """
-    common = math.gcd(axis.stride, axis.dilation)
-    step, dilation = axis.stride // common, axis.dilation // common
-    taps = [r for r in range(min(step, axis.taps)) if (phase + axis.before - r * axis.dilation) % axis.stride == 0]
-    if not taps:
-        return None
-    chosen = slice(taps[0], None, step)
-    count = len(range(axis.taps)[chosen])
-    output_of_first = (phase + axis.before - taps[0] * axis.dilation) // axis.stride
-    inputs = len(range(phase, axis.size, axis.stride))
-    return chosen, Axis(axis.outputs, inputs, count, 1, dilation, (count - 1) * dilation - output_of_first)
-
-
 def _dgrad(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, fill: Fill) -> np.ndarray:
     """dx phase by phase: the pixels of one phase of the stride are a convolution of dy with every stride-th tap."""
     g = geometry
@@ -284,7 +265,7 @@ def _dgrad(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, fill: Fill) 
     for i in range(min(rows.stride, g.height)):
         for j in range(min(cols.stride, g.width)):
             target = dx[:, i :: rows.stride, j :: cols.stride]
-            vertical, horizontal = _phase(rows, i), _phase(cols, j)
+            vertical, horizontal = phase(rows, i), phase(cols, j)
             if vertical is None or horizontal is None:
                 target[...] = 0
                 continue

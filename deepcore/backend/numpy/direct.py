@@ -1,26 +1,30 @@
-"""Convolution by register tiles: from arrays to the records that the tasks of ``kernels/cpu`` are told.
+"""Convolution by register tiles: plans for the tasks of ``kernels/cpu``.
 
 float32 only. The output's channels are cut into blocks of a few vectors, its columns into tiles of a few pixels, and
-the weights are packed in the order in which the tiles read them.
+the weights are packed in the order in which the tiles read them. A plan depends on sizes alone and is made once.
 """
 
 from __future__ import annotations
 
+import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.window import Axis
-from deepcore.kernels.cpu import library, scratch, threads
 from deepcore.kernels.cpu.host import host
-from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address, fill
+from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 
+ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
 INPUT_BYTES = 1 << 18  # input rows that a task walks over with one block after the other
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 TASKS = 16  # enough for some cores to be faster than others, whatever their number
+PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
 _LOADS = {1: 2.0, 2: 1.2}  # how much longer a vector takes in a tile of one or two, which loads more than it multiplies
@@ -28,9 +32,9 @@ _LOADS = {1: 2.0, 2: 1.2}  # how much longer a vector takes in a tile of one or 
 
 @dataclass(frozen=True)
 class Channels:
-    """How output channels are cut: ``wide`` blocks of ``vectors`` vectors, then one of ``last_vectors``, if not 0.
+    """How channels are cut: ``wide`` blocks of ``vectors`` vectors, then one of ``last_vectors``, if that is not 0.
 
-    ``lanes`` of the last vector of all exist.
+    ``lanes`` of the very last vector exist.
     """
 
     wide: int
@@ -39,68 +43,185 @@ class Channels:
     lanes: int
 
     @staticmethod
+    @functools.cache
     def of(channels: int) -> Channels:
-        one = host()
-        vectors = -(-channels // one.lanes)
-        lanes = channels - (vectors - 1) * one.lanes
-        whole = lanes == one.lanes
+        """The cut that takes the least time."""
+        vectors, lanes = _vectors(channels)
+        whole = lanes == host().lanes
 
         def cut(width: int) -> Channels:
             wide, rest = divmod(vectors, width)
-            if not whole and not rest:
+            if not whole and not rest:  # only the block that comes last may end in a part of a vector
                 wide, rest = wide - 1, width
             return Channels(wide, width, rest, lanes)
 
         def cost(cut: Channels) -> float:
-            return cut.wide * cut.vectors * _LOADS.get(cut.vectors, 1.0) + cut.last_vectors * _LOADS.get(
-                cut.last_vectors, 1.0
-            )
+            blocks = ((cut.wide, cut.vectors), (1, cut.last_vectors))
+            return sum(count * width * _LOADS.get(width, 1.0) for count, width in blocks)
 
-        widths = range(min(most_vectors(one), vectors), 0, -1)
-        return min((cut(width) for width in widths), key=cost)
+        return min((cut(width) for width in range(min(most_vectors(host()), vectors), 0, -1)), key=cost)
+
+    @staticmethod
+    def together(channels: int) -> Channels:
+        """All channels in one block, for layouts that only end on whole vectors."""
+        return Channels(0, 0, *_vectors(channels))
 
     @property
     def tail(self) -> bool:
+        """Whether the last vector is a part of one."""
         return bool(self.last_vectors) and self.lanes < host().lanes
 
     @property
     def blocks(self) -> int:
         return self.wide + bool(self.last_vectors)
 
-    def pack(self, w: np.ndarray) -> np.ndarray:
-        """w [groups, R, S, depth, channels], of any strides, as [groups, (block, R, S, depth, channel of the block)].
+    @property
+    def widest(self) -> int:
+        """Vectors of the widest block."""
+        return self.vectors if self.wide else self.last_vectors
 
-        What a block's last vector has beyond the channels is zero.
-        """
-        groups, rows, columns, depth, width = w.shape
-        vector = host().vector_bytes
-        wide_bytes, last_bytes = self.vectors * vector, self.last_vectors * vector
-        steps = rows * columns * depth
-        packed = np.empty((groups, steps * (self.wide * wide_bytes + last_bytes) // 4), np.float32)
-        strides = dict(zip(("w_group", "w_row", "w_column", "w_depth", "w_width"), w.strides, strict=True))
-        record = fill(
-            PACK, w=address(w), **strides, packed=address(packed), group_bytes=packed.strides[0], groups=groups,
-            rows=rows, columns=columns, depth=depth, width=width, wide=self.wide, wide_bytes=wide_bytes,
-            wide_block=steps * wide_bytes, last_bytes=last_bytes, last_filled=4 * width - self.wide * wide_bytes,
-        )
-        threads.pool().run(library.task("convolution", "pack"), address(record), groups * rows * columns)
-        return packed
+    @property
+    def wide_bytes(self) -> int:
+        return self.vectors * host().vector_bytes
+
+    @property
+    def last_bytes(self) -> int:
+        return self.last_vectors * host().vector_bytes
+
+    @property
+    def padded(self) -> int:
+        """Channels, with those that the last vector has beyond."""
+        return (self.wide * self.wide_bytes + self.last_bytes) // ITEM
+
+    def tiles(self, rows: int, low: bool) -> dict[str, int]:
+        """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last."""
+        found = {}
+        for name, vectors, tail in (("wide", self.vectors * bool(self.wide), False), ("last", self.last_vectors, self.tail)):
+            found[f"{name}_tall"] = tile(rows, vectors, tail) if vectors else 0
+            found[f"{name}_low"] = tile(rows - 1, vectors, tail) if vectors and low else 0
+        return found
+
+    def split(self, tasks: int) -> tuple[int, int]:
+        """(tasks, blocks of each) when blocks are handed out to as many as ``tasks`` tasks."""
+        share = -(-self.blocks // max(1, min(tasks, self.blocks)))
+        return -(-self.blocks // share), share
+
+
+def _vectors(channels: int) -> tuple[int, int]:
+    """Vectors that hold so many channels, and how many of the last one's lanes they fill."""
+    vectors = -(-channels // host().lanes)
+    return vectors, channels - (vectors - 1) * host().lanes
 
 
 @dataclass(frozen=True)
 class Columns:
-    """How a row of outputs is cut into tiles: ``tall`` of ``rows`` pixels, then ``low`` of one pixel less."""
+    """How a row is cut into tiles: ``tall`` of ``rows`` elements, then ``low`` of one less."""
 
     rows: int
     tall: int
     low: int
 
     @staticmethod
-    def of(outputs: int, most: int) -> Columns:
-        tiles = -(-outputs // most)
-        rows = -(-outputs // tiles)
-        tall = outputs - (rows - 1) * tiles
+    def of(elements: int, most: int) -> Columns:
+        tiles = -(-elements // most)
+        rows = -(-elements // tiles)
+        tall = elements - (rows - 1) * tiles
         return Columns(rows, tall, tiles - tall)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the windows of an input lie, in bytes: in the array itself, or in a copy with zeros around it.
+
+    The copy is made of a few rows at a time, by the task that reads them.
+    """
+
+    rows: Axis
+    cols: Axis
+    channels: int
+
+    @property
+    def pixel(self) -> int:
+        return self.channels * ITEM
+
+    @property
+    def padded(self) -> bool:
+        return not (self.rows.stays_inside and self.cols.stays_inside)
+
+    @property
+    def row(self) -> int:
+        """From one row that the tiles read to the next."""
+        reach = (self.cols.outputs - 1) * self.cols.stride + (self.cols.taps - 1) * self.cols.dilation + 1
+        return (reach if self.padded else self.cols.size) * self.pixel
+
+    def starts(self, groups: int) -> tuple[np.ndarray, int]:
+        """Where the runs of neighbouring elements begin that a window reads, and the elements of each."""
+        starts = np.arange(self.rows.taps) * (self.rows.dilation * self.row)
+        depth = self.channels // groups
+        if groups == 1 and self.cols.dilation == 1:
+            return starts.astype(np.int64), self.cols.taps * depth
+        taps = np.arange(self.cols.taps) * (self.cols.dilation * self.pixel)
+        return np.add.outer(starts, taps).reshape(-1).astype(np.int64), depth
+
+    def fields(self, output_rows: int) -> dict[str, int]:
+        """What a task is told to read ``output_rows`` rows of windows at a time."""
+        reach = (self.rows.taps - 1) * self.rows.dilation + 1
+        return {
+            "x_image": self.rows.size * self.cols.size * self.pixel,
+            "x_row": self.cols.size * self.pixel,
+            "x_pixel": self.pixel,
+            "in_rows": self.rows.size,
+            "in_columns": self.cols.size,
+            "row_stride": self.rows.stride,
+            "before_rows": self.rows.before,
+            "before_columns": self.cols.before,
+            "reach_rows": reach,
+            "padded": self.padded,
+            "buffer_row": self.row,
+        }
+
+    def buffer_bytes(self, output_rows: int) -> int:
+        """Of the copy of what so many rows of windows read."""
+        reach = (self.rows.taps - 1) * self.rows.dilation + 1
+        return self.row * ((output_rows - 1) * self.rows.stride + reach) if self.padded else 0
+
+
+# weights
+
+
+def pack(w: np.ndarray, channels: Channels) -> np.ndarray:
+    """w [groups, R, S, depth, channels], of any strides, as [groups, (block, R, S, depth, channel of the block)].
+
+    What the last vector has beyond the channels is zero.
+    """
+    packed = np.empty((w.shape[0], math.prod(w.shape[1:4]) * channels.padded), np.float32)
+    _packing(w.shape, w.strides, channels)(w=address(w), packed=address(packed))
+    return packed
+
+
+@functools.lru_cache(PLANS)
+def _packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channels) -> Launch:
+    groups, rows, columns, depth, width = shape
+    steps = rows * columns * depth
+    names = ("w_group", "w_row", "w_column", "w_depth", "w_width")
+    return Launch(
+        PACK,
+        ("convolution", "pack"),
+        groups * rows * columns,
+        **dict(zip(names, strides, strict=True)),
+        group_bytes=steps * channels.padded * ITEM,
+        rows=rows,
+        columns=columns,
+        depth=depth,
+        wide=channels.wide,
+        wide_bytes=channels.wide_bytes,
+        wide_block=steps * channels.wide_bytes,
+        last_bytes=channels.last_bytes,
+        last_filled=width * ITEM - channels.wide * channels.wide_bytes,
+    )
+
+
+# the output, and with it the gradient at the input
 
 
 def correlate(
@@ -112,177 +233,189 @@ def correlate(
     bias: np.ndarray | None = None,
     activation: str = "linear",
 ) -> None:
-    """out [N, P, Q, K], of any strides but the last, from x [N, H, W, C] and w [groups, R, S, C / groups, K / groups]."""
-    groups, _, _, depth, width = w.shape
-    channels = Channels.of(width)
-    packed = channels.pack(w)
-    floor, ceiling = CLAMPS.get(activation, CLAMPS["linear"])
-    _correlate(x, packed, channels, groups, depth, width, rows, cols, out, bias, floor, ceiling)
-    if activation not in CLAMPS:
+    """Writes the convolution of x with w, and what follows it, to ``out``.
+
+    Args:
+        x: [N, H, W, C], C-contiguous float32.
+        w: [groups, R, S, C / groups, K / groups] of any strides.
+        rows, cols: how windows lie on x.
+        out: [N, P, Q, K], of any strides but that of the channels.
+        bias: [K], or None.
+        activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
+    """
+    clamped = activation if activation in CLAMPS else "linear"
+    plan = _correlation(x.shape, w.shape, rows, cols, out.strides, clamped)
+    packed = pack(w, Channels.of(w.shape[4]))
+    bias = _zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
+    plan(x=address(x), y=address(out), w=address(packed), bias=address(bias))
+    if activation != clamped:
         bias_activation_inplace(out, None, activation)
 
 
-def _correlate(x, packed, channels, groups, depth, width, rows, cols, out, bias, floor, ceiling):
-    lanes = host().lanes
-    item = x.itemsize
-    images, height, in_columns, _ = x.shape
-    x_pixel = x.shape[3] * item
-    out_rows, out_columns = rows.outputs, cols.outputs
-    reach_rows = (rows.taps - 1) * rows.dilation + 1
-    reach_columns = (out_columns - 1) * cols.stride + (cols.taps - 1) * cols.dilation + 1
-    padded = not (rows.stays_inside and cols.stays_inside)
-    buffer_row = reach_columns * x_pixel
-    a_row = buffer_row if padded else in_columns * x_pixel
+@functools.lru_cache(PLANS)
+def _zeros(size: int) -> np.ndarray:
+    return np.zeros(size + host().lanes, np.float32)
 
-    if groups == 1 and cols.dilation == 1:
-        starts = np.arange(rows.taps) * rows.dilation * a_row
-        steps = cols.taps * depth
-    else:
-        starts = np.add.outer(np.arange(rows.taps) * rows.dilation * a_row, np.arange(cols.taps) * cols.dilation * x_pixel)
-        steps = depth
-    starts = starts.reshape(-1)
-    wide_bytes = channels.vectors * lanes * item
-    most = (channels.vectors if channels.wide else channels.last_vectors) * lanes * item * steps
-    pieces = next(n for n in range(max(1, most // (2 * PANEL_BYTES) + 1), steps + 1) if steps % n == 0)
-    if pieces > 1:
-        starts = np.add.outer(starts, np.arange(pieces) * (steps // pieces) * item).reshape(-1)
-        steps //= pieces
-    offsets = np.ascontiguousarray(starts, np.int64)
-    per_part = max(1, PANEL_BYTES // max(1, most // pieces))
-    parts = -(-len(offsets) // per_part)
-    per_part = -(-len(offsets) // parts)
 
-    told = np.zeros((parts, 2), TILE)
-    told["a_row"] = cols.stride * x_pixel
-    told["a_step"] = item
-    told["steps"] = steps
-    told["c_row"] = out.strides[2]
-    told["init_row"] = out.strides[2]
+@functools.lru_cache(PLANS)
+def _correlation(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    rows: Axis,
+    cols: Axis,
+    out_strides: tuple[int, ...],
+    activation: str,
+) -> Launch:
+    groups, _, _, depth, width = w_shape
+    channels = Channels.of(width)
+    source = Source(rows, cols, x_shape[3])
+    starts, steps = source.starts(groups)
+
+    # The weights of a block are read again for every tile: what does not fit into the cache is done in parts.
+    widest = channels.widest * host().vector_bytes
+    pieces = next(n for n in range(1 + steps * widest // (2 * PANEL_BYTES), steps + 1) if steps % n == 0)
+    steps //= pieces
+    offsets = np.add.outer(starts, np.arange(pieces) * (steps * ITEM)).reshape(-1)
+    parts = -(-len(offsets) * steps * widest // PANEL_BYTES)
+    runs = -(-len(offsets) // min(parts, len(offsets)))
+    parts = -(-len(offsets) // runs)
+
+    told = np.zeros((parts, 2), TILE)  # of wide blocks, and of the last
+    told["a_row"], told["a_step"], told["steps"] = cols.stride * source.pixel, ITEM, steps
+    told["offsets"] = address(offsets) + 8 * runs * np.arange(parts)[:, np.newaxis]
+    told["runs"] = runs
+    told["runs"][-1] = len(offsets) - (parts - 1) * runs
+    told["b_step"] = channels.wide_bytes, channels.last_bytes
+    told["b_bytes"] = told["b_step"] * told["steps"] * told["runs"]
+    told["c_row"] = told["init_row"] = out_strides[2]
     told["init_row"][0] = 0
     told["lanes"] = channels.lanes
     told["floor"], told["ceiling"] = -np.inf, np.inf
-    told["floor"][-1], told["ceiling"][-1] = floor, ceiling
-    for part in range(parts):
-        first = part * per_part
-        told["offsets"][part] = address(offsets) + 8 * first
-        told["runs"][part] = min(per_part, len(offsets) - first)
-    told["b_step"][:, 0], told["b_step"][:, 1] = wide_bytes, channels.last_vectors * lanes * item
-    told["b_bytes"] = told["b_step"] * told["steps"] * told["runs"]
+    told["floor"][-1], told["ceiling"][-1] = CLAMPS[activation]
 
-    cut = Columns.of(out_columns, most_rows(channels.vectors if channels.wide else channels.last_vectors, host()))
-    task_rows = max(1, min(out_rows, INPUT_BYTES // max(1, rows.stride * a_row)))
-    if images * -(-out_rows // task_rows) < TASKS:
-        task_rows = max(1, min(task_rows, images * out_rows // TASKS))
-    blocks = -(-out_rows // task_rows)
-    task_rows = -(-out_rows // blocks)
-    channel_tasks = min(channels.blocks, -(-TASKS // (images * blocks)))
-    channel_blocks = -(-channels.blocks // channel_tasks)
-    channel_tasks = -(-channels.blocks // channel_blocks)
+    images = x_shape[0]
+    task_rows = _rows_of_a_task(rows.outputs, rows.stride * source.row, images)
+    blocks = -(-rows.outputs // task_rows)
+    channel_tasks, channel_blocks = channels.split(-(-TASKS // (images * blocks)))
+    cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
+    return Launch(
+        CORRELATE,
+        ("convolution", "correlate"),
+        images * blocks * channel_tasks,
+        source.buffer_bytes(task_rows),
+        (told, offsets),
+        **source.fields(task_rows),
+        **channels.tiles(cut.rows, bool(cut.low)),
+        x_group=depth * ITEM,
+        y_image=out_strides[0],
+        y_row=out_strides[1],
+        y_pixel=out_strides[2],
+        y_group=width * ITEM,
+        out_rows=rows.outputs,
+        w_group=len(offsets) * steps * channels.padded * ITEM,
+        bias_group=width * ITEM,
+        column_stride=cols.stride,
+        groups=groups,
+        rows=task_rows,
+        blocks=blocks,
+        told=address(told),
+        parts=parts,
+        part_bytes=told.strides[0],
+        wide=channels.wide,
+        wide_bytes=channels.wide_bytes,
+        wide_w=int(told["b_bytes"][:, 0].sum()),
+        wide_told=0,
+        last_told=told.strides[1],
+        tall=cut.tall,
+        tall_rows=cut.rows,
+        low=cut.low,
+        channel_tasks=channel_tasks,
+        channel_blocks=channel_blocks,
+    )
 
-    buffer_rows = (task_rows - 1) * rows.stride + reach_rows
-    if bias is None:
-        bias = np.zeros(groups * width, np.float32)
 
-    def tiles(vectors: int, tail: bool) -> tuple[int, int]:
-        if not vectors:
-            return 0, 0
-        low = tile(cut.rows - 1, vectors, tail) if cut.low else 0
-        return tile(cut.rows, vectors, tail), low
+def _rows_of_a_task(rows: int, row_bytes: int, images: int) -> int:
+    """Output rows that one task makes: their input stays in the cache, and there are tasks for everyone."""
+    most = max(1, min(rows, INPUT_BYTES // row_bytes, images * rows // TASKS))
+    return -(-rows // -(-rows // most))
 
-    wide_tall, wide_low = tiles(channels.vectors if channels.wide else 0, False)
-    last_tall, last_low = tiles(channels.last_vectors, channels.tail)
-    pool = threads.pool()
-    with scratch.borrow(pool.threads, buffer_row * buffer_rows if padded else 0) as room:
-        record = fill(
-            CORRELATE,
-            x=address(x), x_image=height * in_columns * x_pixel, x_row=in_columns * x_pixel, x_pixel=x_pixel,
-            x_group=depth * item, in_rows=height, in_columns=in_columns,
-            y=address(out), y_image=out.strides[0], y_row=out.strides[1], y_pixel=out.strides[2],
-            y_group=width * item, out_rows=out_rows, out_columns=out_columns,
-            w=address(packed), w_group=packed.strides[0], bias=address(bias), bias_group=width * item,
-            row_stride=rows.stride, column_stride=cols.stride, before_rows=rows.before, before_columns=cols.before,
-            reach_rows=reach_rows, padded=padded, buffer_row=buffer_row, groups=groups, rows=task_rows, blocks=blocks,
-            told=address(told), parts=parts, part_bytes=2 * TILE.itemsize,
-            wide=channels.wide, wide_bytes=wide_bytes, wide_w=int(told["b_bytes"][:, 0].sum()),
-            wide_tall=wide_tall, wide_low=wide_low, last_tall=last_tall, last_low=last_low,
-            wide_told=0, last_told=TILE.itemsize, tall=cut.tall, tall_rows=cut.rows, low=cut.low,
-            channel_tasks=channel_tasks, channel_blocks=channel_blocks,
-            scratch=room.address, scratch_bytes=room.bytes,
-        )
-        pool.run(library.task("convolution", "correlate"), address(record), images * blocks * channel_tasks)
+
+# the gradient at the weights
 
 
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, groups: int) -> np.ndarray:
-    """dw [R, S, C / groups, K] from x [N, H, W, C] and dy [N, P, Q, K], C-contiguous."""
-    item = x.itemsize
-    images, height, in_columns, all_depth = x.shape
-    depth, all_width = all_depth // groups, dy.shape[3]
-    width = all_width // groups
+    """dw [R, S, C / groups, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32."""
+    plan, shape = _weight_gradient(x.shape, dy.shape, rows, cols, groups)
+    sums = np.zeros(shape, np.float32)
+    plan(x=address(x), dy=address(dy), dw=address(sums))
+    return sums[0] if shape[0] == 1 else sums.sum(axis=0)
+
+
+@functools.lru_cache(PLANS)
+def _weight_gradient(
+    x_shape: tuple[int, ...], dy_shape: tuple[int, ...], rows: Axis, cols: Axis, groups: int
+) -> tuple[Launch, tuple[int, ...]]:
+    """The launch, and the shape of its sums: [pieces, R, S, C / groups, K].
+
+    The number of pieces follows from sizes alone, so that the sum of them has the same bits on any number of cores.
+    """
+    images, all_width = x_shape[0], dy_shape[3]
+    depth, width = x_shape[3] // groups, all_width // groups
     channels = Channels.of(width)
-    x_pixel = all_depth * item
-    reach_rows = (rows.taps - 1) * rows.dilation + 1
-    reach_columns = (cols.outputs - 1) * cols.stride + (cols.taps - 1) * cols.dilation + 1
-    padded = not (rows.stays_inside and cols.stays_inside)
-    buffer_row = reach_columns * x_pixel
-    a_row = buffer_row if padded else in_columns * x_pixel
+    source = Source(rows, cols, x_shape[3])
+    starts, length = source.starts(groups)
+    w_bytes = len(starts) * length * all_width * ITEM
 
-    starts = np.arange(rows.taps) * rows.dilation * a_row
-    length = cols.taps * depth
-    if groups > 1 or cols.dilation > 1:
-        starts = np.add.outer(starts, np.arange(cols.taps) * cols.dilation * x_pixel).reshape(-1)
-        length = depth
-    starts = np.ascontiguousarray(starts, np.int64)
-
-    row_bytes = rows.stride * a_row + cols.outputs * min(width, 4 * host().lanes) * item
-    task_rows = max(1, min(rows.outputs, INPUT_BYTES // row_bytes))
+    row_bytes = rows.stride * source.row + cols.outputs * channels.widest * host().vector_bytes
+    task_rows = _rows_of_a_task(rows.outputs, row_bytes, images)
     blocks = -(-rows.outputs // task_rows)
-    task_rows = -(-rows.outputs // blocks)
-    blocks = -(-rows.outputs // task_rows)
-    short = rows.outputs - (blocks - 1) * task_rows
-    shape = (rows.taps, cols.taps, depth, all_width)
-    size = 4 * int(np.prod(shape))
-    pieces = max(1, min(TASKS, PIECES_BYTES // size, images * blocks))
-    channel_tasks = min(channels.blocks, -(-TASKS // pieces))
-    channel_blocks = -(-channels.blocks // channel_tasks)
-    channel_tasks = -(-channels.blocks // channel_blocks)
+    pieces = max(1, min(TASKS, PIECES_BYTES // w_bytes, images * blocks))
+    channel_tasks, channel_blocks = channels.split(-(-TASKS // pieces))
     run_tasks = min(len(starts), -(-TASKS // (pieces * channel_tasks)))
 
-    wide_bytes = channels.vectors * host().vector_bytes
-    offsets = np.arange(task_rows, dtype=np.int64) * (rows.stride * a_row)
-    told = np.zeros((2, 2), TILE)  # whole blocks of rows and the last of an image; wide and last block of channels
-    told["a_row"], told["a_step"], told["offsets"] = item, cols.stride * x_pixel, address(offsets)
-    told["b_step"], told["steps"] = all_width * item, cols.outputs
-    told["runs"][0], told["runs"][1] = task_rows, short
-    told["init_row"] = told["c_row"] = all_width * item
+    offsets = np.arange(task_rows, dtype=np.int64) * (rows.stride * source.row)
+    told = np.zeros((2, 2), TILE)  # of whole blocks of rows, and of the last of an image; of wide blocks, and of the last
+    told["a_row"], told["a_step"], told["offsets"] = ITEM, cols.stride * source.pixel, address(offsets)
+    told["b_step"], told["steps"] = all_width * ITEM, cols.outputs
+    told["runs"] = [[task_rows], [rows.outputs - (blocks - 1) * task_rows]]
+    told["init_row"] = told["c_row"] = all_width * ITEM
     told["lanes"], told["floor"], told["ceiling"] = channels.lanes, -np.inf, np.inf
 
-    cut = Columns.of(length, most_rows(channels.vectors if channels.wide else channels.last_vectors, host()))
-
-    def tiles(vectors: int, tail: bool) -> tuple[int, int]:
-        if not vectors:
-            return 0, 0
-        low = tile(cut.rows - 1, vectors, tail) if cut.low else 0
-        return tile(cut.rows, vectors, tail), low
-
-    wide_tall, wide_low = tiles(channels.vectors if channels.wide else 0, False)
-    last_tall, last_low = tiles(channels.last_vectors, channels.tail)
-    sums = np.zeros((pieces, *shape), np.float32)
-    pool = threads.pool()
-    buffer_rows = (task_rows - 1) * rows.stride + reach_rows
-    with scratch.borrow(pool.threads, buffer_row * buffer_rows if padded else 0) as room:
-        record = fill(
-            WEIGHTS,
-            x=address(x), x_image=height * in_columns * x_pixel, x_row=in_columns * x_pixel, x_pixel=x_pixel,
-            x_group=depth * item, in_rows=height, in_columns=in_columns,
-            dy=address(dy), dy_row=cols.outputs * all_width * item, dy_group=width * item, out_rows=rows.outputs,
-            dw=address(sums), dw_row=all_width * item, dw_group=width * item, dw_run=length * all_width * item,
-            dw_piece=size, row_stride=rows.stride, before_rows=rows.before, before_columns=cols.before,
-            reach_rows=reach_rows, padded=padded, buffer_row=buffer_row, groups=groups, rows=task_rows, blocks=blocks,
-            pieces=pieces, all_blocks=images * blocks, told=address(told), part_bytes=2 * TILE.itemsize,
-            starts=address(starts), runs=len(starts), run_tasks=run_tasks, wide=channels.wide, wide_bytes=wide_bytes,
-            wide_tall=wide_tall, wide_low=wide_low, last_tall=last_tall, last_low=last_low, wide_told=0,
-            last_told=TILE.itemsize, tall=cut.tall, tall_rows=cut.rows, low=cut.low, channel_tasks=channel_tasks,
-            channel_blocks=channel_blocks, scratch=room.address, scratch_bytes=room.bytes,
-        )
-        pool.run(library.task("convolution", "weights"), address(record), pieces * run_tasks * channel_tasks)
-    return sums[0] if pieces == 1 else sums.sum(axis=0)
+    cut = Columns.of(length, most_rows(channels.widest, host()))
+    launch = Launch(
+        WEIGHTS,
+        ("convolution", "weights"),
+        pieces * run_tasks * channel_tasks,
+        source.buffer_bytes(task_rows),
+        (told, offsets, starts),
+        **source.fields(task_rows),
+        **channels.tiles(cut.rows, bool(cut.low)),
+        x_group=depth * ITEM,
+        dy_row=cols.outputs * all_width * ITEM,
+        dy_group=width * ITEM,
+        out_rows=rows.outputs,
+        dw_row=all_width * ITEM,
+        dw_group=width * ITEM,
+        dw_run=length * all_width * ITEM,
+        dw_piece=w_bytes,
+        groups=groups,
+        rows=task_rows,
+        blocks=blocks,
+        pieces=pieces,
+        all_blocks=images * blocks,
+        told=address(told),
+        part_bytes=told.strides[0],
+        starts=address(starts),
+        runs=len(starts),
+        run_tasks=run_tasks,
+        wide=channels.wide,
+        wide_bytes=channels.wide_bytes,
+        wide_told=0,
+        last_told=told.strides[1],
+        tall=cut.tall,
+        tall_rows=cut.rows,
+        low=cut.low,
+        channel_tasks=channel_tasks,
+        channel_blocks=channel_blocks,
+    )
+    return launch, (pieces, rows.taps, cols.taps, depth, all_width)

@@ -5,6 +5,7 @@ Convolution and pooling read padding that no array holds; here the padding is cu
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -72,6 +73,25 @@ def pool_axes(geometry: Pool2DGeometry) -> tuple[Axis, Axis]:
         Axis(g.height, g.out_height, g.window[0], g.strides[0], 1, g.padding[0][0]),
         Axis(g.width, g.out_width, g.window[1], g.strides[1], 1, g.padding[1][0]),
     )
+
+
+def phase(axis: Axis, first: int) -> tuple[slice, Axis] | None:
+    """The inputs ``first``, ``first + stride``, ... of ``axis``: the taps that read them, and how they read y in turn.
+
+    Input h is read by output p with tap r where h + before = p * stride + r * dilation. Within one phase of h the
+    taps that can solve this are every (stride / gcd)-th, and from one to the next p falls by dilation / gcd: gathering
+    from y, last tap first, is a window of stride 1. None where no tap reads the phase (a stride beyond the window).
+    """
+    common = math.gcd(axis.stride, axis.dilation)
+    step, dilation = axis.stride // common, axis.dilation // common
+    taps = [r for r in range(min(step, axis.taps)) if (first + axis.before - r * axis.dilation) % axis.stride == 0]
+    if not taps:
+        return None
+    chosen = slice(taps[0], None, step)
+    count = len(range(axis.taps)[chosen])
+    output_of_first = (first + axis.before - taps[0] * axis.dilation) // axis.stride
+    inputs = len(range(first, axis.size, axis.stride))
+    return chosen, Axis(axis.outputs, inputs, count, 1, dilation, (count - 1) * dilation - output_of_first)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,19 @@ with the weights over the input channels.
 """
 
 from deepcore.kernels.cpu.native import call, copy, helper, record
-from deepcore.kernels.cpu.record import WINOGRAD, WINOGRAD_GRADIENT, WINOGRAD_RESULT, WINOGRAD_WEIGHTS
+from deepcore.kernels.cpu.record import (
+    WINOGRAD,
+    WINOGRAD_GRADIENT,
+    WINOGRAD_PRODUCTS,
+    WINOGRAD_RESULT,
+    WINOGRAD_WEIGHTS,
+)
 from deepcore.kernels.cpu.tasks.convolution import fill
 
 weights_at = record(WINOGRAD_WEIGHTS)
 winograd_at = record(WINOGRAD)
 gradient_at = record(WINOGRAD_GRADIENT)
+products_at = record(WINOGRAD_PRODUCTS)
 result_at = record(WINOGRAD_RESULT)
 
 
@@ -65,39 +72,34 @@ def convolve(told, index, worker):
         transform(t.input, t.input_tail, source, source_row, t.x_pixel, v + (tile - first) * t.v_tile,
                   side * t.v_place, t.v_place, t.depth_vectors, t.depth_tail, t.vector_bytes, 0, 0)
     calls = (last - first + t.kernel_rows - 1) // t.kernel_rows
-    for begin in range(first_block, last_block, t.span):
-        end = min(begin + t.span, last_block)
+    for block in range(first_block, last_block):
+        wide = block < t.wide
+        kernel = t.wide_kernel if wide else t.last_kernel
+        tile_told = t.told + (t.wide_told if wide else t.last_told)
         for place in range(side * side):
-            for block in range(begin, end):
-                wide = block < t.wide
-                kernel = t.wide_kernel if wide else t.last_kernel
-                tile_told = t.told + (t.wide_told if wide else t.last_told)
-                a = v + place * t.v_place
-                c = sums + place * t.sums_place + (block - begin) * t.wide_bytes
-                for i in range(calls):
-                    call(kernel, (tile_told, a, t.u + place * t.u_place + block * t.wide_u, t.zeros, c))
-                    a += t.kernel_rows * t.v_tile
-                    c += t.kernel_rows * t.sums_tile
-        vectors = (min(end, t.wide) - begin) * t.wide_vectors
-        tail = 0
-        if end > t.wide:
-            vectors += t.last_vectors
-            tail = t.last_tail
-        bias = t.bias + begin * t.wide_bytes
+            a = v + place * t.v_place
+            c = sums + place * t.sums_place
+            for i in range(calls):
+                call(kernel, (tile_told, a, t.u + place * t.u_place + block * t.wide_u, t.zeros, c))
+                a += t.kernel_rows * t.v_tile
+                c += t.kernel_rows * t.sums_tile
+        vectors = t.wide_vectors if wide else t.last_vectors
+        tail = 0 if wide else t.last_tail
+        begin = block * t.wide_bytes
         for tile in range(first, last):
             image = tile // image_tiles
             row = (tile - image * image_tiles) // t.tile_columns
             column = (tile - image * image_tiles - row * t.tile_columns) * t.m
             row *= t.m
-            target = t.y + image * t.y_image + row * t.y_row + column * t.y_pixel + begin * t.wide_bytes
+            target = t.y + image * t.y_image + row * t.y_row + column * t.y_pixel + begin
             source = sums + (tile - first) * t.sums_tile
             if row + t.m <= t.out_rows and column + t.m <= t.out_columns:
                 transform(t.output, t.output_tail, source, side * t.sums_place, t.sums_place, target, t.y_row,
-                          t.y_pixel, vectors, tail, t.vector_bytes, bias, t.clamp)
+                          t.y_pixel, vectors, tail, t.vector_bytes, t.bias + begin, t.clamp)
             else:
                 size = vectors * t.vector_bytes + 4 * tail
                 transform(t.output, t.output_tail, source, side * t.sums_place, t.sums_place, patch, t.m * size, size,
-                          vectors, tail, t.vector_bytes, bias, t.clamp)
+                          vectors, tail, t.vector_bytes, t.bias + begin, t.clamp)
                 for i in range(min(t.m, t.out_rows - row)):
                     for j in range(min(t.m, t.out_columns - column)):
                         copy(target + i * t.y_row + j * t.y_pixel, patch + (i * t.m + j) * size, size)
@@ -142,7 +144,7 @@ def transform_tiles(told, index, worker):
 
 def multiply(told, index, worker):
     """Adds the products of the chunk's tiles to the sums of one place, for one part of the input channels."""
-    t = gradient_at(told)
+    t = products_at(told)
     place = index // t.parts
     part = index - place * t.parts
     tiles = t.tall + t.low
