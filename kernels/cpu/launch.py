@@ -7,57 +7,52 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.kernels.cpu import library, scratch, threads
-from deepcore.kernels.cpu.record import address
+from deepcore.kernels.cpu import library, threads
+from deepcore.kernels.cpu.record import SCRATCH
 
 
 class Launch:
-    """``count`` shares of a task, told the sizes ``fixed``; ``record`` names their dtype, a function of ``record.py``.
+    """``count`` shares of a task, which is told the sizes ``fixed``; calling it gives the rest and runs it.
 
     Args:
-        record: dtype of what the task is told.
+        record: dtype of what the task is told, of ``record.py``.
         task: file and name of the task.
+        given: the fields that a call gives, in its order.
         count: how many indices there are.
-        scratch_bytes: memory of its own that each worker needs; the record then has ``scratch`` and ``scratch_bytes``.
+        scratch_bytes: memory of its own that each worker needs, if any.
         keep: arrays whose addresses are among ``fixed``.
-        fixed: every field but the addresses that a call gives.
+        fixed: every other field but those of the scratch memory.
+
+    Raises:
+        ValueError: a field of the record is missing, or is none.
     """
 
     def __init__(
         self,
         record: np.dtype,
         task: tuple[str, str],
+        given: Sequence[str],
         count: int,
         scratch_bytes: int = 0,
         keep: Sequence[np.ndarray] = (),
         **fixed: Any,
     ) -> None:
         names = record.names or ()
-        self._places = {name: i for i, name in enumerate(names)}
-        unknown = set(fixed) - set(names)
-        if unknown:
-            raise ValueError(f"The record of task {task[1]} has no field {', '.join(sorted(unknown))}.")
+        odd = set(names).symmetric_difference({*fixed, *given, *(SCRATCH if SCRATCH[0] in names else ())})
+        if odd:
+            raise ValueError(f"The record of task {task[1]} has other fields; missing or unknown: {', '.join(sorted(odd))}.")
         self._fixed = np.zeros(len(names), np.int64)
         for name, value in fixed.items():
-            self._fixed[self._places[name]] = value
-        self._given = {*names} - set(fixed) - {"scratch", "scratch_bytes"}
+            self._fixed[names.index(name)] = value
+        self._places = tuple(map(names.index, given))
         self._task = library.task(*task)
         self._count = count
         self._scratch_bytes = scratch_bytes
         self._keep = tuple(keep)
 
-    def __call__(self, **addresses: int) -> None:
-        """Runs the task for every index. Raises ``TypeError`` if a field that is not fixed is missing."""
-        if addresses.keys() != self._given:
-            raise TypeError(f"The launch needs {', '.join(sorted(self._given))}; got {', '.join(sorted(addresses))}.")
+    def __call__(self, *given: int) -> None:
+        """Runs the task for every index; ``given`` are the fields that the launch was made to be given."""
         told = self._fixed.copy()
-        places = self._places
-        for name, value in addresses.items():
-            told[places[name]] = value
-        pool = threads.pool()
-        if not self._scratch_bytes:
-            pool.run(self._task, address(told), self._count)
-            return
-        with scratch.borrow(pool.threads, self._scratch_bytes) as room:
-            told[places["scratch"]], told[places["scratch_bytes"]] = room.address, room.bytes
-            pool.run(self._task, address(told), self._count)
+        for place, value in zip(self._places, given, strict=True):
+            told[place] = value
+        threads.pool().run(self._task, told, self._count, self._scratch_bytes)

@@ -6,11 +6,36 @@ has returned.
 
 from __future__ import annotations
 
+import ctypes
+import sys
+
 import numpy as np
+
+
+# Where a worker's own memory lies, and how much there is for each: the last fields of a record that has them.
+SCRATCH = ("scratch", "scratch_bytes")
 
 
 def _record(names: str) -> np.dtype:
     return np.dtype([(name, np.int64) for name in names.split()])
+
+
+# Behind its head, NumPy's C struct of an array begins with the address of its data (the C-API's PyArrayObject_fields).
+_DATA = object.__basicsize__
+
+
+def address(array: np.ndarray) -> int:
+    """Where the array's data begin."""
+    return ctypes.c_ssize_t.from_address(id(array) + _DATA).value
+
+
+def _slow_address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+_probe = np.zeros(4)[1:]
+if sys.implementation.name != "cpython" or address(_probe) != _slow_address(_probe):
+    address = _slow_address  # ten times slower, wherever the struct is another
 
 
 # The pool of threads: a launch, and who has taken part in it. The mutex and conditions are of the C library.
@@ -20,11 +45,6 @@ POOL = _record(
     launch next unfinished count task told workers patience
     """
 )
-
-
-def address(array: np.ndarray) -> int:
-    """Where the array begins."""
-    return int(array.__array_interface__["data"][0])
 
 
 # The strides of a register tile, in bytes; see ``tile.py``.
@@ -83,7 +103,7 @@ WEIGHTS = _record(
     row_stride before_rows before_columns reach_rows
     padded buffer_row
     groups rows blocks pieces all_blocks
-    told part_bytes starts runs run_tasks
+    told part_bytes starts runs row_tasks
     wide wide_bytes wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low
     channel_tasks channel_blocks
@@ -104,10 +124,11 @@ WINOGRAD = _record(
     u u_place bias clamp zeros
     before_rows before_columns m
     tile_rows tile_columns tiles block
-    v_place v_tile sums_at sums_place sums_tile patch_at scratch scratch_bytes
+    v_place v_tile sums_at sums_place sums_tile patch_at
     input input_tail output output_tail vector_bytes
     told wide wide_vectors wide_bytes wide_u wide_kernel last_kernel last_vectors last_tail wide_told last_told
     kernel_rows channel_tasks channel_blocks
+    scratch scratch_bytes
     """
 )
 
@@ -118,8 +139,9 @@ WINOGRAD_GRADIENT = _record(
     dy dy_image dy_row dy_pixel out_rows out_columns width_vectors width_tail
     before_rows before_columns m
     tile_rows tile_columns first last step
-    v v_place v_tile d d_place d_tile scratch scratch_bytes
+    v v_place v_tile d d_place d_tile
     input input_tail output output_tail vector_bytes
+    scratch scratch_bytes
     """
 )
 
@@ -134,3 +156,14 @@ WINOGRAD_PRODUCTS = _record(
 
 # ... and once for all the way back from the places: [place, depth, width] to [9, depth, width].
 WINOGRAD_RESULT = _record("sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes")
+
+# A depthwise convolution with one output a channel.
+_WINDOWS = """
+    x x_image x_row x_pixel in_rows in_columns
+    row_stride column_stride row_dilation before_rows before_columns taps reach_rows reach_columns
+    copied window_pixel buffer_row buffer_columns
+    outputs tall low tall_kernel low_kernel tall_tail low_tail
+    vectors lanes vector_bytes w_tap out_rows rows blocks
+"""
+DEPTHWISE = _record(_WINDOWS + "y y_image y_row y_pixel w bias clamp scratch scratch_bytes")
+DEPTHWISE_WEIGHTS = _record(_WINDOWS + "dy dy_row dw dw_piece pieces all_blocks scratch scratch_bytes")

@@ -12,13 +12,12 @@ import contextlib
 import ctypes
 import functools
 import os
-import sys
 import threading
 from collections.abc import Iterator
 
 import numpy as np
 
-from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu import library, scratch
 from deepcore.kernels.cpu.record import POOL, address
 
 PATIENCE = 2000  # looks before a thread goes to sleep, some 100 microseconds: waking takes nearly as long
@@ -65,28 +64,52 @@ class Pool:
         libc.pthread_mutex_init(ctypes.c_void_p(mutex), None)
         for condition in (work, done):
             libc.pthread_cond_init(ctypes.c_void_p(condition), None)
-        self._record = np.zeros((), POOL)
-        self._record["mutex"], self._record["work"], self._record["done"] = mutex, work, done
-        self._record["workers"] = self.threads - 1
-        self._record["patience"] = PATIENCE
+        record = np.zeros((), POOL)
+        record["mutex"], record["work"], record["done"] = mutex, work, done
+        record["workers"], record["patience"] = self.threads - 1, PATIENCE
+        self._numbers = record.reshape(1).view(np.int64)
         self._launch = _Native(library.task("pool", "launch"))
         worker = _Native(library.task("pool", "worker"))
-        self._told = address(self._record)
+        self._told = address(self._numbers)
         for number in range(1, self.threads):
             arguments = (self._room, self._room, self._told, number, 0)
             threading.Thread(target=worker, args=arguments, name="deepcore", daemon=True).start()
 
-    def run(self, task: int, told: int, count: int) -> None:
-        """Runs the task at the address ``task`` for every index below ``count``; ``told`` is its record's address."""
+    def run(self, task: int, told: np.ndarray, count: int, scratch_bytes: int = 0) -> None:
+        """Runs a task for every index below ``count``.
+
+        Args:
+            task: its address.
+            told: its record, as int64 [fields]; the fields of the scratch memory, at its end, are filled in here.
+            count: indices.
+            scratch_bytes: memory of its own that each worker needs; 0 if the record has no fields for it.
+        """
         if self.threads == 1 or count == 1 or not self._taken.acquire(blocking=False):
-            self._alone(self._room, self._room, task, told, count)
+            with _borrowed(scratch_bytes, 1, told):
+                self._alone(self._room, self._room, task, address(told), count)
             return
         try:
-            record = self._record
-            record["task"], record["told"], record["count"] = task, told, count
-            self._launch(self._room, self._room, self._told, 0, 0)
+            with _borrowed(scratch_bytes, self.threads, told):
+                numbers = self._numbers
+                numbers[_TASK], numbers[_TOLD], numbers[_COUNT] = task, address(told), count
+                self._launch(self._room, self._room, self._told, 0, 0)
         finally:
             self._taken.release()
+
+
+_NOTHING = contextlib.nullcontext()
+_TASK, _TOLD, _COUNT = ((POOL.names or ()).index(name) for name in ("task", "told", "count"))
+
+
+def _borrowed(size: int, workers: int, told: np.ndarray) -> contextlib.AbstractContextManager[object]:
+    return _scratch(size, workers, told) if size else _NOTHING
+
+
+@contextlib.contextmanager
+def _scratch(size: int, workers: int, told: np.ndarray) -> Iterator[None]:
+    with scratch.borrow(workers, size) as room:
+        told[-2], told[-1] = room.address, room.bytes
+        yield
 
 
 _pool: Pool | None = None

@@ -21,6 +21,7 @@ TILE_FLOPS = 2.6e11  # of register tiles, on all cores
 TILE_LANES = 16  # elements that a tile's columns are rounded up to
 TILE_CALL = 2.0e-5  # one plan: its records and its launch
 TILE_BYTES = 1.5e10  # inputs and outputs of a tiled convolution
+DEPTHWISE_FLOPS = 8.0e10  # of a depthwise convolution on all cores
 TRANSFORM_BYTES = 4.0e10  # read or written by Winograd's transforms, most of it in the cache
 WEIGHT_BYTES = 4.0e9  # of weights that are packed
 VECTOR_MATH = 1.5e-9  # one exp or tanh of a float32 in a compiled loop, where it is vectorised

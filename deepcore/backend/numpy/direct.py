@@ -23,7 +23,10 @@ ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
 INPUT_BYTES = 1 << 18  # input rows that a task walks over with one block after the other
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
+PIECE_PIXELS = 1536  # summed by a piece at least
 TASKS = 16  # enough for some cores to be faster than others, whatever their number
+FEW_PIXELS = 12  # for which weights are not worth packing
+LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
@@ -195,7 +198,7 @@ def pack(w: np.ndarray, channels: Channels) -> np.ndarray:
     What the last vector has beyond the channels is zero.
     """
     packed = np.empty((w.shape[0], math.prod(w.shape[1:4]) * channels.padded), np.float32)
-    _packing(w.shape, w.strides, channels)(w=address(w), packed=address(packed))
+    _packing(w.shape, w.strides, channels)(address(w), address(packed))
     return packed
 
 
@@ -207,6 +210,7 @@ def _packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channel
     return Launch(
         PACK,
         ("convolution", "pack"),
+        ("w", "packed"),
         groups * rows * columns,
         **dict(zip(names, strides, strict=True)),
         group_bytes=steps * channels.padded * ITEM,
@@ -244,12 +248,22 @@ def correlate(
         activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
     """
     clamped = activation if activation in CLAMPS else "linear"
-    plan = _correlation(x.shape, w.shape, rows, cols, out.strides, clamped)
-    packed = pack(w, Channels.of(w.shape[4]))
+    in_place = _in_place(w.shape, w.strides, out.shape[0] * out.shape[1] * out.shape[2])
+    strides = (w.strides[0], w.strides[3]) if in_place else None
+    plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped)
+    weights = w if in_place else pack(w, Channels.of(w.shape[4]))
     bias = _zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
-    plan(x=address(x), y=address(out), w=address(packed), bias=address(bias))
+    plan(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
+
+
+@functools.lru_cache(PLANS)
+def _in_place(shape: tuple[int, ...], strides: tuple[int, ...], pixels: int) -> bool:
+    """Whether tiles read the weights as they lie: in order, and by one block alone or for few pixels."""
+    _, _, columns, depth, width = shape
+    in_order = strides[4] == ITEM and strides[2] == depth * strides[3] and strides[1] == columns * strides[2]
+    return in_order and (Channels.of(width).blocks == 1 or pixels <= FEW_PIXELS)
 
 
 @functools.lru_cache(PLANS)
@@ -261,11 +275,13 @@ def _zeros(size: int) -> np.ndarray:
 def _correlation(
     x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],
+    w_strides: tuple[int, int] | None,
     rows: Axis,
     cols: Axis,
     out_strides: tuple[int, ...],
     activation: str,
 ) -> Launch:
+    """``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None."""
     groups, _, _, depth, width = w_shape
     channels = Channels.of(width)
     source = Source(rows, cols, x_shape[3])
@@ -285,7 +301,7 @@ def _correlation(
     told["offsets"] = address(offsets) + 8 * runs * np.arange(parts)[:, np.newaxis]
     told["runs"] = runs
     told["runs"][-1] = len(offsets) - (parts - 1) * runs
-    told["b_step"] = channels.wide_bytes, channels.last_bytes
+    told["b_step"] = (channels.wide_bytes, channels.last_bytes) if w_strides is None else w_strides[1]
     told["b_bytes"] = told["b_step"] * told["steps"] * told["runs"]
     told["c_row"] = told["init_row"] = out_strides[2]
     told["init_row"][0] = 0
@@ -294,13 +310,14 @@ def _correlation(
     told["floor"][-1], told["ceiling"][-1] = CLAMPS[activation]
 
     images = x_shape[0]
-    task_rows = _rows_of_a_task(rows.outputs, rows.stride * source.row, images)
+    task_rows = _even(rows.outputs, min(INPUT_BYTES // (rows.stride * source.row), images * rows.outputs // TASKS))
     blocks = -(-rows.outputs // task_rows)
     channel_tasks, channel_blocks = channels.split(-(-TASKS // (images * blocks)))
     cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
     return Launch(
         CORRELATE,
         ("convolution", "correlate"),
+        ("x", "y", "w", "bias"),
         images * blocks * channel_tasks,
         source.buffer_bytes(task_rows),
         (told, offsets),
@@ -312,7 +329,7 @@ def _correlation(
         y_pixel=out_strides[2],
         y_group=width * ITEM,
         out_rows=rows.outputs,
-        w_group=len(offsets) * steps * channels.padded * ITEM,
+        w_group=len(offsets) * steps * channels.padded * ITEM if w_strides is None else w_strides[0],
         bias_group=width * ITEM,
         column_stride=cols.stride,
         groups=groups,
@@ -323,7 +340,7 @@ def _correlation(
         part_bytes=told.strides[0],
         wide=channels.wide,
         wide_bytes=channels.wide_bytes,
-        wide_w=int(told["b_bytes"][:, 0].sum()),
+        wide_w=int(told["b_bytes"][:, 0].sum()) if w_strides is None else channels.wide_bytes,
         wide_told=0,
         last_told=told.strides[1],
         tall=cut.tall,
@@ -334,10 +351,65 @@ def _correlation(
     )
 
 
-def _rows_of_a_task(rows: int, row_bytes: int, images: int) -> int:
-    """Output rows that one task makes: their input stays in the cache, and there are tasks for everyone."""
-    most = max(1, min(rows, INPUT_BYTES // row_bytes, images * rows // TASKS))
-    return -(-rows // -(-rows // most))
+def _even(rows: int, most: int) -> int:
+    """How many rows to take at a time, at most ``most`` but one at least, so that the last time is not much shorter."""
+    return -(-rows // -(-rows // max(1, min(rows, most))))
+
+
+# matrix products, which are convolutions 1 x 1
+
+
+def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | None = None, activation: str = "linear") -> None:
+    """Writes ``activation(a @ b + bias)`` to ``out``.
+
+    Args:
+        a: [m, k], C-contiguous float32.
+        b: [k, n] of any strides.
+        out: [m, n], C-contiguous.
+        bias: [n], or None.
+        activation: one of the backend's ``ACTIVATIONS``.
+    """
+    weights = b[np.newaxis, np.newaxis, np.newaxis]
+    for part in _grids(len(a)):
+        rows, columns = part.shape
+        correlate(
+            a[part.first : part.stop].reshape(1, rows, columns, -1),
+            weights,
+            Axis(rows, rows, 1),
+            Axis(columns, columns, 1),
+            out[part.first : part.stop].reshape(1, rows, columns, -1),
+            bias,
+            activation,
+        )
+
+
+def transposed_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a^T b [m, n] from a [k, m] and b [k, n], both C-contiguous float32."""
+    (part, *rest) = _grids(len(a))
+    rows, columns = (1, len(a)) if rest else part.shape
+    x, dy = a.reshape(1, rows, columns, -1), b.reshape(1, rows, columns, -1)
+    return weight_gradient(x, dy, Axis(rows, rows, 1), Axis(columns, columns, 1), 1)[0, 0]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Rows ``first`` to ``stop`` of a matrix, laid out as ``shape`` pixels."""
+
+    first: int
+    stop: int
+    shape: tuple[int, int]
+
+
+@functools.lru_cache(PLANS)
+def _grids(length: int) -> tuple[Grid, ...]:
+    """``length`` pixels as rows of some dozens, which tasks can share; what is left over as a row of its own."""
+    if length <= 2 * LINE_PIXELS:
+        return (Grid(0, length, (1, length)),)
+    exact = [n for n in range(LINE_PIXELS // 2, 2 * LINE_PIXELS) if length % n == 0]
+    columns = max(exact, key=lambda n: n % 6 == 0) if exact else LINE_PIXELS
+    rows = length // columns
+    whole = Grid(0, rows * columns, (rows, columns))
+    return (whole,) if exact else (whole, Grid(whole.stop, length, (1, length - whole.stop)))
 
 
 # the gradient at the weights
@@ -347,7 +419,7 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, group
     """dw [R, S, C / groups, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32."""
     plan, shape = _weight_gradient(x.shape, dy.shape, rows, cols, groups)
     sums = np.zeros(shape, np.float32)
-    plan(x=address(x), dy=address(dy), dw=address(sums))
+    plan(address(x), address(dy), address(sums))
     return sums[0] if shape[0] == 1 else sums.sum(axis=0)
 
 
@@ -366,12 +438,15 @@ def _weight_gradient(
     starts, length = source.starts(groups)
     w_bytes = len(starts) * length * all_width * ITEM
 
+    # A piece costs a pass over sums as large as the weights: it must be worth that, or else the rows of dw are shared.
     row_bytes = rows.stride * source.row + cols.outputs * channels.widest * host().vector_bytes
-    task_rows = _rows_of_a_task(rows.outputs, row_bytes, images)
+    task_rows = _even(rows.outputs, INPUT_BYTES // row_bytes)
     blocks = -(-rows.outputs // task_rows)
-    pieces = max(1, min(TASKS, PIECES_BYTES // w_bytes, images * blocks))
-    channel_tasks, channel_blocks = channels.split(-(-TASKS // pieces))
-    run_tasks = min(len(starts), -(-TASKS // (pieces * channel_tasks)))
+    pixels = images * rows.outputs * cols.outputs
+    pieces = max(1, min(TASKS, PIECES_BYTES // w_bytes, pixels // PIECE_PIXELS, images * blocks))
+    cut = Columns.of(length, most_rows(channels.widest, host()))
+    row_tasks = min(len(starts) * (cut.tall + cut.low), -(-TASKS // pieces))
+    channel_tasks, channel_blocks = channels.split(-(-TASKS // (pieces * row_tasks)))
 
     offsets = np.arange(task_rows, dtype=np.int64) * (rows.stride * source.row)
     told = np.zeros((2, 2), TILE)  # of whole blocks of rows, and of the last of an image; of wide blocks, and of the last
@@ -381,11 +456,11 @@ def _weight_gradient(
     told["init_row"] = told["c_row"] = all_width * ITEM
     told["lanes"], told["floor"], told["ceiling"] = channels.lanes, -np.inf, np.inf
 
-    cut = Columns.of(length, most_rows(channels.widest, host()))
     launch = Launch(
         WEIGHTS,
         ("convolution", "weights"),
-        pieces * run_tasks * channel_tasks,
+        ("x", "dy", "dw"),
+        pieces * row_tasks * channel_tasks,
         source.buffer_bytes(task_rows),
         (told, offsets, starts),
         **source.fields(task_rows),
@@ -407,7 +482,7 @@ def _weight_gradient(
         part_bytes=told.strides[0],
         starts=address(starts),
         runs=len(starts),
-        run_tasks=run_tasks,
+        row_tasks=row_tasks,
         wide=channels.wide,
         wide_bytes=channels.wide_bytes,
         wide_told=0,

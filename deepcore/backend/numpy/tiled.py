@@ -14,6 +14,7 @@ import numpy as np
 from deepcore.backend.dispatch import Answer, Call, implementation
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy.cost import (
+    DEPTHWISE_FLOPS,
     TILE_BYTES,
     TILE_CALL,
     TILE_FLOPS,
@@ -25,6 +26,7 @@ from deepcore.backend.numpy.loops import numba_available
 from deepcore.backend.numpy.window import Axis, conv_axes, phase
 
 ITEM = 4
+MOST_TAPS = 49
 
 
 def _module(name: str) -> ModuleType:
@@ -208,3 +210,56 @@ _winograd(4)
 )
 def _wgrad_winograd(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     return _module("winograd").weight_gradient(x, dy, *conv_axes(geometry))
+
+
+# Depthwise
+
+
+def _supports_depthwise(call: Call) -> Answer:
+    g = call.geometry
+    if call.dtype != "float32":
+        return False, f"vectors of channels are of float32; the arrays are {call.dtype}"
+    if not g.is_depthwise or g.out_channels != g.in_channels:
+        return False, "the convolution must be depthwise with one output a channel"
+    if g.kernel_height * g.kernel_width > MOST_TAPS:
+        return False, f"a window has at most {MOST_TAPS} taps, which are written out in the code"
+    return True, "depthwise with one output a channel"
+
+
+def _depthwise_cost(call: Call) -> float:
+    g = call.geometry
+    lanes = -(-g.in_channels // TILE_LANES) * TILE_LANES / g.in_channels
+    phases = g.strides[0] * g.strides[1] if call.op == "conv2d_dgrad" else 1
+    moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
+    return lanes * (g.flops / DEPTHWISE_FLOPS + moved / TILE_BYTES) + phases * TILE_CALL
+
+
+_depthwise = {"supports": _supports_depthwise, "cost": _depthwise_cost, "available": numba_available}
+
+
+@implementation("conv2d_fprop", "vectors-depthwise", **_depthwise)
+def _fprop_depthwise(
+    x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
+) -> np.ndarray:
+    y = np.empty(geometry.y_shape, np.float32)
+    _module("depthwise").convolve(x, w[:, :, 0], *conv_axes(geometry), y, bias, activation)
+    return y
+
+
+@implementation("conv2d_dgrad", "vectors-depthwise", **_depthwise)
+def _dgrad_depthwise(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
+    g = geometry
+    dx = np.empty(g.x_shape, np.float32)
+    for i, j, vertical, horizontal in _phases(g):
+        target = dx[:, i :: g.strides[0], j :: g.strides[1]]
+        if vertical is None or horizontal is None:
+            target[...] = 0
+            continue
+        taps = w[vertical[0], horizontal[0], 0][::-1, ::-1]
+        _module("depthwise").convolve(dy, taps, vertical[1], horizontal[1], target)
+    return dx
+
+
+@implementation("conv2d_wgrad", "vectors-depthwise", **_depthwise)
+def _wgrad_depthwise(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
+    return _module("depthwise").weight_gradient(x, dy, *conv_axes(geometry)).reshape(geometry.w_shape)

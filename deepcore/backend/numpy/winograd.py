@@ -46,7 +46,7 @@ def transform_weights(w: np.ndarray, m: int, channels: Channels) -> np.ndarray:
     if w.strides[3] != ITEM or every.tail or w.strides[0] != 3 * w.strides[1]:
         w = pack(w[np.newaxis], every).reshape(3, 3, depth, every.padded)
     u = np.empty(((m + 2) ** 2, depth * every.padded + PAD // ITEM), np.float32)
-    _weight_transform(m, depth, w.strides, u.strides[0], channels)(w=address(w), u=address(u))
+    _weight_transform(m, depth, w.strides, u.strides[0], channels)(address(w), address(u))
     return u
 
 
@@ -55,6 +55,7 @@ def _weight_transform(m: int, depth: int, strides: tuple[int, ...], u_place: int
     return Launch(
         WINOGRAD_WEIGHTS,
         ("winograd", "transform_weights"),
+        ("w", "u"),
         depth,
         w_tap=strides[1],
         w_depth=strides[2],
@@ -98,7 +99,7 @@ def convolve(
     clamped = activation if activation in CLAMPS else "linear"
     plan, zeros = _convolution(x.shape, width, rows, cols, m, clamped, u.strides[0])
     bias = zeros if bias is None else np.ascontiguousarray(bias)
-    plan(x=address(x), y=address(out), u=address(u), bias=address(bias))
+    plan(address(x), address(out), address(u), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
 
@@ -135,6 +136,7 @@ def _convolution(
     launch = Launch(
         WINOGRAD,
         ("winograd", "convolve"),
+        ("x", "y", "u", "bias"),
         number * channel_tasks,
         places * (v_place + sums_place) + patch_bytes,
         (told, start, clamp, zeros),
@@ -199,12 +201,12 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np
     sums = np.zeros((plan.places, plan.place_bytes // ITEM), np.float32)
     dw = np.empty((3, 3, depth, width), np.float32)
     with scratch.borrow(1, plan.tile_bytes) as room:
-        tiles = {"v": room.address, "d": room.address + plan.d_at}
+        v, d = room.address, room.address + plan.d_at
         for first in range(0, plan.tiles, plan.chunk):
             last = min(first + plan.chunk, plan.tiles)
-            plan.transform(x=address(x), dy=address(dy), first=first, last=last, **tiles)
-            plan.multiply(sums=address(sums), told=plan.told(last - first), **tiles)
-    plan.result(sums=address(sums), dw=address(dw))
+            plan.transform(address(x), address(dy), v, d, first, last)
+            plan.multiply(v, d, address(sums), plan.told(last - first))
+    plan.result(address(sums), address(dw))
     return dw
 
 
@@ -267,6 +269,7 @@ def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axi
     transforms = Launch(
         WINOGRAD_GRADIENT,
         ("winograd", "transform_tiles"),
+        ("x", "dy", "v", "d", "first", "last"),
         -(-chunk // STEP),
         ITEM * max(places * depth, m * m * width),
         x_image=rows.size * cols.size * depth * ITEM,
@@ -302,6 +305,7 @@ def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axi
     multiply = Launch(
         WINOGRAD_PRODUCTS,
         ("winograd", "multiply"),
+        ("v", "d", "sums", "told"),
         places * parts,
         keep=(told, start),
         v_place=v_place,
@@ -321,6 +325,7 @@ def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axi
     result = Launch(
         WINOGRAD_RESULT,
         ("winograd", "result"),
+        ("sums", "dw"),
         depth,
         sums_row=side * place_bytes,
         sums_place=place_bytes,

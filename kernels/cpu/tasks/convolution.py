@@ -99,14 +99,15 @@ def pack(told, index, worker):
 
 
 def weights(told, index, worker):
-    """One piece of the images' rows, for some runs of taps and some blocks of output channels."""
+    """One piece of the images' rows, for some rows of dw and some blocks of output channels."""
     t = weights_at(told)
     where = index // t.channel_tasks
     first_block = (index - where * t.channel_tasks) * t.channel_blocks
     last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_tall else 0))
-    piece = where // t.run_tasks
-    first_run = t.runs * (where - piece * t.run_tasks) // t.run_tasks
-    last_run = t.runs * (where - piece * t.run_tasks + 1) // t.run_tasks
+    piece = where // t.row_tasks
+    tiles = t.tall + t.low
+    first_tile = t.runs * tiles * (where - piece * t.row_tasks) // t.row_tasks
+    last_tile = t.runs * tiles * (where - piece * t.row_tasks + 1) // t.row_tasks
     dw = t.dw + piece * t.dw_piece
     for number in range(t.all_blocks * piece // t.pieces, t.all_blocks * (piece + 1) // t.pieces):
         image = number // t.blocks
@@ -128,14 +129,11 @@ def weights(told, index, worker):
                 low_tile = t.wide_low if wide else t.last_low
                 tile_told = tile_rows + (t.wide_told if wide else t.last_told)
                 b = dy + group * t.dy_group + block * t.wide_bytes
-                for run in range(first_run, last_run):
-                    from_a = a + group * t.x_group + load_int(t.starts + 8 * run)
-                    to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes
-                    for i in range(t.tall):
-                        call(tall_tile, (tile_told, from_a, b, to_c, to_c))
-                        from_a += t.tall_rows * 4
-                        to_c += t.tall_rows * t.dw_row
-                    for i in range(t.low):
-                        call(low_tile, (tile_told, from_a, b, to_c, to_c))
-                        from_a += (t.tall_rows - 1) * 4
-                        to_c += (t.tall_rows - 1) * t.dw_row
+                for tile in range(first_tile, last_tile):
+                    run = tile // tiles
+                    in_run = tile - run * tiles
+                    row = in_run * t.tall_rows - max(0, in_run - t.tall)
+                    kernel = tall_tile if in_run < t.tall else low_tile
+                    from_a = a + group * t.x_group + load_int(t.starts + 8 * run) + 4 * row
+                    to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes + row * t.dw_row
+                    call(kernel, (tile_told, from_a, b, to_c, to_c))
