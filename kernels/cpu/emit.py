@@ -136,7 +136,9 @@ class Emitter:
         one = self.builder.insert_element(
             ir.Constant(wide, ir.Undefined), self.builder.trunc(count, INT32), ir.Constant(INT32, 0)
         )
-        every = self.builder.shuffle_vector(one, ir.Constant(wide, ir.Undefined), ir.Constant(wide, [0] * self.host.lanes))
+        every = self.builder.shuffle_vector(
+            one, ir.Constant(wide, ir.Undefined), ir.Constant(wide, [0] * self.host.lanes)
+        )
         return self.builder.icmp_signed("<", ir.Constant(wide, list(range(self.host.lanes))), every)
 
     def declare(self, name: str, signature: ir.FunctionType) -> ir.Function:

@@ -37,20 +37,27 @@ class Host:
         return 4 * self.lanes
 
 
+def hosts() -> tuple[Host, ...]:
+    """The vector units of this machine, the widest last."""
+    here = llvm.get_host_cpu_features()
+    cpu, features = llvm.get_host_cpu_name(), here.flatten()
+    if not llvm.get_process_triple().startswith(("x86_64", "amd64")):
+        return (Host("generic", 4, 32, True, cpu, features),)
+    found = [Host("generic", 4, 16, False, "x86-64", "")]
+    if here.get("avx2") and here.get("fma"):
+        found.append(Host("avx2", 8, 16, True, "x86-64-v3", ""))
+        if all(here.get(f"avx512{part}") for part in ("f", "vl", "dq")):
+            found.append(Host("avx512", 16, 32, True, cpu, features))
+    return tuple(found)
+
+
 @functools.cache
 def host() -> Host:
     """The widest vector unit here, or the narrower one that ``DEEPCORE_VECTOR`` names.
 
     Raises ``ValueError`` if the variable names one that this machine does not have.
     """
-    here = llvm.get_host_cpu_features()
-    cpu, features = llvm.get_host_cpu_name(), here.flatten()
-    x86 = llvm.get_process_triple().startswith(("x86_64", "amd64"))
-    possible = [Host("generic", 4, 16, False, "x86-64", "") if x86 else Host("generic", 4, 32, True, cpu, features)]
-    if x86 and here.get("avx2") and here.get("fma"):
-        possible.append(Host("avx2", 8, 16, True, "x86-64-v3", ""))
-        if here.get("avx512f") and here.get("avx512vl") and here.get("avx512dq"):
-            possible.append(Host("avx512", 16, 32, True, cpu, features))
+    possible = hosts()
     wanted = os.environ.get(VARIABLE)
     if not wanted:
         return possible[-1]

@@ -40,7 +40,9 @@ class Launch:
         names = record.names or ()
         odd = set(names).symmetric_difference({*fixed, *given, *(SCRATCH if SCRATCH[0] in names else ())})
         if odd:
-            raise ValueError(f"The record of task {task[1]} has other fields; missing or unknown: {', '.join(sorted(odd))}.")
+            raise ValueError(
+                f"The record of task {task[1]} has other fields; missing or unknown: {', '.join(sorted(odd))}."
+            )
         self._fixed = np.zeros(len(names), np.int64)
         for name, value in fixed.items():
             self._fixed[names.index(name)] = value

@@ -7,7 +7,9 @@ the source text of this package, the versions of LLVM and Numba, and the host.
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import hashlib
 import importlib
 import importlib.metadata
 import re
@@ -25,6 +27,8 @@ from deepcore.kernels.cpu.host import Host, host
 FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}  # what the loops of kernels/numba allow, too
 SILENT_SECONDS = 2.0  # a first build that takes longer says what it is doing
 
+_SUM_BYTES = hashlib.sha256().digest_size
+
 _lock = threading.RLock()
 _addresses: dict[str, int] = {}
 _engines: list[llvm.ExecutionEngine] = []  # what holds the code of every loaded function
@@ -41,8 +45,8 @@ def _fingerprint() -> str:
     return digest([*sources, llvm.llvm_version_info.__repr__(), numba, repr(host())])
 
 
-@functools.cache
-def _target(one: Host) -> llvm.TargetMachine:
+def target(one: Host) -> llvm.TargetMachine:
+    """LLVM's code generator for a host; an execution engine takes possession of the one that it is given."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     target = llvm.Target.from_triple(llvm.get_process_triple())
@@ -67,12 +71,13 @@ def _function(name: str, make: Callable[[], str]) -> int:
     folder = cache_folder()
     file = f"{name.replace(' ', '-')}-{digest([_fingerprint(), name])}.o"
     path = folder / file
-    try:
-        code = path.read_bytes()
-    except OSError:
+    code = _read(path)
+    if code is None:
         code = _build(name, make)
-        replace(folder, file, lambda temporary: temporary.write_bytes(code))
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target(host()))
+        whole = _sum(code) + code
+        with contextlib.suppress(OSError):  # a disk that is full: the next process builds it again
+            replace(folder, file, lambda temporary: temporary.write_bytes(whole))
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target(host()))
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
@@ -80,6 +85,20 @@ def _function(name: str, make: Callable[[], str]) -> int:
     if not address:
         raise RuntimeError(f"{path} does not define {name.split()[0]}; delete the file.")
     return address
+
+
+def _read(path: Path) -> bytes | None:
+    """The code in a file, or None if there is no such file or it was damaged: running that would end the process."""
+    try:
+        whole = path.read_bytes()
+    except OSError:
+        return None
+    code = whole[_SUM_BYTES:]
+    return code if whole[:_SUM_BYTES] == _sum(code) else None
+
+
+def _sum(code: bytes) -> bytes:
+    return hashlib.sha256(code).digest()
 
 
 def _build(name: str, make: Callable[[], str]) -> bytes:
@@ -94,7 +113,7 @@ def _build(name: str, make: Callable[[], str]) -> bytes:
         )
     module = llvm.parse_assembly(make())
     module.verify()
-    code = _target(host()).emit_object(module)
+    code = target(host()).emit_object(module)
     _building += time.perf_counter() - started
     return code
 

@@ -112,9 +112,7 @@ WEIGHTS = _record(
 )
 
 # Weights [9, depth, width] to [place, (block of channels, depth, channel of the block)].
-WINOGRAD_WEIGHTS = _record(
-    "w w_tap w_depth u u_row u_place wide wide_bytes wide_u last_bytes transform vector_bytes"
-)
+WINOGRAD_WEIGHTS = _record("w w_tap w_depth u u_row u_place wide wide_bytes wide_u last_bytes transform vector_bytes")
 
 # Winograd's convolution 3 x 3 of stride 1: ``block`` tiles at a time, for ``span`` blocks of output channels at a time.
 WINOGRAD = _record(
@@ -155,7 +153,9 @@ WINOGRAD_PRODUCTS = _record(
 )
 
 # ... and once for all the way back from the places: [place, depth, width] to [9, depth, width].
-WINOGRAD_RESULT = _record("sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes")
+WINOGRAD_RESULT = _record(
+    "sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes"
+)
 
 # A depthwise convolution with one output a channel.
 _WINDOWS = """

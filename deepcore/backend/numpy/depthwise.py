@@ -122,7 +122,9 @@ def _windows(
     reach_rows, reach_columns = (rows.taps - 1) * rows.dilation + 1, (cols.taps - 1) * cols.dilation + 1
     pixel = channels * ITEM
 
-    most_rows = max(1, min(rows.outputs, ROWS_BYTES // (rows.stride * cols.size * pixel), images * rows.outputs // TASKS))
+    most_rows = max(
+        1, min(rows.outputs, ROWS_BYTES // (rows.stride * cols.size * pixel), images * rows.outputs // TASKS)
+    )
     blocks = -(-rows.outputs // most_rows)
     task_rows = -(-rows.outputs // blocks)
     blocks = -(-rows.outputs // task_rows)

@@ -99,7 +99,10 @@ class Channels:
     def tiles(self, rows: int, low: bool) -> dict[str, int]:
         """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last."""
         found = {}
-        for name, vectors, tail in (("wide", self.vectors * bool(self.wide), False), ("last", self.last_vectors, self.tail)):
+        for name, vectors, tail in (
+            ("wide", self.vectors * bool(self.wide), False),
+            ("last", self.last_vectors, self.tail),
+        ):
             found[f"{name}_tall"] = tile(rows, vectors, tail) if vectors else 0
             found[f"{name}_low"] = tile(rows - 1, vectors, tail) if vectors and low else 0
         return found
@@ -359,7 +362,9 @@ def _even(rows: int, most: int) -> int:
 # matrix products, which are convolutions 1 x 1
 
 
-def product(a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | None = None, activation: str = "linear") -> None:
+def product(
+    a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | None = None, activation: str = "linear"
+) -> None:
     """Writes ``activation(a @ b + bias)`` to ``out``.
 
     Args:
@@ -449,7 +454,9 @@ def _weight_gradient(
     channel_tasks, channel_blocks = channels.split(-(-TASKS // (pieces * row_tasks)))
 
     offsets = np.arange(task_rows, dtype=np.int64) * (rows.stride * source.row)
-    told = np.zeros((2, 2), TILE)  # of whole blocks of rows, and of the last of an image; of wide blocks, and of the last
+    told = np.zeros(
+        (2, 2), TILE
+    )  # of whole blocks of rows, and of the last of an image; of wide blocks, and of the last
     told["a_row"], told["a_step"], told["offsets"] = ITEM, cols.stride * source.pixel, address(offsets)
     told["b_step"], told["steps"] = all_width * ITEM, cols.outputs
     told["runs"] = [[task_rows], [rows.outputs - (blocks - 1) * task_rows]]

@@ -80,9 +80,7 @@ def _direct_fprop_cost(call: Call) -> float:
     return _tile_seconds(pixels, steps, g.out_channels // g.groups) + _weights_seconds(g) + moved / TILE_BYTES
 
 
-@implementation(
-    "conv2d_fprop", "tiles", supports=_supports_direct, cost=_direct_fprop_cost, available=numba_available
-)
+@implementation("conv2d_fprop", "tiles", supports=_supports_direct, cost=_direct_fprop_cost, available=numba_available)
 def _fprop_direct(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
@@ -101,9 +99,7 @@ def _direct_dgrad_cost(call: Call) -> float:
     return seconds + _weights_seconds(g, 2.0) + moved / TILE_BYTES
 
 
-@implementation(
-    "conv2d_dgrad", "tiles", supports=_supports_direct, cost=_direct_dgrad_cost, available=numba_available
-)
+@implementation("conv2d_dgrad", "tiles", supports=_supports_direct, cost=_direct_dgrad_cost, available=numba_available)
 def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     """dx phase by phase: the pixels of one phase of the stride are a convolution of dy with every stride-th tap."""
     g = geometry
@@ -127,9 +123,7 @@ def _direct_wgrad_cost(call: Call) -> float:
     return short / 1.5 * _tile_seconds(rows, pixels, g.out_channels // g.groups, 2) + moved / TILE_BYTES
 
 
-@implementation(
-    "conv2d_wgrad", "tiles", supports=_supports_direct, cost=_direct_wgrad_cost, available=numba_available
-)
+@implementation("conv2d_wgrad", "tiles", supports=_supports_direct, cost=_direct_wgrad_cost, available=numba_available)
 def _wgrad_direct(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     return _module("direct").weight_gradient(x, dy, *conv_axes(geometry), geometry.groups)
 

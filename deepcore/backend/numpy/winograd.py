@@ -33,7 +33,9 @@ BLOCK_BYTES = 1 << 20  # transformed tiles and sums of a task: what a second-lev
 FEWEST_TILES = 60  # in a task where there are more: each task reads all the weights
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
 STEP = 4  # tiles that one index of the first of them transforms
-PAD = 64  # bytes between rows, whose distance would otherwise be a power of two: they would meet in one set of the cache
+PAD = (
+    64  # bytes between rows, whose distance would otherwise be a power of two: they would meet in one set of the cache
+)
 
 
 # weights
@@ -263,7 +265,9 @@ def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axi
     told["floor"], told["ceiling"] = -np.inf, np.inf
     told["steps"] = [[chunk], [tiles - (-(-tiles // chunk) - 1) * chunk]]
     cut = Columns.of(depth, most_rows(channels.widest, host()))
-    whole = Channels(channels.wide, channels.vectors, channels.last_vectors, host().lanes)  # sums have room for all lanes
+    whole = Channels(
+        channels.wide, channels.vectors, channels.last_vectors, host().lanes
+    )  # sums have room for all lanes
     parts = min(cut.tall + cut.low, -(-TASKS // places))
 
     transforms = Launch(

@@ -39,8 +39,17 @@ def correlate(told, index, worker):
     if t.padded:
         x_row = t.buffer_row
         buffer = t.scratch + worker * t.scratch_bytes
-        fill(x, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, t.before_columns * t.x_pixel, buffer, x_row,
-             (rows - 1) * t.row_stride + t.reach_rows)
+        fill(
+            x,
+            t.x_row,
+            t.in_rows,
+            t.in_columns * t.x_pixel,
+            top,
+            t.before_columns * t.x_pixel,
+            buffer,
+            x_row,
+            (rows - 1) * t.row_stride + t.reach_rows,
+        )
         a = buffer
     else:
         a = x + top * x_row - t.before_columns * t.x_pixel
@@ -118,8 +127,17 @@ def weights(told, index, worker):
         a = x + top * t.x_row - t.before_columns * t.x_pixel
         if t.padded:
             a = t.scratch + worker * t.scratch_bytes
-            fill(x, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, t.before_columns * t.x_pixel, a, t.buffer_row,
-                 (rows - 1) * t.row_stride + t.reach_rows)
+            fill(
+                x,
+                t.x_row,
+                t.in_rows,
+                t.in_columns * t.x_pixel,
+                top,
+                t.before_columns * t.x_pixel,
+                a,
+                t.buffer_row,
+                (rows - 1) * t.row_stride + t.reach_rows,
+            )
         dy = t.dy + (image * t.out_rows + first) * t.dy_row
         tile_rows = t.told + (t.part_bytes if rows < t.rows else 0)
         for group in range(t.groups):

@@ -88,8 +88,10 @@ def convolve(told, index, worker):
                 for r in range(t.taps):
                     store_int(at + 8 * r, load_int(at + 8 * r) + done)
                 kernel = t.tall_tail if i < t.tall else t.low_tail
-                call(kernel, (at, t.window_pixel, t.w + done, t.w_tap, y + done, t.y_pixel, t.lanes, t.bias + done,
-                              t.clamp))
+                call(
+                    kernel,
+                    (at, t.window_pixel, t.w + done, t.w_tap, y + done, t.y_pixel, t.lanes, t.bias + done, t.clamp),
+                )
             column += outputs
             y += outputs * t.y_pixel
 

@@ -22,15 +22,40 @@ result_at = record(WINOGRAD_RESULT)
 
 
 @helper
-def transform(kernel, tail_kernel, source, source_row, source_pixel, target, target_row, target_place, vectors, tail,
-              vector_bytes, bias, clamp):
+def transform(
+    kernel,
+    tail_kernel,
+    source,
+    source_row,
+    source_pixel,
+    target,
+    target_row,
+    target_place,
+    vectors,
+    tail,
+    vector_bytes,
+    bias,
+    clamp,
+):
     """All channels of a tile: whole vectors, then the rest of the last one."""
     if vectors:
         call(kernel, (source, source_row, source_pixel, target, target_row, target_place, vectors, bias, clamp))
     if tail:
         done = vectors * vector_bytes
-        call(tail_kernel, (source + done, source_row, source_pixel, target + done, target_row, target_place, tail,
-                           bias + done, clamp))
+        call(
+            tail_kernel,
+            (
+                source + done,
+                source_row,
+                source_pixel,
+                target + done,
+                target_row,
+                target_place,
+                tail,
+                bias + done,
+                clamp,
+            ),
+        )
 
 
 def transform_weights(told, index, worker):
@@ -69,8 +94,21 @@ def convolve(told, index, worker):
             source_row = side * t.x_pixel
             fill(source, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, -left * t.x_pixel, patch, source_row, side)
             source = patch
-        transform(t.input, t.input_tail, source, source_row, t.x_pixel, v + (tile - first) * t.v_tile,
-                  side * t.v_place, t.v_place, t.depth_vectors, t.depth_tail, t.vector_bytes, 0, 0)
+        transform(
+            t.input,
+            t.input_tail,
+            source,
+            source_row,
+            t.x_pixel,
+            v + (tile - first) * t.v_tile,
+            side * t.v_place,
+            t.v_place,
+            t.depth_vectors,
+            t.depth_tail,
+            t.vector_bytes,
+            0,
+            0,
+        )
     calls = (last - first + t.kernel_rows - 1) // t.kernel_rows
     for block in range(first_block, last_block):
         wide = block < t.wide
@@ -94,12 +132,38 @@ def convolve(told, index, worker):
             target = t.y + image * t.y_image + row * t.y_row + column * t.y_pixel + begin
             source = sums + (tile - first) * t.sums_tile
             if row + t.m <= t.out_rows and column + t.m <= t.out_columns:
-                transform(t.output, t.output_tail, source, side * t.sums_place, t.sums_place, target, t.y_row,
-                          t.y_pixel, vectors, tail, t.vector_bytes, t.bias + begin, t.clamp)
+                transform(
+                    t.output,
+                    t.output_tail,
+                    source,
+                    side * t.sums_place,
+                    t.sums_place,
+                    target,
+                    t.y_row,
+                    t.y_pixel,
+                    vectors,
+                    tail,
+                    t.vector_bytes,
+                    t.bias + begin,
+                    t.clamp,
+                )
             else:
                 size = vectors * t.vector_bytes + 4 * tail
-                transform(t.output, t.output_tail, source, side * t.sums_place, t.sums_place, patch, t.m * size, size,
-                          vectors, tail, t.vector_bytes, t.bias + begin, t.clamp)
+                transform(
+                    t.output,
+                    t.output_tail,
+                    source,
+                    side * t.sums_place,
+                    t.sums_place,
+                    patch,
+                    t.m * size,
+                    size,
+                    vectors,
+                    tail,
+                    t.vector_bytes,
+                    t.bias + begin,
+                    t.clamp,
+                )
                 for i in range(min(t.m, t.out_rows - row)):
                     for j in range(min(t.m, t.out_columns - column)):
                         copy(target + i * t.y_row + j * t.y_pixel, patch + (i * t.m + j) * size, size)
@@ -127,19 +191,54 @@ def transform_tiles(told, index, worker):
             source_row = side * t.x_pixel
             fill(source, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, -left * t.x_pixel, patch, source_row, side)
             source = patch
-        transform(t.input, t.input_tail, source, source_row, t.x_pixel, t.v + (tile - t.first) * t.v_tile,
-                  side * t.v_place, t.v_place, t.depth_vectors, t.depth_tail, t.vector_bytes, 0, 0)
+        transform(
+            t.input,
+            t.input_tail,
+            source,
+            source_row,
+            t.x_pixel,
+            t.v + (tile - t.first) * t.v_tile,
+            side * t.v_place,
+            t.v_place,
+            t.depth_vectors,
+            t.depth_tail,
+            t.vector_bytes,
+            0,
+            0,
+        )
         source = t.dy + image * t.dy_image
         source_row = t.dy_row
         if row + t.m <= t.out_rows and column + t.m <= t.out_columns:
             source += row * t.dy_row + column * t.dy_pixel
         else:
             source_row = t.m * t.dy_pixel
-            fill(source, t.dy_row, t.out_rows, t.out_columns * t.dy_pixel, row, -column * t.dy_pixel, patch, source_row,
-                 t.m)
+            fill(
+                source,
+                t.dy_row,
+                t.out_rows,
+                t.out_columns * t.dy_pixel,
+                row,
+                -column * t.dy_pixel,
+                patch,
+                source_row,
+                t.m,
+            )
             source = patch
-        transform(t.output, t.output_tail, source, source_row, t.dy_pixel, t.d + (tile - t.first) * t.d_tile,
-                  side * t.d_place, t.d_place, t.width_vectors, t.width_tail, t.vector_bytes, 0, 0)
+        transform(
+            t.output,
+            t.output_tail,
+            source,
+            source_row,
+            t.dy_pixel,
+            t.d + (tile - t.first) * t.d_tile,
+            side * t.d_place,
+            t.d_place,
+            t.width_vectors,
+            t.width_tail,
+            t.vector_bytes,
+            0,
+            0,
+        )
 
 
 def multiply(told, index, worker):
@@ -167,5 +266,18 @@ def multiply(told, index, worker):
 def result(told, index, worker):
     """The gradient at the weights of one input channel."""
     t = result_at(told)
-    transform(t.kernel, t.tail_kernel, t.sums + index * t.sums_depth, t.sums_row, t.sums_place, t.dw + index * t.dw_depth,
-              3 * t.dw_tap, t.dw_tap, t.vectors, t.tail, t.vector_bytes, 0, 0)
+    transform(
+        t.kernel,
+        t.tail_kernel,
+        t.sums + index * t.sums_depth,
+        t.sums_row,
+        t.sums_place,
+        t.dw + index * t.dw_depth,
+        3 * t.dw_tap,
+        t.dw_tap,
+        t.vectors,
+        t.tail,
+        t.vector_bytes,
+        0,
+        0,
+    )

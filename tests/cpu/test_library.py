@@ -1,0 +1,68 @@
+"""What is kept on disk: found again without Numba, made again when it has to be, and done without where it cannot be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from deepcore.kernels.cpu import library
+
+SCRIPT = """
+import sys
+import numpy as np
+from deepcore.backend import numpy_backend
+from deepcore.backend.geometry import Conv2DGeometry
+g = Conv2DGeometry.of((2, 9, 9, 16), (3, 3, 16, 64), 1, "same")
+y = numpy_backend().conv2d_fprop(np.ones(g.x_shape, np.float32), np.ones(g.w_shape, np.float32), g)
+assert abs(y[0, 4, 4] - 144).max() < 1e-3, y[0, 4, 4]
+print("numba" in sys.modules)
+"""
+
+
+def run(**settings):
+    environment = {**os.environ, **{name: str(value) for name, value in settings.items()}}
+    done = subprocess.run(
+        [sys.executable, "-W", "always", "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip(), done.stderr
+
+
+def test_a_second_process_needs_no_compiler(tmp_path):
+    assert run(DEEPCORE_HOME=tmp_path)[0] == "True"
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").iterdir()}
+    assert files and run(DEEPCORE_HOME=tmp_path) == ("False", "")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").iterdir()} == files
+
+
+def test_another_vector_unit_has_files_of_its_own(tmp_path):
+    run(DEEPCORE_HOME=tmp_path)
+    before = len(list((tmp_path / "kernels").iterdir()))
+    run(DEEPCORE_HOME=tmp_path, DEEPCORE_VECTOR="generic")
+    assert len(list((tmp_path / "kernels").iterdir())) > before
+
+
+def test_a_damaged_file_is_made_again(tmp_path):
+    run(DEEPCORE_HOME=tmp_path)
+    for path in (tmp_path / "kernels").iterdir():
+        path.write_bytes(path.read_bytes()[:100])
+    assert run(DEEPCORE_HOME=tmp_path)[0] == "True"
+    assert run(DEEPCORE_HOME=tmp_path)[0] == "False"
+
+
+def test_a_folder_that_cannot_be_written_to_gives_one_warning(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    _, said = run(DEEPCORE_HOME=blocked)
+    assert said.count("RuntimeWarning") == 1 and "DEEPCORE_HOME" in said
+
+
+def test_a_long_build_says_what_it_is_doing_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("DEEPCORE_HOME", str(tmp_path))
+    monkeypatch.setattr(library, "_building", library.SILENT_SECONDS + 1)
+    monkeypatch.setattr(library, "_told", False)
+    for name in ("nothing", "alone"):
+        library._addresses.pop(f"task pool {name}", None)
+        library.task("pool", name)
+    assert capsys.readouterr().err.count("compiling") == 1

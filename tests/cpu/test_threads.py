@@ -1,0 +1,133 @@
+"""The pool of threads: the same bits however many there are, launches from several Python threads, idleness, forks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from deepcore.backend import numpy_backend
+from deepcore.backend.dispatch import Call, implementations, use_implementation
+from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.kernels.cpu import threads
+
+GEOMETRIES = (
+    Conv2DGeometry.of((3, 30, 28, 16), (3, 3, 16, 70), 1, "same"),
+    Conv2DGeometry.of((2, 28, 28, 32), (3, 3, 1, 32), 1, "same", 1, 32),
+    Conv2DGeometry.of((40, 14, 14, 24), (3, 3, 24, 40), 2, "same"),
+)
+
+
+def everything(rng_seed=3):
+    """Every direction of every geometry by every implementation that uses the pool."""
+    backend, rng = numpy_backend(), np.random.default_rng(rng_seed)
+    results = {}
+    for g in GEOMETRIES:
+        x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.w_shape, g.y_shape))
+        for op, arguments in (("conv2d_fprop", (x, w)), ("conv2d_dgrad", (dy, w)), ("conv2d_wgrad", (x, dy))):
+            for record in implementations(op, "cpu"):
+                ours = record.name.startswith(("tiles", "winograd", "vectors"))
+                if ours and record.verdict(Call(op, "float32", g))[0]:
+                    with use_implementation(op, record.name):
+                        results[g, op, record.name] = getattr(backend, op)(*arguments, g)
+    return results
+
+
+@pytest.fixture
+def pool_of(monkeypatch):
+    def make(count):
+        monkeypatch.setattr(threads, "_pool", threads.Pool(count))
+
+    return make
+
+
+def test_the_number_of_threads_does_not_change_a_bit(pool_of):
+    pool_of(1)
+    alone = everything()
+    assert len(alone) >= 13
+    for count in (2, 3, 7):
+        pool_of(count)
+        for key, value in everything().items():
+            np.testing.assert_array_equal(value, alone[key], err_msg=str(key))
+
+
+def test_several_python_threads_compute_what_one_does(pool_of):
+    pool_of(2)
+    expected = {seed: everything(seed) for seed in range(4)}
+    found, problems = {}, []
+
+    def work(seed):
+        try:
+            for _ in range(3):
+                found[seed] = everything(seed)
+        except BaseException as problem:  # a thread's exception would pass unseen
+            problems.append(problem)
+
+    workers = [threading.Thread(target=work, args=(seed,)) for seed in expected]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert not problems
+    for seed, results in expected.items():
+        for key, value in results.items():
+            np.testing.assert_array_equal(found[seed][key], value, err_msg=f"{seed} {key}")
+
+
+def in_a_process(body, **settings):
+    script = f"""
+import os, sys, time
+import numpy as np
+from deepcore.backend import numpy_backend
+from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.kernels.cpu import threads
+g = Conv2DGeometry.of((8, 28, 28, 16), (3, 3, 16, 64), 1, "same")
+x, w = np.ones(g.x_shape, np.float32), np.ones(g.w_shape, np.float32)
+def once(): return numpy_backend().conv2d_fprop(x, w, g)
+{body}
+"""
+    environment = {**os.environ, **settings}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_an_idle_pool_takes_no_processor_time():
+    # Twelve threads that kept looking for work for a second would take as many seconds as there are cores.
+    body = "once()\nbefore = time.process_time()\ntime.sleep(1)\nprint(time.process_time() - before)"
+    (spent,) = in_a_process(body, DEEPCORE_NUM_THREADS="12")
+    assert float(spent) < 0.2
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({"DEEPCORE_NUM_THREADS": "3", "OMP_NUM_THREADS": "5"}, "3"),
+        ({"DEEPCORE_NUM_THREADS": "", "OMP_NUM_THREADS": "5"}, "5"),
+        ({"DEEPCORE_NUM_THREADS": "", "OMP_NUM_THREADS": "4,2"}, "4"),
+    ],
+)
+def test_the_number_of_threads_is_what_the_environment_says(settings, expected):
+    assert in_a_process("once()\nprint(threads.pool().threads)", **settings) == [expected]
+
+
+def test_a_number_of_threads_that_is_none_is_refused(monkeypatch):
+    monkeypatch.setenv("DEEPCORE_NUM_THREADS", "many")
+    with pytest.raises(ValueError, match="DEEPCORE_NUM_THREADS must be a positive integer; got 'many'"):
+        threads.cores.__wrapped__()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_starts_a_pool_of_its_own():
+    body = """
+expected = once()
+child = os.fork()
+if not child:
+    os._exit(0 if np.array_equal(once(), expected) else 1)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert in_a_process(body, DEEPCORE_NUM_THREADS="2") == ["0"]

@@ -1,0 +1,78 @@
+"""Register tiles against NumPy, of every height and width, for every vector unit that this machine has."""
+
+from __future__ import annotations
+
+import ctypes
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+
+from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu.host import hosts
+from deepcore.kernels.cpu.record import TILE, address
+from deepcore.kernels.cpu.tile import emit_tile, most_rows, most_vectors
+
+GUARD = 123.5  # what lies around the result and must stay there
+
+
+def compiled(text, host, count):
+    """The only function of a module, as Python calls it, and what holds its code."""
+    machine = library.target(host)
+    code = machine.emit_object(llvm.parse_assembly(text))
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * count)(engine.get_function_address("tile")), engine
+
+
+def cases():
+    for host in hosts():
+        for vectors in range(1, most_vectors(host) + 1):
+            for rows in {1, 2, most_rows(vectors, host)}:
+                for tail in (False, True):
+                    yield pytest.param(host, rows, vectors, tail, id=f"{host.vector} {rows}x{vectors} tail={tail}")
+
+
+@pytest.mark.parametrize(("host", "rows", "vectors", "tail"), list(cases()))
+def test_sums_of_runs(host, rows, vectors, tail, rng):
+    tile, _engine = compiled(emit_tile(rows, vectors, tail, host), host, 5)
+    lanes = max(1, host.lanes - 1) if tail else host.lanes
+    width = (vectors - 1) * host.lanes + lanes
+    runs, steps = 3, 5
+    a = rng.standard_normal((runs, rows, steps + 2)).astype(np.float32)
+    b = rng.standard_normal((runs, steps, vectors * host.lanes)).astype(np.float32)
+    init = rng.standard_normal((rows, vectors * host.lanes)).astype(np.float32)
+    c = np.full((rows, vectors * host.lanes + 1), GUARD, np.float32)
+    offsets = np.array([2 * a.strides[0], 0, a.strides[0]], np.int64)  # in another order than they lie
+    told = np.zeros((), TILE)
+    for name, value in {
+        "a_row": a.strides[1],
+        "a_step": a.strides[2],
+        "offsets": address(offsets),
+        "b_step": b.strides[1],
+        "steps": steps,
+        "runs": runs,
+        "init_row": init.strides[0],
+        "c_row": c.strides[0],
+        "lanes": lanes,
+        "floor": -1.5,
+        "ceiling": 2.0,
+    }.items():
+        told[name] = value
+    tile(address(told), address(a), address(b), address(init), address(c))
+    exact = init + np.einsum("rik,rkn->in", a[[2, 0, 1], :, :steps].astype(np.float64), b.astype(np.float64))
+    expected = np.clip(exact, -1.5, 2.0)[:, :width]
+    np.testing.assert_allclose(c[:, :width], expected, atol=4 * runs * steps * np.finfo(np.float32).eps)
+    assert (c[:, width:] == GUARD).all()
+
+
+def test_nan_passes_the_clamp():
+    host = hosts()[-1]
+    tile, _engine = compiled(emit_tile(1, 1, False, host), host, 5)
+    a, b = np.full(1, np.nan, np.float32), np.ones(host.lanes, np.float32)
+    c, offsets = np.zeros(host.lanes, np.float32), np.zeros(1, np.int64)
+    told = np.zeros((), TILE)
+    told["offsets"], told["steps"], told["runs"], told["floor"], told["ceiling"] = address(offsets), 1, 1, 0, 6
+    tile(address(told), address(a), address(b), address(np.zeros(host.lanes, np.float32)), address(c))
+    assert np.isnan(c).all()

@@ -1,0 +1,71 @@
+"""Convolution in every direction on narrower vector units, and on NumPy alone, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from deepcore.kernels.cpu.host import hosts
+
+SCRIPT = """
+import numpy as np
+from oracles import conv as oracle
+from deepcore.backend import numpy_backend
+from deepcore.backend.dispatch import Call, implementations, use_implementation
+from deepcore.backend.geometry import Conv2DGeometry
+
+rng = np.random.default_rng(5)
+backend = numpy_backend()
+ran = set()
+for x, w, strides, padding, dilation, groups in (
+    ((2, 9, 11, 5), (3, 3, 5, 21), 1, "same", 1, 1),
+    ((2, 9, 11, 16), (3, 3, 16, 64), 1, "same", 1, 1),
+    ((1, 11, 8, 6), (3, 2, 3, 10), 2, "same", 1, 2),
+    ((2, 9, 7, 3), (2, 3, 3, 37), 1, "same", 2, 1),
+    ((2, 9, 40, 21), (3, 3, 1, 21), 1, "same", 1, 21),
+    ((2, 9, 7, 21), (3, 3, 1, 21), 2, "same", 1, 21),
+):
+    g = Conv2DGeometry.of(x, w, strides, padding, dilation, groups)
+    x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.w_shape, g.y_shape))
+    how = (g.strides, g.padding, g.dilation, g.groups)
+    for op, arguments, right in (
+        ("conv2d_fprop", (x, w), oracle.fprop(x, w, *how)),
+        ("conv2d_dgrad", (dy, w), oracle.dgrad(dy, w, g.x_shape, *how)),
+        ("conv2d_wgrad", (x, dy), oracle.wgrad(x, dy, g.w_shape, *how)),
+    ):
+        for record in implementations(op, "cpu"):
+            if record.verdict(Call(op, "float32", g))[0]:
+                ran.add(record.name)
+                with use_implementation(op, record.name):
+                    got = getattr(backend, op)(*arguments, g)
+                error = abs(got - right).max() / abs(right).max()
+                assert error < 2e-5, (op, record.name, g, error)
+print(" ".join(sorted(ran)))
+"""
+
+
+def run(tmp_path, **settings):
+    environment = {**os.environ, "DEEPCORE_HOME": str(tmp_path), "PYTHONPATH": "tests", **settings}
+    done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize("vector", [host.vector for host in hosts()[:-1]])
+def test_narrower_vectors(vector, tmp_path):
+    assert {"tiles", "winograd-2", "winograd-4", "vectors-depthwise"} <= run(tmp_path, DEEPCORE_VECTOR=vector)
+
+
+def test_numpy_alone(tmp_path):
+    ran = run(tmp_path, DEEPCORE_DISABLE_JIT="1")
+    assert ran == {"numpy", "numpy-depthwise"}
+
+
+def test_an_unknown_vector_unit_is_refused(tmp_path):
+    environment = {**os.environ, "DEEPCORE_VECTOR": "avx9"}
+    script = "from deepcore.kernels.cpu.host import host; host()"
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode and "avx9" in done.stderr and "generic" in done.stderr
