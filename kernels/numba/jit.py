@@ -48,8 +48,12 @@ def position(item, shape):
 
 
 def parallel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: compiles a loop over ``prange`` for all cores, cached on disk, safe to call from several threads."""
-    compiled = njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+    """Decorator: compiles a loop over ``prange`` for all cores, cached on disk, safe to call from several threads.
+
+    Its ``serial`` is the same loop on the calling thread alone: handing a small one out costs more than it saves.
+    """
+    options = {"cache": True, "nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+    compiled = njit(parallel=True, **options)(function)
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
@@ -57,4 +61,5 @@ def parallel(function: Callable[..., Any]) -> Callable[..., Any]:
             return compiled(*args)
 
     run.compiled = compiled  # type: ignore[attr-defined]
+    run.serial = njit(**options)(function)  # type: ignore[attr-defined]
     return run

@@ -15,7 +15,7 @@ DTYPES = ("float32", "float64")
 OPS = ("max_pool2d_fprop", "max_pool2d_dgrad", "max_pool2d_gather", "avg_pool2d_fprop", "avg_pool2d_dgrad")
 
 
-def test_these_are_all_the_operations():
+def test_these_are_all_the_operations(backend):
     assert {op for op in operations() if "pool" in op} == set(OPS)
 
 
