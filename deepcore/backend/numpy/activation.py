@@ -14,7 +14,7 @@ from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loop, numba_available
 from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, quiet, sum_rows, widen
 from deepcore.errors import unknown_name
 
@@ -294,6 +294,11 @@ def _supports(call: Call) -> Answer:
     return True, "float32, any shape"
 
 
+# How many elements a loop could have moved instead: an exponential costs as much as reading a few.
+_CHEAP = ("linear", "relu", "relu6", "leaky_relu", "hard_sigmoid")
+_PASSES = {activation: 2 if activation in _CHEAP else 8 for activation in ACTIVATIONS}
+
+
 def _loop_cost(call: Call) -> float:
     return loop_cost(call, passes=3, math_per_element=0.3)  # a few networks' worth of relu for one of tanh
 
@@ -304,7 +309,8 @@ def _bias_activation_numba(x: np.ndarray, bias: np.ndarray | None, activation: s
     columns = target.shape[1]
     bias = np.zeros(columns, out.dtype) if bias is None else np.tile(bias, columns // bias.size)
     source = contiguous(x).reshape(target.shape)
-    loops("activation").bias_activation(source, bias, target, ACTIVATIONS.index(activation))
+    work = _PASSES[activation] * out.size
+    loop("activation", "bias_activation", work)(source, bias, target, ACTIVATIONS.index(activation))
     return out
 
 
@@ -314,17 +320,23 @@ def _dgrad_loop_cost(call: Call) -> float:
 
 @implementation("activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
-    return _bias_activation_dgrad_numba(dy, y, activation)[0]  # the sums cost no pass over memory
+    dz = np.empty(y.shape, y.dtype)
+    (rows,) = widen(as_rows(y))
+    arrays = (contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape))
+    loop("activation", "activation_dgrad", 3 * y.size)(*arrays, ACTIVATIONS.index(activation))
+    return dz
 
 
 @implementation("bias_activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _bias_activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
-    (rows,) = widen(as_rows(y))
-    dz = np.empty(y.shape, y.dtype)
-    chunk = chunk_rows(rows.shape[0])
-    partial = np.zeros((-(-rows.shape[0] // chunk), rows.shape[1]), y.dtype)
-    loops("activation").bias_activation_dgrad(
-        contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape), partial, chunk, ACTIVATIONS.index(activation)
-    )
     columns = y.shape[-1] if y.ndim else 1
+    (rows,) = widen(as_rows(y))
+    dz = contiguous(dy) if activation == "linear" else np.empty(y.shape, y.dtype)
+    chunk = chunk_rows(rows.shape[0])
+    partial = np.empty((-(-rows.shape[0] // chunk), rows.shape[1]), y.dtype)
+    if activation == "linear":
+        loop("activation", "column_sums", y.size)(dz.reshape(rows.shape), partial, chunk)
+    else:
+        arrays = (contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape), partial)
+        loop("activation", "bias_activation_dgrad", 3 * y.size)(*arrays, chunk, ACTIVATIONS.index(activation))
     return dz, sum_rows(partial).reshape(-1, columns).sum(axis=0)
