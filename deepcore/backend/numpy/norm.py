@@ -9,7 +9,7 @@ from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loop, numba_available
-from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, quiet, sum_rows, widen
+from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, quiet, repeat, sum_rows, widen
 
 __all__ = [
     "batch_norm_dgrad",
@@ -139,7 +139,7 @@ def _reciprocal_deviation(variance: np.ndarray, epsilon: float) -> np.ndarray:
 
 
 def _tile(vector: np.ndarray, length: int) -> np.ndarray:
-    return np.tile(vector, length // vector.size)
+    return repeat(vector, length // vector.size)
 
 
 def _untile_sum(vector: np.ndarray, columns: int) -> np.ndarray:
