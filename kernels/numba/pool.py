@@ -11,7 +11,7 @@ channel of one pixel, so that neighbouring threads read neighbouring addresses.
 import numpy as np
 
 from deepcore.kernels.numba.jit import index, inline, parallel, position, prange
-from deepcore.kernels.numba.window import add_shares, largest, picked, put_picked, scatter, total
+from deepcore.kernels.numba.window import add_shares, largest, picked, put_picked, put_tiles, scatter, total
 
 
 @inline
@@ -202,6 +202,24 @@ def max_dgrad(dy, argmax, dx, window, stride, start, strips):
                     not apart,
                 )
         clear(flat_dx, image, line, cleared, last)
+
+
+@parallel
+def max_dgrad_tiles(dy, argmax, dx):
+    """The same for windows of 2 by 2 side by side."""
+    height, line = dx.shape[1], dx.shape[2] * dx.shape[3]
+    tiles, channels = dy.shape[2], dy.shape[3]
+    flat_dy, flat_argmax, flat_dx = dy.reshape(-1), argmax.reshape(-1), dx.reshape(-1)
+    for row in prange(dy.shape[0] * dy.shape[1]):
+        n = row // dy.shape[1]
+        p = row - n * dy.shape[1]
+        top = (n * height + 2 * p) * line
+        put_tiles(flat_dy, flat_argmax, row * tiles * channels, tiles, channels, flat_dx, top, top + line)
+        if 2 * tiles < dx.shape[2]:
+            flat_dx[top + line - channels : top + line] = 0
+            flat_dx[top + 2 * line - channels : top + 2 * line] = 0
+        if p == dy.shape[1] - 1 and 2 * p + 2 < height:
+            flat_dx[top + 2 * line : top + 3 * line] = 0
 
 
 @inline

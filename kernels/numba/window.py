@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-__all__ = ["add_shares", "largest", "picked", "put_picked", "scatter", "total"]
+__all__ = ["add_shares", "largest", "picked", "put_picked", "put_tiles", "scatter", "total"]
 
 LANES = 16
 TOGETHER = 4
@@ -339,6 +339,90 @@ def scatter(typing, dy, argmax, source, length, dx, top, corners, offsets):  # t
             pixel = b.add(b.add(run.top, b.load(run.scalar("corners", place))), b.load(offset))
             target = run.scalar("dx", pixel)
             b.store(b.fadd(b.load(target), b.load(run.scalar("dy", element))), target)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def put_tiles(typing, dy, argmax, source, tiles, channels, dx, top, bottom):  # type: ignore[no-untyped-def]
+    """A row of windows of 2 by 2 that do not overlap: dx is dy where argmax says, and zero in the rest of a window.
+
+    Window q has its channels at ``source + q * channels``, and its pixels at ``2 * q * channels`` from ``top`` and from
+    ``bottom`` on.
+    """
+    signature = types.void(dy, argmax, source, tiles, channels, dx, top, bottom)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        names = "dy argmax source tiles channels dx top bottom"
+        b, run = builder, _Run(context, builder, names, signature, args)
+        zero, one = _integer(0), _integer(1)
+
+        def picked_of(element, lanes):  # type: ignore[no-untyped-def]
+            gradient, where = run.load("dy", element, lanes), run.load("argmax", element, lanes)
+            nothing = ir.Constant(gradient.type, None)
+            return [
+                b.select(b.icmp_unsigned("==", where, ir.Constant(where.type, [place] * lanes)), gradient, nothing)
+                for place in range(4)
+            ]
+
+        def pixels(window, channel, lanes):  # type: ignore[no-untyped-def]
+            values = picked_of(b.add(b.add(run.source, b.mul(window, run.channels)), channel), lanes)
+            left = b.add(b.mul(b.shl(window, one), run.channels), channel)
+            for place, value in enumerate(values):
+                column = left if place % 2 == 0 else b.add(left, run.channels)
+                run.store(value, "dx", b.add(run.top if place < 2 else run.bottom, column))
+
+        def exactly(first, last):  # type: ignore[no-untyped-def]
+            with run.count(first, last, 1) as window:
+                whole = b.and_(run.channels, _integer(-LANES))
+                with run.count(zero, whole, LANES) as channel:
+                    pixels(window, channel, LANES)
+                with run.count(whole, run.channels, 1) as channel:
+                    pixels(window, channel, 1)
+
+        def rounded_up(lanes):  # type: ignore[no-untyped-def]
+            # What is stored beyond the channels is the next pixel's, which is stored after it; the last has none, and
+            # gets two vectors that overlap.
+            last = b.sub(run.tiles, one)
+            with run.count(zero, last, 1) as window:
+                pixels(window, zero, lanes)
+            pixels(last, zero, lanes // 2)
+            pixels(last, b.sub(run.channels, _integer(lanes // 2)), lanes // 2)
+
+        def pairs(window, lanes):  # type: ignore[no-untyped-def]
+            places = [half * lanes + place for place in range(lanes) for half in (0, 1)]
+            order = ir.Constant(ir.VectorType(_INT32, 2 * lanes), places)
+            values = picked_of(b.add(run.source, window), lanes)
+            for row, (left, right) in ((run.top, values[:2]), (run.bottom, values[2:])):
+                run.store(b.shuffle_vector(left, right, order), "dx", b.add(row, b.shl(window, one)))
+
+        def neighbours():  # type: ignore[no-untyped-def]
+            whole = b.and_(run.tiles, _integer(-LANES))
+            with run.count(zero, whole, LANES) as window:
+                pairs(window, LANES)
+            with b.if_else(b.icmp_signed(">=", run.tiles, _integer(4))) as (several, hardly):
+                with several:
+                    last = b.sub(run.tiles, _integer(4))
+                    with run.count(whole, run.tiles, 4) as window:
+                        pairs(b.select(b.icmp_signed("<", window, last), window, last), 4)
+                with hardly:
+                    exactly(zero, run.tiles)
+
+        def at_most(channels):  # type: ignore[no-untyped-def]
+            return b.icmp_signed("<=", run.channels, _integer(channels))
+
+        with b.if_else(at_most(1)) as (single, more):
+            with single:
+                neighbours()
+            with more, b.if_else(at_most(4)) as (few, many):
+                with few:
+                    rounded_up(4)
+                with many, b.if_else(at_most(8)) as (some, full):
+                    with some:
+                        rounded_up(8)
+                    with full:
+                        exactly(zero, run.tiles)
         return context.get_dummy_value()
 
     return signature, generate

@@ -256,7 +256,9 @@ def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarra
 @implementation("max_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     g, dx = geometry, np.empty(geometry.x_shape, dy.dtype)
-    if g.strides[1] == 1 and g.window[0] * g.window[1] <= MANY_TAPS:
+    if g.window == g.strides == (2, 2) and g.padding == ((0, 0), (0, 0)):
+        _loop("max_dgrad_tiles", g)(dy, argmax, dx)
+    elif g.strides[1] == 1 and g.channels >= 4 and g.window[0] * g.window[1] <= MANY_TAPS:
         _loop("max_dgrad_dense", g)(dy, argmax, dx, *_window(g))
     else:
         few = g.channels < FEW_CHANNELS or g.window[0] * g.window[1] > MANY_TAPS
