@@ -10,7 +10,7 @@ import numpy as np
 
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Pool2DGeometry
-from deepcore.backend.numpy.cost import gemm_seconds, numba_seconds, numpy_seconds
+from deepcore.backend.numpy.cost import GEMM_CALL, SERIAL_BYTES, item_bytes, numba_seconds, numpy_seconds
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loop, numba_available, numba_supports
 from deepcore.backend.numpy.window import Block, blocks, pool_axes
@@ -200,8 +200,8 @@ def _supports_global(call: Call) -> Answer:
 
 
 def _global_fprop_cost(call: Call) -> float:
-    g = call.geometry
-    return gemm_seconds(g.batch, 1, g.channels, g.height * g.width, call.dtype)
+    g = call.geometry  # of products, but with one row each: as fast as memory, on one core
+    return g.batch * GEMM_CALL + math.prod(g.x_shape) * item_bytes(call.dtype) / SERIAL_BYTES
 
 
 @implementation("avg_pool2d_fprop", "numpy-global", supports=_supports_global, cost=_global_fprop_cost)
@@ -228,8 +228,9 @@ def _avg_dgrad_global(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 
 
 def _numba_cost(call: Call) -> float:
-    g = call.geometry
-    return numba_seconds(1, math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops, g.channels, call.dtype)
+    g = call.geometry  # a tap is an operation on a register, and costs an eighth of an element moved
+    moved = math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops / 8
+    return numba_seconds(1, moved, g.channels, call.dtype)
 
 
 def _loop(name: str, geometry: Pool2DGeometry) -> Callable[..., Any]:
@@ -239,6 +240,12 @@ def _loop(name: str, geometry: Pool2DGeometry) -> Callable[..., Any]:
 def _strips(geometry: Pool2DGeometry) -> int:
     """Into how many strips of rows an image is cut: none where the images are enough for all cores."""
     return max(1, min(TASKS // max(geometry.batch, 1), geometry.height))
+
+
+def _numba_dgrad_cost(call: Call) -> float:
+    g = call.geometry  # pixels are read and written again by every tap, but in the cache
+    moved = 2 * math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops / 2
+    return numba_seconds(1, moved, g.channels, call.dtype)
 
 
 def _window(geometry: Pool2DGeometry) -> tuple[Any, ...]:
@@ -253,7 +260,7 @@ def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarra
     return y, argmax
 
 
-@implementation("max_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
+@implementation("max_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_dgrad_cost, available=numba_available)
 def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     g, dx = geometry, np.empty(geometry.x_shape, dy.dtype)
     if g.window == g.strides == (2, 2) and g.padding == ((0, 0), (0, 0)):
@@ -280,7 +287,7 @@ def _avg_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     return y
 
 
-@implementation("avg_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
+@implementation("avg_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_dgrad_cost, available=numba_available)
 def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     g, dx = geometry, np.empty(geometry.x_shape, dy.dtype)
     if g.channels >= FEW_CHANNELS:
