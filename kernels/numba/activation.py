@@ -185,9 +185,16 @@ def activation_dgrad_row(dy, y, dz, activation, row, first, last):
 
 @parallel
 def bias_activation(x, bias, y, activation):
-    """y = activation(x + bias) for x, y [rows, columns]; y may be x."""
+    """y = activation(x + bias) for x, y [rows, columns]."""
     for row in prange(x.shape[0]):
         bias_activation_row(x, bias, y, activation, row, 0, x.shape[1])
+
+
+@parallel
+def bias_activation_inplace(y, bias, activation):
+    """The same over x itself: of two arrays the compiler would find that they overlap, and make no vectors."""
+    for row in prange(y.shape[0]):
+        bias_activation_row(y, bias, y, activation, row, 0, y.shape[1])
 
 
 def bias_activation_thread(item, x, bias, y, activation):

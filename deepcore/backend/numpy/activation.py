@@ -320,9 +320,11 @@ def _bias_activation_numba(x: np.ndarray, bias: np.ndarray | None, activation: s
     (target,) = widen(as_rows(out))
     columns = target.shape[1]
     bias = np.zeros(columns, out.dtype) if bias is None else repeat(bias, columns // bias.size)
-    source = contiguous(x).reshape(target.shape)
-    work = _PASSES[activation] * out.size
-    loop("activation", "bias_activation", work)(source, bias, target, ACTIVATIONS.index(activation))
+    work, code = _PASSES[activation] * out.size, ACTIVATIONS.index(activation)
+    if x is out:
+        loop("activation", "bias_activation_inplace", work)(target, bias, code)
+    else:
+        loop("activation", "bias_activation", work)(contiguous(x).reshape(target.shape), bias, target, code)
     return out
 
 
