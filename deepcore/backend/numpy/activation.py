@@ -316,7 +316,7 @@ def _loop_cost(call: Call) -> float:
 @implementation("bias_activation", "numba", supports=_supports, cost=_loop_cost, available=numba_available)
 def _bias_activation_numba(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
     if activation == "tanh":
-        return _bias_activation_numpy(x, bias, activation, out)  # NumPy's own is the faster, on one core against two
+        return _bias_activation_numpy(x, bias, activation, out)  # whose own is faster than this polynomial
     (target,) = widen(as_rows(out))
     columns = target.shape[1]
     bias = np.zeros(columns, out.dtype) if bias is None else repeat(bias, columns // bias.size)

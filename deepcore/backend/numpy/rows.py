@@ -43,7 +43,7 @@ def widen(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def repeat(vector: np.ndarray, times: int) -> np.ndarray:
-    """``numpy.tile`` of a vector, in a quarter of its time.
+    """``numpy.tile`` of a vector, without the work that it does for other shapes.
 
     >>> repeat(np.array([1, 2]), 3)
     array([1, 2, 1, 2, 1, 2])
