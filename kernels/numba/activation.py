@@ -185,9 +185,16 @@ def activation_dgrad_row(dy, y, dz, activation, row, first, last):
 
 @parallel
 def bias_activation(x, bias, y, activation):
-    """y = activation(x + bias) for x, y [rows, columns]; y may be x."""
+    """y = activation(x + bias) for x, y [rows, columns]."""
     for row in prange(x.shape[0]):
         bias_activation_row(x, bias, y, activation, row, 0, x.shape[1])
+
+
+@parallel
+def bias_activation_inplace(y, bias, activation):
+    """The same over x itself: of two arrays the compiler would find that they overlap, and make no vectors."""
+    for row in prange(y.shape[0]):
+        bias_activation_row(y, bias, y, activation, row, 0, y.shape[1])
 
 
 def bias_activation_thread(item, x, bias, y, activation):
@@ -196,14 +203,38 @@ def bias_activation_thread(item, x, bias, y, activation):
     bias_activation_row(x, bias, y, activation, row, column, column + 1)
 
 
+@inline
+def add_row(x, row, total):
+    for column in range(total.shape[0]):
+        total[column] += x[row, column]
+
+
+@parallel
+def column_sums(x, partial, chunk):
+    """partial [chunks, columns] gets the sums of every ``chunk`` rows of x [rows, columns]."""
+    for part in prange(partial.shape[0]):
+        total = partial[part]
+        total[:] = 0
+        for row in range(part * chunk, min((part + 1) * chunk, x.shape[0])):
+            add_row(x, row, total)
+
+
 @parallel
 def bias_activation_dgrad(dy, y, dz, partial, chunk, activation):
-    """dz = dy * activation'(y), [rows, columns]; partial [chunks, columns], zeros, gets the sums of ``chunk`` rows."""
+    """dz = dy * activation'(y), [rows, columns]; partial [chunks, columns] gets the sums of every ``chunk`` rows."""
     for part in prange(partial.shape[0]):
+        total = partial[part]
+        total[:] = 0
         for row in range(part * chunk, min((part + 1) * chunk, y.shape[0])):
             activation_dgrad_row(dy, y, dz, activation, row, 0, y.shape[1])
-            for column in range(y.shape[1]):
-                partial[part, column] += dz[row, column]
+            add_row(dz, row, total)
+
+
+@parallel
+def activation_dgrad(dy, y, dz, activation):
+    """dz = dy * activation'(y), [rows, columns]."""
+    for row in prange(y.shape[0]):
+        activation_dgrad_row(dy, y, dz, activation, row, 0, y.shape[1])
 
 
 def activation_dgrad_thread(item, dy, y, dz, activation):

@@ -12,6 +12,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -47,9 +48,13 @@ def position(item, shape):
     return image, row - image * shape[1], pixel - row * shape[2], item - pixel * shape[3]
 
 
-def parallel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: compiles a loop over ``prange`` for all cores, cached on disk, safe to call from several threads."""
-    compiled = njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+def parallel(function: FunctionType) -> Callable[..., Any]:
+    """Decorator: compiles a loop over ``prange`` for all cores, cached on disk, safe to call from several threads.
+
+    Its ``serial`` is the same loop on the calling thread alone: handing a small one out costs more than it saves.
+    """
+    options = {"cache": True, "nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+    compiled = njit(parallel=True, **options)(function)
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
@@ -57,4 +62,9 @@ def parallel(function: Callable[..., Any]) -> Callable[..., Any]:
             return compiled(*args)
 
     run.compiled = compiled  # type: ignore[attr-defined]
+    # Numba keeps what it compiled under a function's name, whatever the options were: the other needs another name.
+    alone = FunctionType(function.__code__, function.__globals__, f"{function.__name__}_serial")
+    alone.__qualname__ = f"{function.__qualname__}_serial"
+    alone.__module__ = function.__module__
+    run.serial = njit(**options)(alone)  # type: ignore[attr-defined]
     return run

@@ -15,7 +15,7 @@ DTYPES = ("float32", "float64")
 OPS = ("max_pool2d_fprop", "max_pool2d_dgrad", "max_pool2d_gather", "avg_pool2d_fprop", "avg_pool2d_dgrad")
 
 
-def test_these_are_all_the_operations():
+def test_these_are_all_the_operations(backend):
     assert {op for op in operations() if "pool" in op} == set(OPS)
 
 
@@ -82,6 +82,42 @@ def test_named_geometries(backend, rng, name, dtype):
 def test_more_taps_than_a_byte_counts(backend, rng, channels):
     g = Pool2DGeometry.of((1, 18, 17, channels), (17, 16), 1)
     check(backend, rng.standard_normal(g.x_shape), rng.standard_normal(g.y_shape), g)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 6, 8, 13, 16, 20, 66, 81])
+def test_every_count_of_channels(backend, rng, channels, dtype):
+    """Vectors of several lengths take them: whole, overlapping at the end of a run, and rounded up where they may."""
+    for size, window, strides, padding in (
+        ((6, 8), 2, 2, 0),
+        ((5, 39), 2, 2, 0),
+        ((2, 3), 2, 2, 0),
+        ((7, 9), 3, 2, 0),
+        ((7, 8), 3, 2, 1),
+        ((5, 12), 3, 1, 1),
+        ((6, 7), 3, 3, 1),
+        ((4, 7), (1, 2), (2, 3), ((0, 0), (1, 0))),
+    ):
+        g = Pool2DGeometry.of((2, *size, channels), window, strides, padding)
+        x = np.round(rng.standard_normal(g.x_shape), 1).astype(dtype)
+        check(backend, x, rng.standard_normal(g.y_shape).astype(dtype), g)
+
+
+@pytest.mark.parametrize("channels", [3, 17])
+@pytest.mark.parametrize(("window", "strides"), [(2, 2), (3, 2), (6, 2), (3, 1)])
+def test_an_image_gives_the_same_bits_alone_and_among_many(rng, channels, window, strides):
+    """One image is cut into strips for the cores, many are not."""
+    many = Pool2DGeometry.of((20, 13, 12, channels), window, strides)
+    one = Pool2DGeometry.of((1, 13, 12, channels), window, strides)
+    backend = numpy_backend()
+    x, dy = (rng.standard_normal(shape).astype("float32") for shape in (many.x_shape, many.y_shape))
+    for _ in each_implementation(backend, "max_pool2d_dgrad", "float32", many):
+        _, argmax = backend.max_pool2d_fprop(x, many)
+        whole = backend.max_pool2d_dgrad(dy, argmax, many)
+        np.testing.assert_array_equal(backend.max_pool2d_dgrad(dy[7:8], argmax[7:8], one), whole[7:8])
+    for _ in each_implementation(backend, "avg_pool2d_dgrad", "float32", many):
+        whole = backend.avg_pool2d_dgrad(dy, many)
+        np.testing.assert_array_equal(backend.avg_pool2d_dgrad(dy[7:8], one), whole[7:8])
 
 
 @st.composite

@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from matrix import DTYPES, available, every_implementation, held_to, poisoned, with_gaps  # noqa: F401
 
+from deepcore.backend import numpy_backend
 from deepcore.backend.contract import blocks_used
+from deepcore.backend.dispatch import use_implementation
 from deepcore.backend.numpy.random import philox, random_bits
 
 BITS = every_implementation("random", "random_bits")
@@ -156,3 +158,26 @@ def test_a_rate_out_of_range_is_named(backend, rate):
 def test_only_floating_dtypes(backend, draw):
     with pytest.raises(TypeError, match="float32, float64; got int32"):
         getattr(backend, draw)((3,), 0, 0, "int32")
+
+
+@pytest.mark.parametrize("offset", [0, 2**32 - 3, 2**64 - 2])
+@pytest.mark.parametrize("size", [1, 63, 64, 65, 1023, 1024, 1025, 4097])
+def test_numbers_made_in_vectors_are_the_same_bits(size, offset):
+    seed, backend = 0x8234_5678_9ABC_DEF0, numpy_backend()
+    x = np.arange(1, size + 1, dtype="float32")
+    calls = {
+        "random_bits": lambda: backend.random_bits(size, seed, offset),
+        "random_uniform": lambda: backend.random_uniform((size,), seed, offset, "float32"),
+        "dropout": lambda: backend.dropout(x, 0.4, seed, offset),
+    }
+    for op, call in calls.items():
+        results = []
+        for name in ("numpy", "numba"):
+            with use_implementation(op, name):
+                results.append(call())
+        np.testing.assert_array_equal(*results, err_msg=op)
+    doubles = []
+    for name in ("numpy", "numba"):
+        with use_implementation("random_uniform", name):
+            doubles.append(backend.random_uniform((size,), seed, offset, "float64"))
+    np.testing.assert_array_equal(*doubles)

@@ -14,8 +14,18 @@ from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, contiguous, quiet, sum_rows, widen
+from deepcore.backend.numpy.loops import loop, numba_available
+from deepcore.backend.numpy.rows import (
+    as_rows,
+    blocks,
+    chunk_rows,
+    contiguous,
+    quiet,
+    repeat,
+    sum_partials,
+    sum_rows,
+    widen,
+)
 from deepcore.errors import unknown_name
 
 __all__ = ["activation_dgrad", "bias_activation", "bias_activation_dgrad"]
@@ -259,7 +269,7 @@ def _numpy_cost(call: Call) -> float:
 def _bias_activation_numpy(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
     (target,) = widen(as_rows(out))
     source = contiguous(x).reshape(target.shape)
-    bias = None if bias is None else np.tile(bias, target.shape[1] // bias.size)
+    bias = None if bias is None else repeat(bias, target.shape[1] // bias.size)
     apply = _FORWARD[activation]
     with quiet():
         for block in blocks(target.shape[0], target.strides[0]):
@@ -294,17 +304,27 @@ def _supports(call: Call) -> Answer:
     return True, "float32, any shape"
 
 
+# How many elements a loop could have moved instead: an exponential costs as much as reading a few.
+_CHEAP = ("linear", "relu", "relu6", "leaky_relu", "hard_sigmoid")
+_PASSES = {activation: 2 if activation in _CHEAP else 8 for activation in ACTIVATIONS}
+
+
 def _loop_cost(call: Call) -> float:
-    return loop_cost(call, passes=3, math_per_element=0.3)  # a few networks' worth of relu for one of tanh
+    return loop_cost(call, passes=3, math_per_element=0.05)  # many networks' worth of relu for one of an exponential
 
 
 @implementation("bias_activation", "numba", supports=_supports, cost=_loop_cost, available=numba_available)
 def _bias_activation_numba(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
+    if activation == "tanh":
+        return _bias_activation_numpy(x, bias, activation, out)  # whose own is faster than this polynomial
     (target,) = widen(as_rows(out))
     columns = target.shape[1]
-    bias = np.zeros(columns, out.dtype) if bias is None else np.tile(bias, columns // bias.size)
-    source = contiguous(x).reshape(target.shape)
-    loops("activation").bias_activation(source, bias, target, ACTIVATIONS.index(activation))
+    bias = np.zeros(columns, out.dtype) if bias is None else repeat(bias, columns // bias.size)
+    work, code = _PASSES[activation] * out.size, ACTIVATIONS.index(activation)
+    if x is out:
+        loop("activation", "bias_activation_inplace", work)(target, bias, code)
+    else:
+        loop("activation", "bias_activation", work)(contiguous(x).reshape(target.shape), bias, target, code)
     return out
 
 
@@ -314,17 +334,23 @@ def _dgrad_loop_cost(call: Call) -> float:
 
 @implementation("activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
-    return _bias_activation_dgrad_numba(dy, y, activation)[0]  # the sums cost no pass over memory
+    dz = np.empty(y.shape, y.dtype)
+    (rows,) = widen(as_rows(y))
+    arrays = (contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape))
+    loop("activation", "activation_dgrad", 3 * y.size)(*arrays, ACTIVATIONS.index(activation))
+    return dz
 
 
 @implementation("bias_activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _bias_activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
-    (rows,) = widen(as_rows(y))
-    dz = np.empty(y.shape, y.dtype)
-    chunk = chunk_rows(rows.shape[0])
-    partial = np.zeros((-(-rows.shape[0] // chunk), rows.shape[1]), y.dtype)
-    loops("activation").bias_activation_dgrad(
-        contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape), partial, chunk, ACTIVATIONS.index(activation)
-    )
     columns = y.shape[-1] if y.ndim else 1
-    return dz, sum_rows(partial).reshape(-1, columns).sum(axis=0)
+    (rows,) = widen(as_rows(y))
+    dz = contiguous(dy) if activation == "linear" else np.empty(y.shape, y.dtype)
+    chunk = chunk_rows(rows.shape[0])
+    partial = np.empty((-(-rows.shape[0] // chunk), rows.shape[1]), y.dtype)
+    if activation == "linear":
+        loop("activation", "column_sums", y.size)(dz.reshape(rows.shape), partial, chunk)
+    else:
+        arrays = (contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape), partial)
+        loop("activation", "bias_activation_dgrad", 3 * y.size)(*arrays, chunk, ACTIVATIONS.index(activation))
+    return dz, sum_partials(partial, columns)

@@ -15,6 +15,8 @@ NUMPY_CALL = 2.0e-6  # one elementwise call, with the views it works on
 NUMPY_BYTES = 8.0e9  # read or written by an elementwise call on one core, out of the cache
 NUMPY_RUN = 4.0e-9  # the start of one contiguous run within such a call
 NUMBA_CALL = 5.0e-5  # handing a loop to all cores and waiting for the last
+SERIAL_CALL = 2.0e-6  # starting one on the calling thread alone, which is what small arrays get
+SERIAL_BYTES = 1.0e10  # read or written by such a loop
 NUMBA_BYTES = 1.2e10  # read or written by a compiled loop on all cores
 NUMBA_RUN = 3.0e-9  # the start of one contiguous run within such a loop
 TILE_FLOPS = 2.6e11  # of register tiles, on all cores
@@ -47,7 +49,9 @@ def numpy_seconds(calls: float, elements: float, run: float, dtype: str) -> floa
 
 def numba_seconds(calls: float, elements: float, run: float, dtype: str) -> float:
     """``calls`` compiled loops that move ``elements`` elements altogether, in contiguous runs of ``run``."""
-    return calls * NUMBA_CALL + elements * (item_bytes(dtype) / NUMBA_BYTES + NUMBA_RUN / run)
+    parallel = NUMBA_CALL + elements / calls * (item_bytes(dtype) / NUMBA_BYTES + NUMBA_RUN / run)
+    serial = SERIAL_CALL + elements / calls * (item_bytes(dtype) / SERIAL_BYTES + 2 * NUMBA_RUN / run)
+    return calls * min(parallel, serial)
 
 
 def numpy_cost(call: Call, passes: float, calls: int) -> float:
@@ -57,11 +61,12 @@ def numpy_cost(call: Call, passes: float, calls: int) -> float:
 
 def loop_cost(call: Call, passes: float, math_per_element: float = 0.0) -> float:
     """One compiled loop that does, with so many exponentials or the like for each element."""
-    seconds = NUMBA_CALL + passes * _size(call) * item_bytes(call.dtype) / NUMBA_BYTES
+    size, mathematics = _size(call), 0.0
     if math_per_element:
         vector = call.dtype == "float32" and getattr(call.geometry, "columns", SHORT_ROW) >= SHORT_ROW
-        seconds += math_per_element * _size(call) * (VECTOR_MATH if vector else SCALAR_MATH)
-    return seconds
+        mathematics = math_per_element * size * (VECTOR_MATH if vector else SCALAR_MATH)
+    moved = passes * size * item_bytes(call.dtype)
+    return mathematics + min(NUMBA_CALL + moved / NUMBA_BYTES, SERIAL_CALL + moved / SERIAL_BYTES)
 
 
 def _size(call: Call) -> int:

@@ -6,9 +6,13 @@ import functools
 import importlib
 import importlib.util
 import os
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from deepcore.backend.dispatch import Answer, Call
+
+SERIAL_WORK = 50_000  # elements that one core moves in the time that it takes to hand a loop to all
 
 
 def numba_available() -> Answer:
@@ -36,3 +40,16 @@ def _numba_installed() -> bool:
 def loops(file: str) -> ModuleType:
     """The module ``deepcore.kernels.numba.<file>``."""
     return importlib.import_module(f"deepcore.kernels.numba.{file}")
+
+
+def loop(file: str, name: str, work: float) -> Callable[..., Any]:
+    """The loop ``name`` of that module, on the calling thread alone if it moves too few elements to hand it out."""
+    run = getattr(loops(file), name)
+    return run.serial if work < SERIAL_WORK or _one_thread() else run
+
+
+@functools.cache
+def _one_thread() -> bool:
+    import numba
+
+    return numba.get_num_threads() == 1

@@ -8,8 +8,8 @@ from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available
-from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, quiet, sum_rows, widen
+from deepcore.backend.numpy.loops import loop, numba_available
+from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, quiet, repeat, sum_rows, widen
 
 __all__ = [
     "batch_norm_dgrad",
@@ -139,7 +139,7 @@ def _reciprocal_deviation(variance: np.ndarray, epsilon: float) -> np.ndarray:
 
 
 def _tile(vector: np.ndarray, length: int) -> np.ndarray:
-    return np.tile(vector, length // vector.size)
+    return repeat(vector, length // vector.size)
 
 
 def _untile_sum(vector: np.ndarray, columns: int) -> np.ndarray:
@@ -332,7 +332,7 @@ def _batch_norm_fprop_numba(
     columns = x.shape[-1]
     (wide,) = widen(as_rows(x))
     chunk, (means, squares) = _partials(wide, 2)
-    loops("norm").chunk_statistics(wide, chunk, means, squares)
+    loop("norm", "chunk_statistics", 2 * x.size)(wide, chunk, means, squares)
     lengths = np.full((len(means), 1), chunk, x.dtype)
     lengths[-1] = wide.shape[0] - (len(means) - 1) * chunk
     means, squares = means.reshape(-1, columns), squares.reshape(-1, columns)
@@ -351,7 +351,7 @@ def _batch_norm_inference_numba(
     scale = gamma * _reciprocal_deviation(variance, epsilon)
     wide, mean, scale, beta = widen(as_rows(x), mean, scale, beta)
     y = np.empty(x.shape, x.dtype)
-    loops("norm").normalise(wide, mean, scale, beta, y.reshape(wide.shape))
+    loop("norm", "normalise", 2 * x.size)(wide, mean, scale, beta, y.reshape(wide.shape))
     return y
 
 
@@ -366,13 +366,13 @@ def _batch_norm_dgrad_numba(
     wide, wide_mean, wide_rstd = widen(as_rows(x), mean, rstd)
     wide_dy = as_rows(dy).reshape(wide.shape)
     chunk, (gammas, betas) = _partials(wide, 2)
-    loops("norm").batch_norm_sums(wide_dy, wide, wide_mean, wide_rstd, chunk, gammas, betas)
+    loop("norm", "batch_norm_sums", 2 * x.size)(wide_dy, wide, wide_mean, wide_rstd, chunk, gammas, betas)
     dx = np.empty(x.shape, x.dtype)
     with quiet():
         dgamma, dbeta = (sum_rows(part.reshape(-1, columns)) for part in (gammas, betas))
         count = x.dtype.type(wide.size // columns)
         vectors = (dgamma / count, dbeta / count, gamma * rstd)
-    loops("norm").batch_norm_dgrad(
+    loop("norm", "batch_norm_dgrad", 3 * x.size)(
         wide_dy, wide, wide_mean, wide_rstd, *(_tile(v, wide.shape[1]) for v in vectors), dx.reshape(wide.shape)
     )
     return dx, dgamma, dbeta
@@ -384,7 +384,7 @@ def _layer_norm_fprop_numba(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = as_rows(x)
     y, mean, rstd = np.empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype), np.empty(x.shape[:-1], x.dtype)
-    loops("norm").layer_norm_fprop(
+    loop("norm", "layer_norm_fprop", 3 * x.size)(
         rows, gamma, beta, x.dtype.type(epsilon), y.reshape(rows.shape), mean.reshape(-1), rstd.reshape(-1)
     )
     return y, mean, rstd
@@ -397,7 +397,7 @@ def _layer_norm_dgrad_numba(
     rows = as_rows(x)
     dx = np.empty(x.shape, x.dtype)
     chunk, (gammas, betas) = _partials(rows, 2)
-    loops("norm").layer_norm_dgrad(
+    loop("norm", "layer_norm_dgrad", 5 * x.size)(
         as_rows(dy), rows, gamma, mean.reshape(-1), rstd.reshape(-1), chunk, dx.reshape(rows.shape), gammas, betas
     )
     return dx, sum_rows(gammas), sum_rows(betas)
@@ -414,7 +414,7 @@ def _local_response_norm_fprop_numba(
     rows = as_rows(x)
     y, scale = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
     cast = x.dtype.type
-    loops("norm").local_response_norm_fprop(
+    loop("norm", "local_response_norm_fprop", 8 * x.size)(
         rows, depth_radius, cast(bias), cast(alpha), cast(beta), y.reshape(rows.shape), scale.reshape(rows.shape)
     )
     return y, scale
@@ -427,7 +427,7 @@ def _local_response_norm_dgrad_numba(
     rows, dx = as_rows(x), np.empty(x.shape, x.dtype)
     cast = x.dtype.type
     scratch = np.empty(rows.shape, x.dtype)
-    loops("norm").local_response_norm_dgrad(
+    loop("norm", "local_response_norm_dgrad", 8 * x.size)(
         as_rows(dy), rows, as_rows(scale), depth_radius, cast(alpha), cast(beta), scratch, dx.reshape(rows.shape)
     )
     return dx

@@ -10,13 +10,16 @@ import numpy as np
 
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Pool2DGeometry
-from deepcore.backend.numpy.cost import gemm_seconds, numba_seconds, numpy_seconds
+from deepcore.backend.numpy.cost import GEMM_CALL, SERIAL_BYTES, item_bytes, numba_seconds, numpy_seconds
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
+from deepcore.backend.numpy.loops import loop, numba_available, numba_supports
 from deepcore.backend.numpy.window import Block, blocks, pool_axes
 
 __all__ = ["avg_pool2d_dgrad", "avg_pool2d_fprop", "max_pool2d_dgrad", "max_pool2d_fprop", "max_pool2d_gather"]
 
+FEW_CHANNELS = 16  # fewer fill no vector
+MANY_TAPS = 25  # from here on it is cheaper to look up where a maximum was than to try every tap
+TASKS = 16  # parts of a loop, at the least, where the images alone are too few for the cores
 BLOCK_BYTES = 1 << 20  # outputs worked on at a time by NumPy, with their temporary arrays: they stay in the cache
 
 
@@ -197,8 +200,8 @@ def _supports_global(call: Call) -> Answer:
 
 
 def _global_fprop_cost(call: Call) -> float:
-    g = call.geometry
-    return gemm_seconds(g.batch, 1, g.channels, g.height * g.width, call.dtype)
+    g = call.geometry  # of products, but with one row each: as fast as memory, on one core
+    return g.batch * GEMM_CALL + math.prod(g.x_shape) * item_bytes(call.dtype) / SERIAL_BYTES
 
 
 @implementation("avg_pool2d_fprop", "numpy-global", supports=_supports_global, cost=_global_fprop_cost)
@@ -225,8 +228,24 @@ def _avg_dgrad_global(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 
 
 def _numba_cost(call: Call) -> float:
-    g = call.geometry
-    return numba_seconds(1, math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops, g.channels, call.dtype)
+    g = call.geometry  # a tap is an operation on a register, and costs an eighth of an element moved
+    moved = math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops / 8
+    return numba_seconds(1, moved, g.channels, call.dtype)
+
+
+def _loop(name: str, geometry: Pool2DGeometry) -> Callable[..., Any]:
+    return loop("pool", name, math.prod(geometry.x_shape) + math.prod(geometry.y_shape))
+
+
+def _strips(geometry: Pool2DGeometry) -> int:
+    """Into how many strips of rows an image is cut: none where the images are enough for all cores."""
+    return max(1, min(TASKS // max(geometry.batch, 1), geometry.height))
+
+
+def _numba_dgrad_cost(call: Call) -> float:
+    g = call.geometry  # pixels are read and written again by every tap, but in the cache
+    moved = 2 * math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops / 2
+    return numba_seconds(1, moved, g.channels, call.dtype)
 
 
 def _window(geometry: Pool2DGeometry) -> tuple[Any, ...]:
@@ -237,38 +256,46 @@ def _window(geometry: Pool2DGeometry) -> tuple[Any, ...]:
 def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
     y = np.empty(geometry.y_shape, x.dtype)
     argmax = np.empty(geometry.y_shape, geometry.argmax_dtype)
-    loops("pool").max_fprop(x, y, argmax, *_window(geometry))
+    _loop("max_fprop", geometry)(x, y, argmax, *_window(geometry))
     return y, argmax
 
 
-@implementation("max_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
+@implementation("max_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_dgrad_cost, available=numba_available)
 def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    pool = loops("pool")
-    if geometry.channels < pool.SHORT:
-        dx = np.zeros(geometry.x_shape, dy.dtype)
-        pool.max_dgrad_short(dy, argmax, dx, *_window(geometry))
+    g, dx = geometry, np.empty(geometry.x_shape, dy.dtype)
+    if g.window == g.strides == (2, 2) and g.padding == ((0, 0), (0, 0)):
+        _loop("max_dgrad_tiles", g)(dy, argmax, dx)
+    elif g.strides[1] == 1 and g.channels >= 4 and g.window[0] * g.window[1] <= MANY_TAPS:
+        _loop("max_dgrad_dense", g)(dy, argmax, dx, *_window(g))
     else:
-        dx = np.empty(geometry.x_shape, dy.dtype)
-        pool.max_dgrad(dy, argmax, dx, *_window(geometry))
+        few = g.channels < FEW_CHANNELS or g.window[0] * g.window[1] > MANY_TAPS
+        _loop("max_dgrad_short" if few else "max_dgrad", g)(dy, argmax, dx, *_window(g), _strips(g))
     return dx
 
 
 @implementation("max_pool2d_gather", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_gather_numba(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     y = np.empty(geometry.y_shape, x.dtype)
-    loops("pool").max_gather(x, argmax, y, *_window(geometry))
+    _loop("max_gather", geometry)(x, argmax, y, *_window(geometry))
     return y
 
 
 @implementation("avg_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _avg_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     y = np.empty(geometry.y_shape, x.dtype)
-    loops("pool").mean_fprop(x, y, *_window(geometry))
+    _loop("mean_fprop", geometry)(x, y, *_window(geometry))
     return y
 
 
-@implementation("avg_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
+@implementation("avg_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_dgrad_cost, available=numba_available)
 def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    dx = np.empty(geometry.x_shape, dy.dtype)
-    loops("pool").mean_dgrad(dy, dx, *_window(geometry))
+    g, dx = geometry, np.empty(geometry.x_shape, dy.dtype)
+    if g.channels >= FEW_CHANNELS:
+        _loop("mean_dgrad", g)(dy, dx, *_window(g), _strips(g))
+        return dx
+    if all(axis.stays_inside for axis in pool_axes(g)):
+        shares, scale = dy, dy.dtype.type(1 / (g.window[0] * g.window[1]))
+    else:
+        shares, scale = dy / _counts(g, dy.dtype), dy.dtype.type(1)
+    _loop("mean_dgrad_dense" if g.strides[1] == 1 else "mean_dgrad_short", g)(shares, dx, *_window(g), scale)
     return dx

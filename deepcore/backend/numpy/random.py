@@ -16,7 +16,7 @@ from deepcore.backend.dtype import floating, is_half
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import NUMPY_CALL, loop_cost
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
+from deepcore.backend.numpy.loops import loop, numba_available, numba_supports
 from deepcore.backend.numpy.rows import contiguous
 
 __all__ = ["dropout", "random_bits", "random_normal", "random_uniform"]
@@ -26,6 +26,7 @@ MULTIPLIER_0, MULTIPLIER_1 = 0xD2511F53, 0xCD9E8D57
 WEYL_0, WEYL_1 = 0x9E3779B9, 0xBB67AE85  # added to the key between rounds
 _WORD = 0xFFFFFFFF
 _TOP_BITS = {"bfloat16": 8, "float16": 11, "float32": 24}  # of a word, for a uniform number
+_WORK = 8  # elements that a loop could have moved instead of making one number
 _BLOCKS_AT_ONCE = 4096  # four arrays of 32 KiB stay in cache over the rounds
 
 
@@ -126,9 +127,9 @@ def _bits_numpy(size: int, seed: int, offset: int) -> np.ndarray:
 
 @implementation("random_bits", "numba", cost=_loop_cost, available=numba_available)
 def _bits_numba(size: int, seed: int, offset: int) -> np.ndarray:
-    bits = np.empty((-(-size // 4), 4), np.uint32)
-    loops("philox").random_bits(bits, *_uint32s(*_key(seed)), np.uint64(offset & (2**64 - 1)))
-    return bits.reshape(-1)[:size]
+    bits = np.empty(size, np.uint32)
+    loop("philox", "random_bits", _WORK * size)(bits, *_uint32s(*_key(seed)), np.uint64(offset & (2**64 - 1)))
+    return bits
 
 
 def _uint32s(*words: int) -> tuple[np.uint32, ...]:
@@ -152,11 +153,10 @@ def _uniform_numpy(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dty
 
 @implementation("random_uniform", "numba", supports=numba_supports, cost=_loop_cost, available=numba_available)
 def _uniform_numba(shape: tuple[int, ...], seed: int, offset: int, dtype: np.dtype) -> np.ndarray:
-    size, numbers = math.prod(shape), 16 // dtype.itemsize  # in a block
-    y = np.empty((-(-size // numbers), numbers), dtype)
-    fill = loops("philox").uniform if dtype == np.float32 else loops("philox").double_uniform
-    fill(y, *_uint32s(*_key(seed)), np.uint64(offset & (2**64 - 1)))
-    return y.reshape(-1)[:size].reshape(shape)
+    y = np.empty(shape, dtype)
+    fill = loop("philox", "uniform" if dtype == np.float32 else "double_uniform", _WORK * y.size)
+    fill(y.reshape(-1), *_uint32s(*_key(seed)), np.uint64(offset & (2**64 - 1)))
+    return y
 
 
 def _53_bits(size: int, seed: int, offset: int) -> np.ndarray:
@@ -204,7 +204,7 @@ def _dropout_numpy(x: np.ndarray, rate: float, threshold: int, seed: int, offset
 @implementation("dropout", "numba", cost=_loop_cost, available=numba_available)
 def _dropout_numba(x: np.ndarray, rate: float, threshold: int, seed: int, offset: int) -> np.ndarray:
     y = np.empty(x.shape, x.dtype)
-    loops("philox").dropout(
+    loop("philox", "dropout", _WORK * x.size)(
         contiguous(x).reshape(-1),
         y.reshape(-1),
         np.uint32(threshold),

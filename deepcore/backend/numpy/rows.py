@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 _BLOCK_BYTES = 1 << 17  # a block, its bias and a temporary stay in a core's second-level cache
-_NARROW = 64  # columns: NumPy and compiled loops alike pay per row where the rows are shorter than this
+_NARROW = 512  # columns: NumPy and compiled loops alike pay per row where the rows are shorter than this
 
 
 def contiguous(x: np.ndarray) -> np.ndarray:
@@ -26,7 +26,7 @@ def fold(rows: int, columns: int) -> int:
     """How many neighbouring rows to treat as one, so that a row is long enough for the inner loop to pay.
 
     >>> fold(100, 6), fold(7, 6), fold(100, 512)
-    (10, 7, 1)
+    (50, 7, 1)
     """
     if columns >= _NARROW:
         return 1
@@ -39,7 +39,18 @@ def widen(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
     k = fold(*x.shape)
     if k == 1:
         return (x, *vectors)
-    return (x.reshape(-1, x.shape[1] * k), *(np.tile(vector, k) for vector in vectors))
+    return (x.reshape(-1, x.shape[1] * k), *(repeat(vector, k) for vector in vectors))
+
+
+def repeat(vector: np.ndarray, times: int) -> np.ndarray:
+    """``numpy.tile`` of a vector, without the work that it does for other shapes.
+
+    >>> repeat(np.array([1, 2]), 3)
+    array([1, 2, 1, 2, 1, 2])
+    """
+    out = np.empty((times, vector.size), vector.dtype)
+    out[...] = vector
+    return out.reshape(-1)
 
 
 def chunk_rows(rows: int) -> int:
@@ -63,6 +74,12 @@ def sum_rows(x: np.ndarray) -> np.ndarray:
         return total.reshape(-1, columns).sum(axis=0)
 
 
+def sum_partials(partial: np.ndarray, columns: int) -> np.ndarray:
+    """The sum [columns] of [chunks, columns * k], the sums of chunks of rows that ``widen`` has joined by k."""
+    with quiet():
+        return np.add.reduce(np.add.reduce(partial, axis=0).reshape(-1, columns), axis=0)
+
+
 def quiet() -> contextlib.AbstractContextManager[None]:
     """NumPy without its floating-point warnings: NaN and infinity flow on, as they do in compiled loops."""
     return np.errstate(over="ignore", invalid="ignore", divide="ignore")
@@ -79,7 +96,8 @@ def require_below(name: str, indices: np.ndarray, limit: int) -> None:
     """Raises unless ``indices`` are integers in [0, limit): a compiled loop would read outside of its array."""
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers; got dtype {indices.dtype}.")
-    if indices.size and not 0 <= int(indices.min()) <= int(indices.max()) < limit:
+    # As unsigned numbers, of which the negative ones are the largest: one pass instead of two.
+    if indices.size and int(indices.view(f"u{indices.itemsize}").max()) >= limit:
         raise ValueError(
             f"{name} must be in [0, {limit}); got values from {int(indices.min())} to {int(indices.max())}."
         )

@@ -11,7 +11,7 @@ from deepcore.backend.dtype import is_floating
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loop, numba_available
 from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, quiet, require_below
 
 __all__ = [
@@ -205,6 +205,9 @@ def _cross_entropy_dgrad_numpy(dloss: np.ndarray, probabilities: np.ndarray, tar
 # Numba: one row at a time, twice through the first-level cache.
 
 
+_EXPONENTIAL = 8  # elements that a loop could have moved instead of taking one exponential
+
+
 def _exponential_cost(call: Call) -> float:
     return loop_cost(call, passes=4, math_per_element=1)
 
@@ -212,28 +215,28 @@ def _exponential_cost(call: Call) -> float:
 @implementation("softmax_fprop", "numba", cost=_exponential_cost, available=numba_available)
 def _softmax_fprop_numba(x: np.ndarray) -> np.ndarray:
     rows, y = as_rows(x), np.empty(x.shape, x.dtype)
-    loops("softmax").softmax_fprop(rows, y.reshape(rows.shape))
+    loop("softmax", "softmax_fprop", _EXPONENTIAL * x.size)(rows, y.reshape(rows.shape))
     return y
 
 
 @implementation("softmax_dgrad", "numba", cost=lambda call: loop_cost(call, passes=4), available=numba_available)
 def _softmax_dgrad_numba(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     rows, dx = as_rows(y), np.empty(y.shape, y.dtype)
-    loops("softmax").softmax_dgrad(as_rows(dy), rows, dx.reshape(rows.shape))
+    loop("softmax", "softmax_dgrad", 4 * y.size)(as_rows(dy), rows, dx.reshape(rows.shape))
     return dx
 
 
 @implementation("log_softmax_fprop", "numba", cost=_exponential_cost, available=numba_available)
 def _log_softmax_fprop_numba(x: np.ndarray) -> np.ndarray:
     rows, y = as_rows(x), np.empty(x.shape, x.dtype)
-    loops("softmax").log_softmax_fprop(rows, y.reshape(rows.shape))
+    loop("softmax", "log_softmax_fprop", _EXPONENTIAL * x.size)(rows, y.reshape(rows.shape))
     return y
 
 
 @implementation("log_softmax_dgrad", "numba", cost=_exponential_cost, available=numba_available)
 def _log_softmax_dgrad_numba(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     rows, dx = as_rows(y), np.empty(y.shape, y.dtype)
-    loops("softmax").log_softmax_dgrad(as_rows(dy), rows, dx.reshape(rows.shape))
+    loop("softmax", "log_softmax_dgrad", _EXPONENTIAL * y.size)(as_rows(dy), rows, dx.reshape(rows.shape))
     return dx
 
 
@@ -242,9 +245,8 @@ def _cross_entropy_fprop_numba(logits: np.ndarray, targets: np.ndarray) -> tuple
     logits = as_rows(logits)
     probabilities = np.empty(logits.shape, logits.dtype)
     loss = np.empty(logits.shape[0], logits.dtype)
-    file = loops("softmax")
-    run = file.cross_entropy_of_classes_fprop if targets.ndim == 1 else file.cross_entropy_of_weights_fprop
-    run(logits, targets, loss, probabilities)
+    kind = "classes" if targets.ndim == 1 else "weights"
+    loop("softmax", f"cross_entropy_of_{kind}_fprop", _EXPONENTIAL * logits.size)(logits, targets, loss, probabilities)
     return loss, probabilities
 
 
@@ -253,7 +255,8 @@ def _cross_entropy_fprop_numba(logits: np.ndarray, targets: np.ndarray) -> tuple
 )
 def _cross_entropy_dgrad_numba(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     dlogits = np.empty(probabilities.shape, probabilities.dtype)
-    file = loops("softmax")
-    run = file.cross_entropy_of_classes_dgrad if targets.ndim == 1 else file.cross_entropy_of_weights_dgrad
-    run(contiguous(dloss), as_rows(probabilities), targets, dlogits)
+    kind = "classes" if targets.ndim == 1 else "weights"
+    loop("softmax", f"cross_entropy_of_{kind}_dgrad", 3 * probabilities.size)(
+        contiguous(dloss), as_rows(probabilities), targets, dlogits
+    )
     return dlogits
