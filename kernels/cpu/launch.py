@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.kernels.cpu import library, threads
-from deepcore.kernels.cpu.record import SCRATCH
+from deepcore.kernels.cpu import library, scratch, threads
+from deepcore.kernels.cpu.record import REQUEST, SCRATCH
 
 
 class Launch:
@@ -43,12 +43,13 @@ class Launch:
             raise ValueError(
                 f"The record of task {task[1]} has other fields; missing or unknown: {', '.join(sorted(odd))}."
             )
-        self._fixed = np.zeros(len(names), np.int64)
+        # In front of the record lies the request: both are made by one copy.
+        front = len(REQUEST.names or ())
+        self._fixed = np.zeros(front + len(names), np.int64)
+        self._fixed[0], self._fixed[2] = library.task(*task), count
         for name, value in fixed.items():
-            self._fixed[names.index(name)] = value
-        self._places = tuple(map(names.index, given))
-        self._task = library.task(*task)
-        self._count = count
+            self._fixed[front + names.index(name)] = value
+        self._places = tuple(front + names.index(name) for name in given)
         self._scratch_bytes = scratch_bytes
         self._keep = tuple(keep)
 
@@ -57,4 +58,10 @@ class Launch:
         told = self._fixed.copy()
         for place, value in zip(self._places, given, strict=True):
             told[place] = value
-        threads.pool().run(self._task, told, self._count, self._scratch_bytes)
+        pool = threads.pool()
+        if not self._scratch_bytes:
+            pool.run(told)
+            return
+        with scratch.borrow(pool.threads, self._scratch_bytes) as room:
+            told[-2], told[-1] = room.address, room.bytes
+            pool.run(told)

@@ -77,14 +77,30 @@ def _function(name: str, make: Callable[[], str]) -> int:
         whole = _sum(code) + code
         with contextlib.suppress(OSError):  # a disk that is full: the next process builds it again
             replace(folder, file, lambda temporary: temporary.write_bytes(whole))
+    address = _loaded(code, name.split()[0])
+    if not address:
+        raise RuntimeError(f"{path} does not define {name.split()[0]}; delete the file.")
+    return address
+
+
+def compiled(name: str, text: str) -> int:
+    """The address of the function ``name`` of LLVM IR that is good for this process alone, and not kept."""
+    with _lock:
+        return _loaded(_emit(text), name)
+
+
+def _emit(text: str) -> bytes:
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return target(host()).emit_object(module)
+
+
+def _loaded(code: bytes, name: str) -> int:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target(host()))
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
     _engines.append(engine)
-    address = engine.get_function_address(name.split()[0])
-    if not address:
-        raise RuntimeError(f"{path} does not define {name.split()[0]}; delete the file.")
-    return address
+    return engine.get_function_address(name)
 
 
 def _read(path: Path) -> bytes | None:
@@ -111,9 +127,7 @@ def _build(name: str, make: Callable[[], str]) -> bytes:
             "(deepcore warmup compiles them all)",
             file=sys.stderr,
         )
-    module = llvm.parse_assembly(make())
-    module.verify()
-    code = target(host()).emit_object(module)
+    code = _emit(make())
     _building += time.perf_counter() - started
     return code
 

@@ -38,13 +38,19 @@ if sys.implementation.name != "cpython" or address(_probe) != _slow_address(_pro
     address = _slow_address  # ten times slower, wherever the struct is another
 
 
-# The pool of threads: a launch, and who has taken part in it. The mutex and conditions are of the C library.
+# The pool of threads: who has it, and what is being launched. The mutex and conditions are of the C library.
 POOL = _record(
     """
     mutex work done
-    launch next unfinished count task told workers patience
+    taken launch next unfinished count task told workers patience
     """
 )
+
+# What is to be launched; in front of the record that the task is told.
+REQUEST = _record("task told count")
+
+# A loop of Numba's ``parallel`` functions, cut into ``parts``: what it hands to its own pools.
+NUMBA_LOOP = _record("function arguments dimensions steps data inner_dimensions arrays parts")
 
 
 # The strides of a register tile, in bytes; see ``tile.py``.

@@ -17,8 +17,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from deepcore.kernels.cpu import library, scratch
-from deepcore.kernels.cpu.record import POOL, address
+from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu.emit import Emitter, integer
+from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST, address
 
 PATIENCE = 2000  # looks before a thread goes to sleep, some 100 microseconds: waking takes nearly as long
 VARIABLES = ("DEEPCORE_NUM_THREADS", "OMP_NUM_THREADS")
@@ -50,66 +52,36 @@ class Pool:
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
-        self._taken = threading.Lock()
+        self._space = np.zeros((3, _SPACE), np.uint8)
+        self._record = np.zeros((), POOL)
+        self._told = address(self._record)
         self._results = np.zeros(2 * threads, np.int64)  # where tasks put a result that nobody reads
         self._room = address(self._results)
-        self._alone = _Native(library.task("pool", "alone"))
-        if threads > 1:
-            self._start()
+        self._run = _Native(library.task("pool", "run"))
+        self.start()
 
-    def _start(self) -> None:
+    def start(self) -> None:
+        """Starts the other threads, none of which may be running."""
+        self._record["taken"] = self._record["launch"] = self._record["unfinished"] = 0
+        if self.threads == 1:
+            return
         libc = ctypes.CDLL(None)
-        self._space = np.zeros((3, _SPACE), np.uint8)
         mutex, work, done = (address(row) for row in self._space)
         libc.pthread_mutex_init(ctypes.c_void_p(mutex), None)
         for condition in (work, done):
             libc.pthread_cond_init(ctypes.c_void_p(condition), None)
-        record = np.zeros((), POOL)
-        record["mutex"], record["work"], record["done"] = mutex, work, done
-        record["workers"], record["patience"] = self.threads - 1, PATIENCE
-        self._numbers = record.reshape(1).view(np.int64)
-        self._launch = _Native(library.task("pool", "launch"))
+        self._record["mutex"], self._record["work"], self._record["done"] = mutex, work, done
+        self._record["workers"], self._record["patience"] = self.threads - 1, PATIENCE
         worker = _Native(library.task("pool", "worker"))
-        self._told = address(self._numbers)
         for number in range(1, self.threads):
             arguments = (self._room, self._room, self._told, number, 0)
             threading.Thread(target=worker, args=arguments, name="deepcore", daemon=True).start()
 
-    def run(self, task: int, told: np.ndarray, count: int, scratch_bytes: int = 0) -> None:
-        """Runs a task for every index below ``count``.
-
-        Args:
-            task: its address.
-            told: its record, as int64 [fields]; the fields of the scratch memory, at its end, are filled in here.
-            count: indices.
-            scratch_bytes: memory of its own that each worker needs; 0 if the record has no fields for it.
-        """
-        if self.threads == 1 or count == 1 or not self._taken.acquire(blocking=False):
-            with _borrowed(scratch_bytes, 1, told):
-                self._alone(self._room, self._room, task, address(told), count)
-            return
-        try:
-            with _borrowed(scratch_bytes, self.threads, told):
-                numbers = self._numbers
-                numbers[_TASK], numbers[_TOLD], numbers[_COUNT] = task, address(told), count
-                self._launch(self._room, self._room, self._told, 0, 0)
-        finally:
-            self._taken.release()
-
-
-_NOTHING = contextlib.nullcontext()
-_TASK, _TOLD, _COUNT = ((POOL.names or ()).index(name) for name in ("task", "told", "count"))
-
-
-def _borrowed(size: int, workers: int, told: np.ndarray) -> contextlib.AbstractContextManager[object]:
-    return _scratch(size, workers, told) if size else _NOTHING
-
-
-@contextlib.contextmanager
-def _scratch(size: int, workers: int, told: np.ndarray) -> Iterator[None]:
-    with scratch.borrow(workers, size) as room:
-        told[-2], told[-1] = room.address, room.bytes
-        yield
+    def run(self, request: np.ndarray) -> None:
+        """Runs a task for every index: ``request`` is a ``REQUEST``, and behind it what the task is told, as int64."""
+        at = address(request)
+        request[1] = at + REQUEST.itemsize
+        self._run(self._room, self._room, self._told, at, 0)
 
 
 _pool: Pool | None = None
@@ -126,12 +98,41 @@ def pool() -> Pool:
     return _pool
 
 
-def _forget() -> None:
-    """A forked child has no threads but its own."""
-    global _pool, _making
-    _pool = None
+def numba_parallel_for() -> int:
+    """The address of a function with which Numba's ``parallel`` loops run on this pool instead of one of theirs.
+
+    It takes what they hand to their own pools, ``parallel_for`` of ``numba/np/ufunc/workqueue.c``.
+    """
+    here = pool()
+    part = library.task("pool", "numba_part")
+    run = library.task("pool", "run")
+    # Written into the code as numbers, which makes it good for this process alone: it is not kept.
+    return library.compiled("parallel_for", _emit_parallel_for(run, here._room, here._told, part))
+
+
+def _emit_parallel_for(run: int, room: int, told: int, part: int) -> str:
+    names = NUMBA_LOOP.names or ()
+    e = Emitter("parallel_for", names, host())
+    front = REQUEST.itemsize
+    request = e.stack(front + NUMBA_LOOP.itemsize)
+    count = e.low_half(e.arguments["parts"])  # an int in C, which leaves the other half of its register undefined
+    fields = {"task": integer(part), "told": e.add(request, integer(front)), "count": count}
+    for name, value in fields.items():
+        e.store_integer(value, e.add(request, integer(REQUEST.fields[name][1])))
+    for name in names:
+        value = count if name == "parts" else e.arguments[name]
+        e.store_integer(value, e.add(request, integer(front + NUMBA_LOOP.fields[name][1])))
+    e.call(integer(run), integer(room), integer(room), integer(told), request, integer(0))
+    return e.finish()
+
+
+def _start_again() -> None:
+    """A forked child has no threads but the one that forked; its pool is where it was, as Numba's loops know it."""
+    global _making
     _making = threading.Lock()
+    if _pool is not None:
+        _pool.start()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_start_again)

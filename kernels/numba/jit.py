@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
+import llvmlite.binding
 import numba
 from numba import njit, prange, uintp
+
+from deepcore.kernels.cpu import threads
 
 __all__ = ["index", "inline", "parallel", "position", "prange"]
 
@@ -28,10 +30,20 @@ index = uintp
 # meaning, because a diverging network must show it.
 FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
-# workqueue neither spins when idle nor fights with the BLAS threads, but it must not be entered twice at a time.
+# Of Numba's own pools, workqueue neither spins when idle nor fights with the BLAS threads. It must not be entered twice
+# at a time; but its threads sleep for ever, because loops are handed to the pool that convolutions use, too.
 if "NUMBA_THREADING_LAYER" not in os.environ:
     numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
-_one_at_a_time = threading.Lock()
+
+
+@functools.cache
+def _share_the_pool() -> None:
+    """From now on, loops that Numba compiles or loads run on the pool of ``kernels/cpu``."""
+    from numba.np.ufunc.parallel import _launch_threads
+
+    _launch_threads()  # it would put its own function back
+    numba.set_num_threads(min(threads.cores(), numba.config.NUMBA_NUM_THREADS))
+    llvmlite.binding.add_symbol("numba_parallel_for", threads.numba_parallel_for())
 
 
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -58,8 +70,8 @@ def parallel(function: FunctionType) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
-        with _one_at_a_time:
-            return compiled(*args)
+        _share_the_pool()
+        return compiled(*args)
 
     run.compiled = compiled  # type: ignore[attr-defined]
     # Numba keeps what it compiled under a function's name, whatever the options were: the other needs another name.

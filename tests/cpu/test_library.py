@@ -62,7 +62,7 @@ def test_a_long_build_says_what_it_is_doing_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DEEPCORE_HOME", str(tmp_path))
     monkeypatch.setattr(library, "_building", library.SILENT_SECONDS + 1)
     monkeypatch.setattr(library, "_told", False)
-    for name in ("nothing", "alone"):
+    for name in ("nothing", "worker"):
         library._addresses.pop(f"task pool {name}", None)
         library.task("pool", name)
     assert capsys.readouterr().err.count("compiling") == 1

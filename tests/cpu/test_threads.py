@@ -124,10 +124,15 @@ def test_a_number_of_threads_that_is_none_is_refused(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_starts_a_pool_of_its_own():
     body = """
+from deepcore.backend.dispatch import use_implementation
+def loop():
+    with use_implementation("bias_activation", "numba"):
+        return numpy_backend().bias_activation(np.ones((1000, 500), np.float32), np.ones(500, np.float32), "relu")
 expected = once()
+assert (loop() == 2).all()
 child = os.fork()
 if not child:
-    os._exit(0 if np.array_equal(once(), expected) else 1)
+    os._exit(0 if np.array_equal(once(), expected) and (loop() == 2).all() else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert in_a_process(body, DEEPCORE_NUM_THREADS="2") == ["0"]

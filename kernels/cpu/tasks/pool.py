@@ -7,8 +7,20 @@ and then sleep.
 
 from numba import types
 
-from deepcore.kernels.cpu.native import call_task, fetch_add, load_acquire, pause, record, store_release
-from deepcore.kernels.cpu.record import POOL
+from deepcore.kernels.cpu.native import (
+    call_loop,
+    call_task,
+    copy,
+    fetch_add,
+    load_acquire,
+    load_int,
+    pause,
+    record,
+    stack,
+    store_int,
+    store_release,
+)
+from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST
 
 _int = types.intc
 _lock = types.ExternalFunction("pthread_mutex_lock", _int(types.intp))
@@ -17,8 +29,11 @@ _wait = types.ExternalFunction("pthread_cond_wait", _int(types.intp, types.intp)
 _signal = types.ExternalFunction("pthread_cond_broadcast", _int(types.intp))
 
 pool_at = record(POOL)
+request_at = record(REQUEST)
+loop_at = record(NUMBA_LOOP)
 LAUNCH = POOL.fields["launch"][1]
 NEXT = POOL.fields["next"][1]
+TAKEN = POOL.fields["taken"][1]
 UNFINISHED = POOL.fields["unfinished"][1]
 
 
@@ -49,9 +64,19 @@ def worker(told, number, unused):
             _unlock(pool.mutex)
 
 
-def launch(told, unused, caller):
-    """Runs the launch that the record names, with all workers, and waits for the last of them."""
+def run(told, request, unused):
+    """Runs a request with all workers and waits for the last of them; without them if someone else has the pool."""
     pool = pool_at(told)
+    wanted = request_at(request)
+    if pool.workers == 0 or wanted.count == 1 or fetch_add(told + TAKEN, 1) != 0:
+        if pool.workers and wanted.count > 1:
+            fetch_add(told + TAKEN, -1)
+        for index in range(wanted.count):
+            call_task(wanted.task, wanted.told, index, 0)
+        return
+    pool.task = wanted.task
+    pool.told = wanted.told
+    pool.count = wanted.count
     store_release(told + NEXT, 0)
     store_release(told + UNFINISHED, pool.workers)
     _lock(pool.mutex)
@@ -59,8 +84,8 @@ def launch(told, unused, caller):
     _signal(pool.work)
     _unlock(pool.mutex)
     index = fetch_add(told + NEXT, 1)
-    while index < pool.count:
-        call_task(pool.task, pool.told, index, caller)
+    while index < wanted.count:
+        call_task(wanted.task, wanted.told, index, 0)
         index = fetch_add(told + NEXT, 1)
     looks = 0
     while load_acquire(told + UNFINISHED) > 0 and looks < pool.patience:
@@ -71,12 +96,22 @@ def launch(told, unused, caller):
         while load_acquire(told + UNFINISHED) > 0:
             _wait(pool.done, pool.mutex)
         _unlock(pool.mutex)
+    fetch_add(told + TAKEN, -1)
 
 
-def alone(task, told, count):
-    """Runs a launch in the calling thread."""
-    for index in range(count):
-        call_task(task, told, index, 0)
+def numba_part(told, index, worker):
+    """One part of a loop of Numba's: every array from where the part begins, and how long it is."""
+    loop = loop_at(told)
+    total = load_int(loop.dimensions)
+    size = total // loop.parts
+    arguments = stack(8 * loop.arrays)
+    for i in range(loop.arrays):
+        begin = load_int(loop.arguments + 8 * i)
+        store_int(arguments + 8 * i, begin + load_int(loop.steps + 8 * i) * size * index)
+    dimensions = stack(8 * (loop.inner_dimensions + 1))
+    copy(dimensions, loop.dimensions, 8 * (loop.inner_dimensions + 1))
+    store_int(dimensions, size if index < loop.parts - 1 else total - size * index)
+    call_loop(loop.function, arguments, dimensions, loop.steps, loop.data)
 
 
 def nothing(told, index, worker):
