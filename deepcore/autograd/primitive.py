@@ -139,7 +139,7 @@ class Primitive:
                 if tensor.device is not device and tensor.device != device:
                     raise device_mismatch(self.name, inputs)
                 requires_grad = requires_grad or tensor.requires_grad
-        arrays = [None if tensor is None else tensor.data for tensor in inputs]
+        arrays = [None if tensor is None else tensor._array for tensor in inputs]
         if device.kind == "cuda":
             result = device.run(self.forward, device.backend, *arrays, **attributes)
         else:

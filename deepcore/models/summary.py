@@ -143,7 +143,7 @@ def _totals(model: Any) -> list[str]:
     ]
     kinds.insert(0, ("Total", [v for _, variables in kinds for v in variables]))
     return [
-        f" {kind} params: {sum(v.size for v in variables):,} ({_bytes(sum(v.data.nbytes for v in variables))})"
+        f" {kind} params: {sum(v.size for v in variables):,} ({_bytes(sum(v.size * v.dtype.itemsize for v in variables))})"
         for kind, variables in kinds
     ]
 

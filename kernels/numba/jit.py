@@ -12,6 +12,7 @@ import functools
 import os
 import threading
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -48,8 +49,16 @@ def position(item, shape):
 
 
 def parallel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Decorator: compiles a loop over ``prange`` for all cores, cached on disk, safe to call from several threads."""
-    compiled = njit(parallel=True, cache=True, nogil=True, fastmath=FASTMATH, error_model="numpy")(function)
+    """Decorator: compiles a loop over ``prange`` for all cores, cached on disk, safe to call from several threads.
+
+    Its attribute ``serial`` is the same loop on the calling thread alone, compiled when it is first called: for what is
+    done before the cores would have been told.
+    """
+    options = {"cache": True, "nogil": True, "fastmath": FASTMATH, "error_model": "numpy"}
+    compiled = njit(parallel=True, **options)(function)
+    # Under a name of its own, because Numba's cache tells loops apart by their names, not by their options.
+    alone = FunctionType(function.__code__, function.__globals__, function.__name__)
+    alone.__module__, alone.__qualname__ = function.__module__, f"{function.__qualname__}_serial"
 
     @functools.wraps(function)
     def run(*args: Any) -> Any:
@@ -57,4 +66,5 @@ def parallel(function: Callable[..., Any]) -> Callable[..., Any]:
             return compiled(*args)
 
     run.compiled = compiled  # type: ignore[attr-defined]
+    run.serial = njit(**options)(alone)  # type: ignore[attr-defined]
     return run
