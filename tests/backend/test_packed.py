@@ -240,9 +240,14 @@ def test_a_write_while_something_is_made_gives_it_up(variable):
 def test_a_write_that_fails_gives_up_what_was_made(variable):
     make = Make()
     packed(variable._array, "double again", make)
-    with pytest.raises(RuntimeError), module.writing(variable._array):
-        variable._array[0] = 5
-        raise RuntimeError
+
+    def fail():
+        with module.writing(variable._array):
+            variable._array[0] = 5
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert packed(variable._array, "double again", make)[0, 0] == 10
 
 
