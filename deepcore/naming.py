@@ -56,14 +56,19 @@ def current_scope() -> tuple[str, ...]:
     return _scope.get()
 
 
-@contextlib.contextmanager
-def scope_at(path: tuple[str, ...]) -> Iterator[None]:
+class scope_at:  # noqa: N801 (a context manager, entered in every call of a layer: a class costs half a generator)
     """Within the block, what is made lies under ``path``."""
-    token = _scope.set(path)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+
+    __slots__ = ("_token", "path")
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        self._token = _scope.set(self.path)
+
+    def __exit__(self, *error: object) -> None:
+        _scope.reset(self._token)
 
 
 def name_scope(
