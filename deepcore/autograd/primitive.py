@@ -210,9 +210,8 @@ class Primitive:
             else:
                 values = values if len(gradient.serves) > 1 else (values,)
                 indices = gradient.positions
-            for i, value in zip(indices, values, strict=True):
-                if value is not None and i in wanted:
-                    results[i] = value
+            found = zip(indices, values, strict=True)
+            results.update((i, value) for i, value in found if value is not None and i in wanted)
         return results
 
     def _names(self, count: int) -> Sequence[str]:
