@@ -159,30 +159,36 @@ class Primitive:
     def _record(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any], result: Any, device: Any) -> Any:
         arrays = (result,) if self.single else tuple(result)
         names = self._names(len(inputs))
-        edges = tuple(
-            None if tensor is None or name not in self.gradients else edge_of(tensor)
-            for name, tensor in zip(names, inputs, strict=True)
-        )
-        needed = frozenset(name for name, edge in zip(names, edges, strict=True) if edge is not None)
-        if not needed:
+        edges: list[Any] = []
+        asked = []
+        for name, tensor in zip(names, inputs, strict=True):
+            edge = edge_of(tensor) if name in self.gradients else None
+            edges.append(edge)
+            if edge is not None:
+                asked.append(name)
+        if not asked:
             tensors = tuple(Tensor.wrap(array, device) for array in arrays)
             return tensors[0] if self.single else tensors
-        kept = self._kept(needed, attributes)
+        kept = self._kept(frozenset(asked), attributes)
         node = Node(self, attributes)
-        node.edges = edges
+        node.edges = tuple(edges)
+        # Lists, because a generator costs more than the few elements here.
         node.inputs = tuple(
-            (tensor, tensor.version) if name in kept and tensor is not None else None
-            for name, tensor in zip(names, inputs, strict=True)
+            [
+                (tensor, tensor.version) if name in kept and tensor is not None else None
+                for name, tensor in zip(names, inputs, strict=True)
+            ]
         )
-        node.input_shapes = tuple(None if tensor is None else tensor._array.shape for tensor in inputs)
+        node.input_shapes = tuple([None if tensor is None else tensor._array.shape for tensor in inputs])
         node.outputs = tuple(
-            array if name in kept else None for name, array in zip(self.outputs, arrays, strict=not self.many)
+            [array if name in kept else None for name, array in zip(self.outputs, arrays, strict=not self.many)]
         )
-        node.output_like = tuple((array.shape, array.dtype, device) for array in arrays)
-        tensors = tuple(
+        node.output_like = tuple([(array.shape, array.dtype, device) for array in arrays])
+        if self.single:
+            return Tensor.wrap(result, device, node if result.dtype.kind == "f" else None)
+        return tuple(
             Tensor.wrap(array, device, node if array.dtype.kind == "f" else None, i) for i, array in enumerate(arrays)
         )
-        return tensors[0] if self.single else tensors
 
     def _kept(self, needed: frozenset[str], attributes: dict[str, Any]) -> frozenset[str]:
         """Names of the inputs and outputs that the gradients of ``needed`` read, looked up but where the attributes

@@ -317,34 +317,41 @@ class Layer(Explaining):
         object.__delattr__(self, name)
         vars(self).pop("_attributes", None)
 
+    def _looked_up(self) -> _Attributes:
+        found = vars(self).get("_attributes")
+        if found is None:
+            holdings = [(name, value) for name, value in vars(self).items() if not _holds_nothing(name, value)]
+            found = vars(self)["_attributes"] = _Attributes(holdings)
+        return found
+
     def holdings(self) -> list[tuple[str, Any]]:
         """The attributes that may hold a part of the layer, such as a weight, a sublayer or a metric: all but numbers,
         text and the like, found once for every change of an attribute."""
-        found = vars(self).get("_attributes")
-        if found is None:
-            found = [(name, value) for name, value in vars(self).items() if not _holds_nothing(name, value)]
-            vars(self)["_attributes"] = found
-        return found
+        return self._looked_up().holdings
 
     def _members(self) -> tuple[list[Variable], list[Layer]]:
         """The layer's own weights, the trainable ones first, and its sublayers: whatever its attributes hold now."""
-        holdings = self.holdings()
-        if not holdings and not self._own_weights:
-            return [], []
+        known = self._looked_up()
+        if known.members is not None and known.members[0] == len(self._own_weights):
+            return list(known.members[1]), list(known.members[2])
         variables = {id(v): v for v in self._own_weights}
         layers: dict[int, Layer] = {}
-        for _, value in holdings:
+        constant = True  # a list or a dictionary may hold something else the next time
+        for _, value in known.holdings:
             if isinstance(value, Variable):
                 variables[id(value)] = value
             elif isinstance(value, Layer):
                 layers[id(value)] = value
-            elif isinstance(value, list | tuple | dict) and value:
+            elif isinstance(value, list | tuple | dict):
+                constant = False
                 for leaf in leaves(value):
                     if isinstance(leaf, Variable):
                         variables[id(leaf)] = leaf
                     elif isinstance(leaf, Layer):
                         layers[id(leaf)] = leaf
-        return sorted(variables.values(), key=_comes_late), list(layers.values())
+        members = sorted(variables.values(), key=_comes_late), list(layers.values())
+        known.members = (len(self._own_weights), *members) if constant else None
+        return list(members[0]), members[1]
 
     # Calling
 
@@ -694,6 +701,22 @@ def _scoped(build: Any) -> Any:
 
 
 Layer.build = _scoped(Layer.build)  # type: ignore[method-assign]  # __init_subclass__ does not see the base itself
+
+
+class _Attributes:
+    """What was found out about a layer's attributes, good until one of them is set.
+
+    Attributes:
+        holdings: names and values of those that may hold a part of the layer.
+        members: the number of weights that the layer has made itself, its own weights, and its sublayers; None where
+            that may change while no attribute is set.
+    """
+
+    __slots__ = ("holdings", "members")
+
+    def __init__(self, holdings: list[tuple[str, Any]]) -> None:
+        self.holdings = holdings
+        self.members: tuple[int, list[Variable], list[Layer]] | None = None
 
 
 def _holds_nothing(name: str, value: Any) -> bool:
