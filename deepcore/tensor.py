@@ -277,6 +277,10 @@ class Tensor:
         """The same memory, cut from the tape."""
         return Tensor.wrap(self._array, self.device)
 
+    def computed(self) -> Tensor:
+        """The tensor itself; the result of one that waits with its computation until it is looked at."""
+        return self
+
     def backward(
         self, gradient: Tensor | None = None, *, retain_graph: bool = False, create_graph: bool = False
     ) -> None:
