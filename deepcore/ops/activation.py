@@ -101,7 +101,7 @@ class Selected(Tensor):
         return self.detach()
 
     @property
-    def _array(self) -> Any:  # type: ignore[override]  # a slot of other tensors
+    def _array(self) -> Any:  # a slot of other tensors
         if self._materialized is None:
             self._materialized = self.scattered(self.dy)._array
         return self._materialized

@@ -29,14 +29,14 @@ def _(dy: Tensor, y: Tensor | None, argmax: Tensor, geometry: Pool2DGeometry) ->
 class _PoolGradient(Selected):
     """The gradient that max pooling gives to its input."""
 
-    __slots__ = ("argmax", "geometry")
+    __slots__ = ("geometry", "positions")
 
     def __init__(self, dy: Tensor, y: Tensor, argmax: Tensor, geometry: Pool2DGeometry) -> None:
         self._begin(dy, y)
-        self.argmax, self.geometry = argmax, geometry
+        self.positions, self.geometry = argmax, geometry
 
     def scattered(self, dy: Tensor) -> Tensor:
-        dx: Tensor = _max_pool2d_dgrad(dy, self.argmax, geometry=self.geometry)
+        dx: Tensor = _max_pool2d_dgrad(dy, self.positions, geometry=self.geometry)
         return dx
 
 
