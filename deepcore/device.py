@@ -71,8 +71,28 @@ class Device:
             return memory.allocate(lambda: function(*args, **kwargs), "the result of an operation", self.index)
 
 
+_silent: ContextVar[bool] = ContextVar("deepcore_silent", default=False)
+
+
+class silence:  # noqa: N801 (a context manager, entered in every step)
+    """Within the block NumPy does not warn, so that not every operation has to see to it by itself."""
+
+    __slots__ = ("_errstate", "_token")
+
+    def __enter__(self) -> None:
+        self._errstate = np.errstate(all="ignore")
+        self._errstate.__enter__()
+        self._token = _silent.set(True)
+
+    def __exit__(self, *error: Any) -> None:
+        _silent.reset(self._token)
+        self._errstate.__exit__(*error)
+
+
 def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """``function(*args, **kwargs)`` without warnings of log(0) and its like, of which a GPU does not tell, either."""
+    if _silent.get():
+        return function(*args, **kwargs)
     with np.errstate(all="ignore"):
         return function(*args, **kwargs)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
 
 _used: Counter[str] = Counter()
+_counting = threading.Lock()
 _scope: ContextVar[tuple[str, ...]] = ContextVar("deepcore_name_scope", default=())
 _caller: ContextVar[tuple[int, str] | None] = ContextVar("deepcore_name_scope_caller", default=None)
 
@@ -26,15 +28,17 @@ def snake_case(name: str) -> str:
 
 def unique_name(prefix: str) -> str:
     """``prefix`` the first time, then ``prefix_1``, ``prefix_2``, ..."""
-    count = _used[prefix]
-    _used[prefix] += 1
+    with _counting:
+        count = _used[prefix]
+        _used[prefix] += 1
     return f"{prefix}_{count}" if count else prefix
 
 
 def get_uid(prefix: str = "") -> int:
     """How often a number was asked for ``prefix`` so far, by a name of its own or here: 1 the first time."""
-    _used[prefix] += 1
-    return _used[prefix]
+    with _counting:
+        _used[prefix] += 1
+        return _used[prefix]
 
 
 def given_name(thing: object, name: Any) -> str:
@@ -56,14 +60,19 @@ def current_scope() -> tuple[str, ...]:
     return _scope.get()
 
 
-@contextlib.contextmanager
-def scope_at(path: tuple[str, ...]) -> Iterator[None]:
+class scope_at:  # noqa: N801 (a context manager, entered in every call of a layer: a class costs half a generator)
     """Within the block, what is made lies under ``path``."""
-    token = _scope.set(path)
-    try:
-        yield
-    finally:
-        _scope.reset(token)
+
+    __slots__ = ("_token", "path")
+
+    def __init__(self, path: tuple[str, ...]) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        self._token = _scope.set(self.path)
+
+    def __exit__(self, *error: object) -> None:
+        _scope.reset(self._token)
 
 
 def name_scope(

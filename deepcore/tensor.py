@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from deepcore.backend.numpy import packed
 from deepcore.device import CPU, Device, DeviceLike, as_device, current_device
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Tensor:
 
     __slots__ = (
         "__weakref__",
+        "_array",
         "_leaf_requires_grad",
-        "data",
         "device",
         "grad",
         "mask",
@@ -98,7 +99,7 @@ class Tensor:
         @property
         def T(self) -> Tensor: ...  # noqa: N802
 
-    data: Any
+    _array: Any
     device: Device
     grad: Tensor | None
     node: Node | None
@@ -109,13 +110,13 @@ class Tensor:
     ) -> None:
         if isinstance(data, Tensor):
             self.device = data.device if device is None else as_device(device)
-            array = data.data if self.device == data.device else _copy_between(data.data, data.device, self.device)
+            array = data._array if self.device == data.device else _copy_between(data._array, data.device, self.device)
             if dtype is not None and array.dtype != dtype:
                 array = self.device.run(array.astype, dtype)
         else:
             self.device = _device_of(data) if device is None else as_device(device)
             array = as_array(data, dtype, self.device)
-        self.data = array
+        self._array = array
         self.grad = None
         self.mask = None
         self.node = None
@@ -127,7 +128,7 @@ class Tensor:
 
     def __getstate__(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """What a copy, or a pickle, keeps: values and settings, not the place on the tape."""
-        kept = {name: getattr(self, name) for name in ("data", "device", "grad", "mask", "_leaf_requires_grad")}
+        kept = {name: getattr(self, name) for name in ("_array", "device", "grad", "mask", "_leaf_requires_grad")}
         return getattr(self, "__dict__", {}), {**kept, "node": None, "output_index": 0, "version": 0}
 
     def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
@@ -141,7 +142,9 @@ class Tensor:
     def wrap(cls, array: Any, device: Device, node: Node | None = None, index: int = 0) -> Tensor:
         """The tensor of an array that is already where it should be; nothing is checked."""
         self = object.__new__(Tensor)
-        self.data = np.asarray(array) if isinstance(array, np.generic) else array  # NumPy makes scalars of 0-d results
+        self._array = (
+            np.asarray(array) if isinstance(array, np.generic) else array
+        )  # NumPy makes scalars of 0-d results
         self.device = device
         self.grad = None
         self.mask = None
@@ -154,20 +157,27 @@ class Tensor:
     # What it is
 
     @property
+    def data(self) -> Any:
+        """The array that the values are in. What is made of a variable's array, and kept for as long as it is not
+        assigned to, is given up once the array is handed out, because it may then be written to unseen."""
+        packed.escaped(self._array)
+        return self._array
+
+    @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        return self._array.shape
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        return self.data.dtype
+        return self._array.dtype
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self._array.ndim
 
     @property
     def size(self) -> int:
-        return self.data.size
+        return self._array.size
 
     @property
     def requires_grad(self) -> bool:
@@ -191,7 +201,7 @@ class Tensor:
         return self.shape[0]
 
     def __repr__(self) -> str:
-        body = np.array2string(self.numpy(), separator=", ", prefix="Tensor(", threshold=100)
+        body = np.array2string(self._values(), separator=", ", prefix="Tensor(", threshold=100)
         where = "" if self.device == CPU else f", device={str(self.device)!r}"
         tape = f", made by {self.node.primitive.name}" if self.node is not None else ""
         leaf = ", requires_grad=True" if self._leaf_requires_grad else ""
@@ -201,17 +211,22 @@ class Tensor:
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """The values as a NumPy array: the tensor's own memory on the CPU, a copy from a GPU."""
-        return self.data if self.device.kind == "cpu" else self.device.backend.to_host(self.data)
+        packed.escaped(self._array)
+        return self._values()
+
+    def _values(self) -> np.ndarray[Any, Any]:
+        """The values as a NumPy array that does not leave the library."""
+        return self._array if self.device.kind == "cpu" else self.device.backend.to_host(self._array)
 
     def item(self) -> Any:
         """The one value as a Python number. Raises ``ValueError`` if there is not exactly one."""
         if self.size != 1:
             raise ValueError(f"item() needs a tensor of one element; this one has shape {self.shape}.")
-        return self.numpy().item()
+        return self._values().item()
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
-        return self.numpy().tolist()
+        return self._values().tolist()
 
     def __float__(self) -> float:
         return float(self.item())
@@ -238,9 +253,9 @@ class Tensor:
             )
         values = self.numpy()
         array = values if dtype is None else values.astype(dtype, copy=False)
-        if copy and array is self.data:
+        if copy and array is self._array:
             return array.copy()
-        if copy is False and array is not self.data:
+        if copy is False and array is not self._array:
             raise ValueError(f"A {self.dtype} tensor cannot become {array.dtype} without a copy.")
         return array
 
@@ -248,19 +263,23 @@ class Tensor:
         return self.data.__dlpack__(**options)
 
     def __dlpack_device__(self) -> Any:
-        return self.data.__dlpack_device__()
+        return self._array.__dlpack_device__()
 
     @property
     def __cuda_array_interface__(self) -> Any:
         if self.device.kind != "cuda":
             raise AttributeError(f"A tensor on {self.device} has no __cuda_array_interface__; tensor.to('cuda') has.")
-        return self.data.__cuda_array_interface__
+        return self._array.__cuda_array_interface__
 
     # Its place on the tape, and elsewhere
 
     def detach(self) -> Tensor:
         """The same memory, cut from the tape."""
-        return Tensor.wrap(self.data, self.device)
+        return Tensor.wrap(self._array, self.device)
+
+    def computed(self) -> Tensor:
+        """The tensor itself; the result of one that waits with its computation until it is looked at."""
+        return self
 
     def backward(
         self, gradient: Tensor | None = None, *, retain_graph: bool = False, create_graph: bool = False
@@ -277,13 +296,13 @@ class Tensor:
         """
         if self.node is not None:
             raise RuntimeError("A tensor that was computed from others cannot be assigned to; assign to a leaf.")
-        array = value.data if isinstance(value, Tensor) and value.device == self.device else None
+        array = value._array if isinstance(value, Tensor) and value.device == self.device else None
         if array is None:
-            array = Tensor(value, device=self.device).data
+            array = Tensor(value, device=self.device)._array
         if array.shape != self.shape:
             raise ValueError(f"assign: the tensor has shape {self.shape}; got a value of shape {array.shape}.")
-        with self.device.active():
-            self.data[...] = array
+        with self.device.active(), packed.writing(self._array):
+            self._array[...] = array
         self.version += 1
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from deepcore import initializers
 from deepcore.absent import Explaining
+from deepcore.backend.numpy import packed
 from deepcore.config import floatx
 from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
 from deepcore.naming import current_scope, unique_name
@@ -55,16 +56,21 @@ class Variable(Explaining, Tensor):
                 )
             with use_device(CPU):
                 initializer = initializer(tuple(shape), dtype=np.dtype(floatx() if dtype is None else dtype))
-        value = Tensor(initializer, dtype, where).data
+        value = Tensor(initializer, dtype, where)._array
         if shape is not None and value.shape != tuple(shape):
             raise ValueError(f"A variable of shape {tuple(shape)} was given a starting value of shape {value.shape}.")
         super().__init__(Tensor.wrap(where.run(value.copy), where))
+        packed.own(self._array)
         self.name = unique_name("variable") if name is None else name
         self.path = "/".join((*current_scope(), self.name))
         self.regularizer: Any = None
         self.constraint: Any = None
         self.born_trainable = bool(trainable)  # what a layer that was frozen gives back when it thaws
         self.trainable = trainable
+
+    def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
+        super().__setstate__(state)
+        packed.own(self._array)
 
     @property
     def trainable(self) -> bool:
@@ -88,8 +94,8 @@ class Variable(Explaining, Tensor):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """A copy of the values: what is assigned later does not change it."""
-        values = super().numpy()
-        return values.copy() if values is self.data else values
+        values = self._values()
+        return values.copy() if values is self._array else values
 
     def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""
@@ -99,8 +105,8 @@ class Variable(Explaining, Tensor):
                 f"assign: the variable {self.path!r} has shape {self.shape}; got a value of shape {array.shape}."
             )
         remember(self)
-        with self.device.active():
-            self.data[...] = array
+        with self.device.active(), packed.writing(self._array):
+            self._array[...] = array
         self.version += 1
         return self
 
@@ -119,19 +125,19 @@ class Variable(Explaining, Tensor):
                 f"The variable {self.path!r} has shape {self.shape}; a change of shape {array.shape} does not fit it."
             )
         remember(self)
-        with self.device.active():
-            self.data += array if sign > 0 else -array
+        with self.device.active(), packed.writing(self._array):
+            self._array += array if sign > 0 else -array
         self.version += 1
         return self
 
     def _here(self, value: Any) -> Any:
         """``value`` as an array of the variable's dtype where the variable is."""
         if isinstance(value, Tensor) and value.device == self.device:
-            return value.data if value.dtype == self.dtype else self.device.run(value.data.astype, self.dtype)
-        return Tensor(value, self.dtype, self.device).data
+            return value._array if value.dtype == self.dtype else self.device.run(value._array.astype, self.dtype)
+        return Tensor(value, self.dtype, self.device)._array
 
     def __repr__(self) -> str:
-        values = np.array2string(self.numpy(), threshold=100)
+        values = np.array2string(self._values(), threshold=100)
         trainable = "trainable" if self.trainable else "not trainable"
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, {trainable}, value={values}>"
 

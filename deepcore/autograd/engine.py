@@ -64,7 +64,7 @@ def backward(
     with recording(create_graph):
         _walk(sums, retain, None)
         for leaf, gradient in sums.leaves.values():
-            leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+            leaf.grad = gradient.computed() if leaf.grad is None else leaf.grad + gradient
 
 
 def gradients(
@@ -102,7 +102,8 @@ def gradients(
             gradient = targets.points[edge[0].number, edge[1]]
         if gradient is None and unused is not None:
             gradient = Tensor.wrap(tensor.device.backend.xp.zeros(tensor.shape, tensor.dtype), tensor.device)
-        results.append(gradient)
+        # One that is still to be computed is computed now.
+        results.append(None if gradient is None else gradient.computed())
     return tuple(results)
 
 

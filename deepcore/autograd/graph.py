@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -68,16 +67,23 @@ def is_recording() -> bool:
     return _recording.get()
 
 
-@contextlib.contextmanager
-def recording(on: bool) -> Iterator[None]:
-    """Within the block operations are recorded, or not."""
-    token = _recording.set(on)
-    try:
-        yield
-    finally:
-        _recording.reset(token)
+class recording(contextlib.ContextDecorator):  # noqa: N801 (a context manager, cheaper than one made of a generator)
+    """Within the block, or the decorated function, operations are recorded, or not."""
+
+    def __init__(self, on: bool) -> None:
+        self.on = on
+        self._tokens: list[Token[bool]] = []  # a decorated function may call itself
+
+    def _recreate_cm(self) -> recording:
+        return recording(self.on)
+
+    def __enter__(self) -> None:
+        self._tokens.append(_recording.set(self.on))
+
+    def __exit__(self, *error: object) -> None:
+        _recording.reset(self._tokens.pop())
 
 
-def no_grad() -> contextlib.AbstractContextManager[None]:
+def no_grad() -> recording:
     """Within the block (or the decorated function) nothing is recorded and nothing is kept for a backward pass."""
     return recording(False)

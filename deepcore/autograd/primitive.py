@@ -51,6 +51,7 @@ class Gradient:
     ) -> None:
         self.function = function
         self.serves = serves
+        self.positions = [owner.inputs.index(name) for name in serves if name != owner.variadic]
         self.keeps = keeps
         self.reads: list[tuple[str, str, int]] = []  # (parameter, kind, index)
         for name, parameter in inspect.signature(function).parameters.items():
@@ -87,6 +88,7 @@ class Primitive:
         self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.attributes = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         self.gradients: dict[str, Gradient] = {}
+        self._always_kept: dict[frozenset[str], frozenset[str]] = {}
         self.__doc__ = forward.__doc__
 
     def meaning(self, parameter: str) -> tuple[str, int]:
@@ -131,15 +133,19 @@ class Primitive:
         return register
 
     def __call__(self, *inputs: Tensor | None, **attributes: Any) -> Any:
-        first = next(t for t in inputs if t is not None)
-        device = first.device
+        device: Any = None
         requires_grad = False
+        arrays: list[Any] = []
         for tensor in inputs:
-            if tensor is not None:
-                if tensor.device is not device and tensor.device != device:
-                    raise device_mismatch(self.name, inputs)
-                requires_grad = requires_grad or tensor.requires_grad
-        arrays = [None if tensor is None else tensor.data for tensor in inputs]
+            if tensor is None:
+                arrays.append(None)
+                continue
+            if device is None:
+                device = tensor.device
+            elif tensor.device is not device and tensor.device != device:
+                raise device_mismatch(self.name, inputs)
+            requires_grad = requires_grad or tensor.node is not None or tensor._leaf_requires_grad
+            arrays.append(tensor._array)
         if device.kind == "cuda":
             result = device.run(self.forward, device.backend, *arrays, **attributes)
         else:
@@ -151,52 +157,67 @@ class Primitive:
         return self._record(inputs, attributes, result, device)
 
     def _record(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any], result: Any, device: Any) -> Any:
-        node = Node(self, attributes)
-        names = self._names(len(inputs))
-        gradients = [self.gradients.get(name) for name in names]
-        node.edges = tuple(
-            None if gradient is None else edge_of(tensor) for gradient, tensor in zip(gradients, inputs, strict=True)
-        )
-        needed = frozenset(name for name, edge in zip(names, node.edges, strict=True) if edge is not None)
-        kept: set[str] = set()
-        for name in needed:
-            kept |= self.gradients[name].kept(needed, attributes)
         arrays = (result,) if self.single else tuple(result)
-        differentiable = bool(needed)
-        if differentiable:
-            node.inputs = tuple(
+        names = self._names(len(inputs))
+        edges: list[Any] = []
+        asked = []
+        for name, tensor in zip(names, inputs, strict=True):
+            edge = edge_of(tensor) if name in self.gradients else None
+            edges.append(edge)
+            if edge is not None:
+                asked.append(name)
+        if not asked:
+            tensors = tuple(Tensor.wrap(array, device) for array in arrays)
+            return tensors[0] if self.single else tensors
+        kept = self._kept(frozenset(asked), attributes)
+        node = Node(self, attributes)
+        node.edges = tuple(edges)
+        # Lists, because a generator costs more than the few elements here.
+        node.inputs = tuple(
+            [
                 (tensor, tensor.version) if name in kept and tensor is not None else None
                 for name, tensor in zip(names, inputs, strict=True)
-            )
-            node.input_shapes = tuple(None if tensor is None else tensor.shape for tensor in inputs)
-            node.outputs = tuple(
-                array if name in kept else None for name, array in zip(self.outputs, arrays, strict=not self.many)
-            )
-            node.output_like = tuple((array.shape, array.dtype, device) for array in arrays)
-        tensors = tuple(
-            Tensor.wrap(array, device, node=node if differentiable and array.dtype.kind == "f" else None, index=i)
-            for i, array in enumerate(arrays)
+            ]
         )
-        return tensors[0] if self.single else tensors
+        node.input_shapes = tuple([None if tensor is None else tensor._array.shape for tensor in inputs])
+        node.outputs = tuple(
+            [array if name in kept else None for name, array in zip(self.outputs, arrays, strict=not self.many)]
+        )
+        node.output_like = tuple([(array.shape, array.dtype, device) for array in arrays])
+        if self.single:
+            return Tensor.wrap(result, device, node if result.dtype.kind == "f" else None)
+        return tuple(
+            Tensor.wrap(array, device, node if array.dtype.kind == "f" else None, i) for i, array in enumerate(arrays)
+        )
+
+    def _kept(self, needed: frozenset[str], attributes: dict[str, Any]) -> frozenset[str]:
+        """Names of the inputs and outputs that the gradients of ``needed`` read, looked up but where the attributes
+        have a say in it."""
+        found = self._always_kept.get(needed)
+        if found is None:
+            gradients = [self.gradients[name] for name in needed]
+            found = frozenset().union(*(gradient.kept(needed, attributes) for gradient in gradients))
+            if all(gradient.keeps is None for gradient in gradients):
+                self._always_kept[needed] = found
+        return found
 
     def backward(self, node: Node, cotangents: list[Tensor | None], wanted: set[int]) -> dict[int, Tensor]:
         """The gradients of the inputs ``wanted`` (by index), given those of the outputs."""
         names = self._names(len(node.edges))
         needed = frozenset(names[i] for i in wanted)
         results: dict[int, Tensor] = {}
-        for gradient in {id(g): g for g in (self.gradients[names[i]] for i in sorted(wanted))}.values():
+        for gradient in dict.fromkeys(self.gradients[names[i]] for i in sorted(wanted)):
             arguments = {
                 name: self._argument(node, kind, j, name, cotangents, needed) for name, kind, j in gradient.reads
             }
             values = gradient.function(**arguments)
             if gradient.serves == (self.variadic,):
-                indices = list(range(len(values)))
+                indices: Sequence[int] = range(len(values))
             else:
                 values = values if len(gradient.serves) > 1 else (values,)
-                indices = [self.inputs.index(name) for name in gradient.serves]
-            results.update(
-                (i, value) for i, value in zip(indices, values, strict=True) if i in wanted and value is not None
-            )
+                indices = gradient.positions
+            found = zip(indices, values, strict=True)
+            results.update((i, value) for i, value in found if value is not None and i in wanted)
         return results
 
     def _names(self, count: int) -> Sequence[str]:
@@ -206,9 +227,9 @@ class Primitive:
     def _argument(
         self, node: Node, kind: str, i: int, name: str, cotangents: list[Tensor | None], needed: frozenset[str]
     ) -> Any:
-        if kind == "cotangents":
-            return tuple(self._argument(node, "cotangent", j, name, cotangents, needed) for j in range(len(cotangents)))
-        if kind.startswith("cotangent"):
+        if kind == "attribute":
+            return node.attributes.get(name)
+        if kind == "cotangent" or kind == "cotangent or None":
             cotangent = cotangents[i]
             if cotangent is None and kind == "cotangent":
                 shape, dtype, device = node.output_like[i]
@@ -216,10 +237,6 @@ class Primitive:
             return cotangent
         if kind == "input":
             return self._unchanged(node.inputs[i], name)
-        if kind == "inputs":
-            return tuple(self._unchanged(kept, name) for kept in node.inputs)
-        if kind == "shapes":
-            return node.input_shapes
         if kind == "output":
             if node.outputs[i] is None:
                 return None
@@ -227,8 +244,12 @@ class Primitive:
             return Tensor.wrap(node.outputs[i], device, node=node if dtype.kind == "f" else None, index=i)
         if kind == "shape":
             return node.input_shapes[i]
-        if kind == "attribute":
-            return node.attributes.get(name)
+        if kind == "inputs":
+            return tuple(self._unchanged(kept, name) for kept in node.inputs)
+        if kind == "shapes":
+            return node.input_shapes
+        if kind == "cotangents":
+            return tuple(self._argument(node, "cotangent", j, name, cotangents, needed) for j in range(len(cotangents)))
         return needed
 
     def _unchanged(self, kept: tuple[Tensor, int] | None, name: str) -> Tensor | None:

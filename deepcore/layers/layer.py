@@ -18,6 +18,7 @@ from deepcore.absent import Explaining
 from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.dtype_policies import DTypePolicy
 from deepcore.errors import RefusedCodeError, nearest
+from deepcore.generator import Generator
 from deepcore.layers.input_spec import InputSpec
 from deepcore.naming import current_scope, given_name, scope_at
 from deepcore.ops import cast
@@ -31,9 +32,20 @@ _training: ContextVar[bool | None] = ContextVar("deepcore_training", default=Non
 _depth: ContextVar[int] = ContextVar("deepcore_call_depth", default=0)
 
 # Attributes that hold no sublayers, or hold them a second time.
-_NOT_MEMBERS = {"_own_weights", "_given", "_inbound_nodes", "_build_shapes", "_states"}
+_NOT_MEMBERS = {"_own_weights", "_added_losses", "_given", "_inbound_nodes", "_build_shapes", "_states", "_attributes"}
 _EVERY_LAYERS_ARGUMENTS = {"self", "name", "trainable", "dtype", "activity_regularizer", "autocast"}
 _PLAIN = (bool, int, float, str, type(None))
+_INERT = (
+    *_PLAIN,
+    DTypePolicy,
+    Generator,
+    InputSpec,
+    constraints.Constraint,
+    initializers.Initializer,
+    np.dtype,
+    regularizers.Regularizer,
+    type,
+)
 
 
 class Layer(Explaining):
@@ -230,6 +242,8 @@ class Layer(Explaining):
     def weights(self) -> list[Variable]:
         """All weights: the layer's own, the trainable ones first, then those of its sublayers."""
         own, sublayers = self._members()
+        if not sublayers:
+            return own
         found = {id(v): v for v in own}
         for layer in sublayers:
             found.update((id(v), v) for v in layer.weights if id(v) not in found)
@@ -295,24 +309,49 @@ class Layer(Explaining):
         """The layers that this one holds, in lists and dictionaries, too."""
         return self._members()[1]
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        vars(self).pop("_attributes", None)
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        vars(self).pop("_attributes", None)
+
+    def _looked_up(self) -> _Attributes:
+        found = vars(self).get("_attributes")
+        if found is None:
+            holdings = [(name, value) for name, value in vars(self).items() if not _holds_nothing(name, value)]
+            found = vars(self)["_attributes"] = _Attributes(holdings)
+        return found
+
+    def holdings(self) -> list[tuple[str, Any]]:
+        """The attributes that may hold a part of the layer, such as a weight, a sublayer or a metric: all but numbers,
+        text and the like, found once for every change of an attribute."""
+        return self._looked_up().holdings
+
     def _members(self) -> tuple[list[Variable], list[Layer]]:
         """The layer's own weights, the trainable ones first, and its sublayers: whatever its attributes hold now."""
+        known = self._looked_up()
+        if known.members is not None and known.members[0] == len(self._own_weights):
+            return list(known.members[1]), list(known.members[2])
         variables = {id(v): v for v in self._own_weights}
         layers: dict[int, Layer] = {}
-        for attribute, value in vars(self).items():
-            if attribute in _NOT_MEMBERS:
-                continue
+        constant = True  # a list or a dictionary may hold something else the next time
+        for _, value in known.holdings:
             if isinstance(value, Variable):
                 variables[id(value)] = value
             elif isinstance(value, Layer):
                 layers[id(value)] = value
-            elif isinstance(value, list | tuple | dict) and value:
+            elif isinstance(value, list | tuple | dict):
+                constant = False
                 for leaf in leaves(value):
                     if isinstance(leaf, Variable):
                         variables[id(leaf)] = leaf
                     elif isinstance(leaf, Layer):
                         layers[id(leaf)] = leaf
-        return sorted(variables.values(), key=lambda v: not v.born_trainable), list(layers.values())
+        members = sorted(variables.values(), key=_comes_late), list(layers.values())
+        known.members = (len(self._own_weights), *members) if constant else None
+        return list(members[0]), members[1]
 
     # Calling
 
@@ -358,7 +397,9 @@ class Layer(Explaining):
         try:
             if _depth.get() == 1:
                 self._forget_losses()
-            if args:
+            if len(args) == 1 and isinstance(args[0], Tensor):
+                args = (self._as_input(args[0]),)
+            elif args:
                 args = (
                     map_leaves(self._as_input, _structure(args[0])),
                     *(map_leaves(self._further_input, value) for value in args[1:]),
@@ -660,6 +701,33 @@ def _scoped(build: Any) -> Any:
 
 
 Layer.build = _scoped(Layer.build)  # type: ignore[method-assign]  # __init_subclass__ does not see the base itself
+
+
+class _Attributes:
+    """What was found out about a layer's attributes, good until one of them is set.
+
+    Attributes:
+        holdings: names and values of those that may hold a part of the layer.
+        members: the number of weights that the layer has made itself, its own weights, and its sublayers; None where
+            that may change while no attribute is set.
+    """
+
+    __slots__ = ("holdings", "members")
+
+    def __init__(self, holdings: list[tuple[str, Any]]) -> None:
+        self.holdings = holdings
+        self.members: tuple[int, list[Variable], list[Layer]] | None = None
+
+
+def _holds_nothing(name: str, value: Any) -> bool:
+    """Whether an attribute holds no part of a layer, now and for as long as it is this object."""
+    if isinstance(value, tuple) and name not in _NOT_MEMBERS:
+        return all(isinstance(part, _PLAIN) for part in value)
+    return name in _NOT_MEMBERS or isinstance(value, _INERT) or inspect.isroutine(value)
+
+
+def _comes_late(variable: Variable) -> bool:
+    return not variable.born_trainable
 
 
 class Elementwise(Layer):

@@ -139,9 +139,9 @@ class Mean(Metric):
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         with no_grad():
             each, weight = samplewise(values, sample_weight, self.dtype)
-            self.total.assign_add(ops.sum(each))
+            self.total.assign_add(ops.sum(each) if each.ndim else each)
             if weight is not None:
-                self.count.assign_add(ops.sum(weight))
+                self.count.assign_add(ops.sum(weight) if weight.ndim else weight)
             else:
                 self.count.assign_add(each.shape[0] if each.ndim else 1)
 

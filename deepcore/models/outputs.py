@@ -59,6 +59,8 @@ def by_place(given: Any, outputs: Any, names: Sequence[str] | None, wanted: Sequ
         names: of the outputs, in the order of ``places``.
         wanted: the places that something must be given for, where it is not all of them.
     """
+    if not is_nested(given) and not is_nested(outputs):
+        return {(): given}
     paths = [path for path, _ in places(outputs)]
     if isinstance(given, dict) and isinstance(outputs, list | tuple) and names and set(given) <= set(names):
         return {path: given[name] for path, name in zip(paths, names, strict=True) if name in given}

@@ -143,9 +143,13 @@ def _totals(model: Any) -> list[str]:
     ]
     kinds.insert(0, ("Total", [v for _, variables in kinds for v in variables]))
     return [
-        f" {kind} params: {sum(v.size for v in variables):,} ({_bytes(sum(v.data.nbytes for v in variables))})"
-        for kind, variables in kinds
+        f" {kind} params: {sum(v.size for v in variables):,} ({_bytes(_held(variables))})" for kind, variables in kinds
     ]
+
+
+def _held(variables: Any) -> int:
+    """Bytes of all of them together."""
+    return sum(v.size * v.dtype.itemsize for v in variables)
 
 
 def _bytes(size: int) -> str:

@@ -16,7 +16,7 @@ from deepcore.autograd import gradients, no_grad
 from deepcore.autograd.graph import recording
 from deepcore.callbacks import CallbackList, History, LossWatch
 from deepcore.callbacks.callback import Logs
-from deepcore.device import use_device
+from deepcore.device import silence, use_device
 from deepcore.models.compile_loss import CompileLoss, OutputShape
 from deepcore.models.compile_metrics import CompileMetrics
 from deepcore.models.data import ArrayData, Batch, IterableData, class_weights_of, is_iterable_of_batches
@@ -31,7 +31,7 @@ from deepcore.tensor import Tensor
 Data = ArrayData | IterableData
 
 # Attributes of a trainer that hold its own metrics, which come first, or hold members a second time.
-_NOT_ITS_METRICS = {"_tracker", "_compile_metrics", "_given", "_compile_arguments", "_own_weights", "_inbound_nodes"}
+_NOT_ITS_METRICS = {"_tracker", "_compile_metrics", "_compile_arguments"}
 
 
 class Trainer:
@@ -396,7 +396,8 @@ class Trainer:
                 return logs
             callbacks.on_train_batch_begin(progress.step)
             for batch in group:
-                logs = _as_logs(self.train_step(pack_x_y_sample_weight(*batch)), "train_step")
+                with silence():
+                    logs = _as_logs(self.train_step(pack_x_y_sample_weight(*batch)), "train_step")
             progress.step += len(group)
             callbacks.on_train_batch_end(progress.step - 1, logs)
             interrupt.check()
@@ -451,7 +452,8 @@ class Trainer:
                 for step, group in self._groups(data, steps, interrupt):
                     callbacks.on_test_batch_begin(step)
                     for batch in group:
-                        logs = _as_logs(self.test_step(pack_x_y_sample_weight(*batch)), "test_step")
+                        with silence():
+                            logs = _as_logs(self.test_step(pack_x_y_sample_weight(*batch)), "test_step")
                     callbacks.on_test_batch_end(step + len(group) - 1, logs)
                     interrupt.check()
                     if self.stop_evaluating:
@@ -713,7 +715,7 @@ def _attribute_metrics(layer: Any, is_outermost: bool = False, seen: set[int] | 
     seen = set() if seen is None else seen
     found = []
     if is_outermost or not isinstance(layer, Trainer):
-        for name, value in vars(layer).items():
+        for name, value in layer.holdings():
             if name in _NOT_ITS_METRICS:
                 continue
             for leaf in leaves(value) if isinstance(value, list | tuple | dict) else (value,):

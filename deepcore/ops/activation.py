@@ -74,8 +74,44 @@ def _slope_gradient(ddz: Tensor, dy: Tensor, y: Tensor, activation: str) -> Tens
     return None if change is None else ddz * dy * change(y)
 
 
+class Selected(Tensor):
+    """The gradient of a function that selects elements of its input, such as the largest of each window.
+
+    Each element of the result y is one of the input x, so where x came from an activation, whose slope follows from
+    its result, the slope may be taken at y, of which there are fewer: ``scattered(dy * slope(y))`` is
+    ``scattered(dy) * slope(x)``, and both have the same sums over a channel. Whoever asks for anything else sees
+    ``scattered(dy)``, computed then.
+    """
+
+    __slots__ = ("_materialized", "dy", "y")
+
+    def _begin(self, dy: Tensor, y: Tensor) -> None:
+        self.dy, self.y = dy, y
+        self.device = dy.device
+        self.grad = self.mask = self.node = None
+        self.output_index = self.version = 0
+        self._leaf_requires_grad = False
+        self._materialized: Any = None
+
+    def scattered(self, dy: Tensor) -> Tensor:
+        """The gradient at x for another gradient at y."""
+        raise NotImplementedError
+
+    def computed(self) -> Tensor:
+        return self.detach()
+
+    @property
+    def _array(self) -> Any:  # a slot of other tensors
+        if self._materialized is None:
+            self._materialized = self.scattered(self.dy)._array
+        return self._materialized
+
+
 def epilogue_gradient(dy: Tensor, y: Tensor | None, activation: str, with_bias: bool) -> tuple[Tensor, Tensor | None]:
     """The gradients behind an epilogue: of what the activation was applied to, and of the bias (None if not asked)."""
+    if isinstance(dy, Selected) and activation != "linear":
+        dz, dbias = epilogue_gradient(dy.dy, dy.y, activation, with_bias)
+        return dy.scattered(dz), dbias
     if with_bias and activation != "linear":
         return _bias_activation_dgrad(dy, y, activation=activation)
     dz = dy if activation == "linear" else _activation_dgrad(dy, y, activation=activation)

@@ -142,7 +142,7 @@ def without_gradient(function: str, *tensors: Tensor, **options: Any) -> Tensor:
     device = tensors[0].device
     if any(tensor.device != device for tensor in tensors):
         raise device_mismatch(function, tensors)
-    result = device.run(getattr(device.backend.xp, function), *(tensor.data for tensor in tensors), **options)
+    result = device.run(getattr(device.backend.xp, function), *(tensor._array for tensor in tensors), **options)
     return Tensor.wrap(result, device)
 
 

@@ -5,21 +5,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from deepcore.autograd import is_recording
 from deepcore.autograd.primitive import primitive
 from deepcore.backend.geometry import Padding, Pool2DGeometry
+from deepcore.ops.activation import Selected
 from deepcore.ops.operand import floating
 from deepcore.ops.shape import reshape
 from deepcore.tensor import Tensor
 
 
 @primitive(outputs=("y", "argmax"))
-def _max_pool2d(backend: Any, x: Any, *, geometry: Pool2DGeometry) -> Any:
+def _max_pool2d(backend: Any, x: Any, *, geometry: Pool2DGeometry, activated: bool = False) -> Any:
     return backend.max_pool2d_fprop(x, geometry)
 
 
-@_max_pool2d.gradient("x")
-def _(dy: Tensor, argmax: Tensor, geometry: Pool2DGeometry) -> Tensor:
-    return _max_pool2d_dgrad(dy, argmax, geometry=geometry)
+@_max_pool2d.gradient("x", keeps=lambda needed, of: {"y", "argmax"} if of["activated"] else {"argmax"})
+def _(dy: Tensor, y: Tensor | None, argmax: Tensor, geometry: Pool2DGeometry) -> Tensor:
+    if y is None or is_recording():
+        return _max_pool2d_dgrad(dy, argmax, geometry=geometry)
+    return _PoolGradient(dy, y, argmax, geometry)
+
+
+class _PoolGradient(Selected):
+    """The gradient that max pooling gives to its input."""
+
+    __slots__ = ("geometry", "positions")
+
+    def __init__(self, dy: Tensor, y: Tensor, argmax: Tensor, geometry: Pool2DGeometry) -> None:
+        self._begin(dy, y)
+        self.positions, self.geometry = argmax, geometry
+
+    def scattered(self, dy: Tensor) -> Tensor:
+        dx: Tensor = _max_pool2d_dgrad(dy, self.positions, geometry=self.geometry)
+        return dx
 
 
 @primitive(outputs=("dx",))
@@ -80,7 +98,13 @@ def max_pool2d(
     3.0
     """
     tensor = floating(x)
-    return _max_pool2d(tensor, geometry=Pool2DGeometry.of(tensor.shape, pool_size, strides, padding))[0]
+    return _largest(tensor, Pool2DGeometry.of(tensor.shape, pool_size, strides, padding))
+
+
+def _largest(x: Tensor, geometry: Pool2DGeometry) -> Tensor:
+    activated = x.node is not None and x.node.attributes.get("activation", "linear") != "linear"
+    y: Tensor = _max_pool2d(x, geometry=geometry, activated=activated)[0]
+    return y
 
 
 def avg_pool2d(
@@ -101,7 +125,7 @@ def _whole(x: Any) -> tuple[Tensor, Pool2DGeometry]:
 def global_max_pool2d(x: Any) -> Tensor:
     """The largest element of each channel: [batch, height, width, channels] -> [batch, channels]."""
     tensor, geometry = _whole(x)
-    return reshape(_max_pool2d(tensor, geometry=geometry)[0], (geometry.batch, geometry.channels))
+    return reshape(_largest(tensor, geometry), (geometry.batch, geometry.channels))
 
 
 def global_avg_pool2d(x: Any) -> Tensor:

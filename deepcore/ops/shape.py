@@ -131,6 +131,8 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
     """``x`` with its axes in another order, reversed by default. A view: no element moves."""
     tensor = tensor_of(x)
     order = tuple(reversed(range(tensor.ndim))) if axes is None else tuple(a % tensor.ndim for a in axes)
+    if order == tuple(range(tensor.ndim)):
+        return tensor
     if sorted(order) != list(range(tensor.ndim)):
         raise ValueError(f"transpose: axes {axes} are not a permutation of the axes of shape {tensor.shape}.")
     return _transpose(tensor, axes=order)

@@ -14,6 +14,7 @@ import numpy as np
 from deepcore import initializers, ops, serialization
 from deepcore.absent import Explaining
 from deepcore.autograd import no_grad
+from deepcore.backend.numpy import packed
 from deepcore.backend.updates import Before
 from deepcore.config import floatx
 from deepcore.device import CPU, as_device, current_device, use_device
@@ -367,13 +368,16 @@ class Optimizer(Explaining, Configurable):
         if pairs:
             gradients, variables = [g for g, _ in pairs], [v for _, v in pairs]
             if every > 1:
-                gathered = [self._accumulated_gradients[self._get_variable_index(v)].data for v in variables]
-                variables[0].device.backend.blend_update(gathered, gradients, 1.0, 1.0, before=Before(factor=factor))
+                gathered = [self._accumulated_gradients[self._get_variable_index(v)]._array for v in variables]
+                with packed.writing(*gathered):
+                    blend = variables[0].device.backend.blend_update
+                    blend(gathered, gradients, 1.0, 1.0, before=Before(factor=factor))
                 gradients, factor = gathered, 1 / every
             if due:
                 self._change(gradients, variables, factor, done // every + 1)
                 for total in self._accumulated_gradients:
-                    total.data[...] = 0
+                    with packed.writing(total._array):
+                        total._array[...] = 0
             if self.use_ema:
                 self._average(done // every)
             for variable in variables:
@@ -385,7 +389,7 @@ class Optimizer(Explaining, Configurable):
         """Instead of a step, the weight becomes its gradient: the largest of those gathered, where they are."""
         if self.gradient_accumulation_steps:
             total = self._accumulated_gradients[self._get_variable_index(variable)]
-            gradient = variable.device.backend.xp.maximum(gradient, total.data)
+            gradient = variable.device.backend.xp.maximum(gradient, total._array)
             total.assign(Tensor.wrap(gradient * (not due), total.device))
         if due:
             variable.assign(Tensor.wrap(gradient, variable.device))
@@ -403,19 +407,17 @@ class Optimizer(Explaining, Configurable):
         scale = None
         if self.clipnorm is not None:
             clipped = self._clip_gradients([Tensor.wrap(g * g.dtype.type(factor), device) for g in gradients])
-            gradients, factor = [g.data for g in clipped], 1.0
+            gradients, factor = [g._array for g in clipped], 1.0
         elif self.global_clipnorm is not None:
             norm = _norm([Tensor.wrap(g, device) for g in gradients])
-            scale = self._global_factor(norm * factor).data
+            scale = self._global_factor(norm * factor)._array
         limit = math.inf if self.clipvalue is None else self.clipvalue
         indices = [self._get_variable_index(v) for v in variables]
-        slots = {slot: [kept[i].data for i in indices] for slot, kept in self._slots.items()}
-        getattr(device.backend, self.rule)(
-            [v.data for v in variables],
-            gradients,
-            *self.rule_arguments(slots, rate, step),
-            before=Before(decay, factor, scale, limit),
-        )
+        slots = {slot: [kept[i]._array for i in indices] for slot, kept in self._slots.items()}
+        weights = [v._array for v in variables]
+        with packed.writing(*weights, *(array for kept in slots.values() for array in kept)):
+            update, arguments = getattr(device.backend, self.rule), self.rule_arguments(slots, rate, step)
+            update(weights, gradients, *arguments, before=Before(decay, factor, scale, limit))
         for variable in variables:
             variable.version += 1
 
@@ -423,8 +425,9 @@ class Optimizer(Explaining, Configurable):
         momentum = self.ema_momentum if done else 0.0
         kept = zip(self._trainable_variables, self._model_variables_moving_average, strict=True)
         pairs = [(v, average) for v, average in kept if average is not None]
-        weights, averages = [v.data for v, _ in pairs], [average.data for _, average in pairs]
-        pairs[0][0].device.backend.blend_update(averages, weights, momentum, 1 - momentum)
+        weights, averages = [v._array for v, _ in pairs], [average._array for _, average in pairs]
+        with packed.writing(*averages):
+            pairs[0][0].device.backend.blend_update(averages, weights, momentum, 1 - momentum)
         if self.ema_overwrite_frequency and (done + 1) % self.ema_overwrite_frequency == 0:
             for variable, average in pairs:
                 variable.assign(average)
@@ -534,13 +537,13 @@ def _rate(value: Any) -> Any:
 
 
 def _copy(variable: Variable) -> Tensor:
-    return Tensor.wrap(variable.device.run(variable.data.copy), variable.device)
+    return Tensor.wrap(variable.device.run(variable._array.copy), variable.device)
 
 
 def _norm(gradients: list[Tensor]) -> Tensor:
     """The norm of all of them together."""
     device = gradients[0].device
-    square = device.run(device.backend.square_sum, [g.data for g in gradients])
+    square = device.run(device.backend.square_sum, [g._array for g in gradients])
     return ops.sqrt(Tensor.wrap(square, device))
 
 

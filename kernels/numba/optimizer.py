@@ -2,14 +2,15 @@
 
 One element is the unit of a core's loop and of a GPU's thread, so the bodies serve both as they are. ``before`` is what
 happens to the element on its way into the rule: (decay of the parameter, scale of the gradient, limit of its
-magnitude). The array of a state that a variant does without is empty.
+magnitude). A state that a variant does without is None, which leaves its branch out of the loop, or on a GPU an empty
+array.
 """
 
 from __future__ import annotations
 
 import math
 
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, prange
 
 
 @inline
@@ -31,7 +32,7 @@ def sgd_element(i, p, g, learning_rate, before):
 @parallel
 def sgd(p, g, learning_rate, before):
     for i in prange(p.shape[0]):
-        sgd_element(i, p, g, learning_rate, before)
+        sgd_element(index(i), p, g, learning_rate, before)
 
 
 @inline
@@ -46,7 +47,7 @@ def momentum_element(i, p, g, v, learning_rate, momentum, nesterov, before):
 @parallel
 def momentum(p, g, v, learning_rate, momentum, nesterov, before):
     for i in prange(p.shape[0]):
-        momentum_element(i, p, g, v, learning_rate, momentum, nesterov, before)
+        momentum_element(index(i), p, g, v, learning_rate, momentum, nesterov, before)
 
 
 @inline
@@ -60,7 +61,7 @@ def adagrad_element(i, p, g, accumulator, learning_rate, epsilon, before):
 @parallel
 def adagrad(p, g, accumulator, learning_rate, epsilon, before):
     for i in prange(p.shape[0]):
-        adagrad_element(i, p, g, accumulator, learning_rate, epsilon, before)
+        adagrad_element(index(i), p, g, accumulator, learning_rate, epsilon, before)
 
 
 @inline
@@ -71,12 +72,12 @@ def rmsprop_element(
     square = rho * mean_square[i] + one_less_rho * gradient * gradient
     mean_square[i] = square
     denominator = square + epsilon
-    if mean_gradient.shape[0] > 0:
+    if mean_gradient is not None and mean_gradient.shape[0] > 0:
         mean = rho * mean_gradient[i] + one_less_rho * gradient
         mean_gradient[i] = mean
         denominator -= mean * mean
     step = learning_rate * gradient / math.sqrt(denominator)
-    if momenta.shape[0] > 0:
+    if momenta is not None and momenta.shape[0] > 0:
         step += momentum * momenta[i]
         momenta[i] = step
     p[i] = weight - step
@@ -86,7 +87,18 @@ def rmsprop_element(
 def rmsprop(p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before):
     for i in prange(p.shape[0]):
         rmsprop_element(
-            i, p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before
+            index(i),
+            p,
+            g,
+            mean_square,
+            mean_gradient,
+            momenta,
+            learning_rate,
+            rho,
+            one_less_rho,
+            momentum,
+            epsilon,
+            before,
         )
 
 
@@ -103,7 +115,7 @@ def adadelta_element(i, p, g, mean_square, mean_change, learning_rate, rho, one_
 @parallel
 def adadelta(p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before):
     for i in prange(p.shape[0]):
-        adadelta_element(i, p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before)
+        adadelta_element(index(i), p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before)
 
 
 @inline
@@ -113,7 +125,7 @@ def adam_element(i, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2
     second = v[i] + one_less_beta_2 * (gradient * gradient - v[i])
     m[i] = first
     v[i] = second
-    if largest.shape[0] > 0:
+    if largest is not None and largest.shape[0] > 0:
         second = largest[i] if second <= largest[i] else second
         largest[i] = second
     p[i] = weight - alpha * first / (math.sqrt(second) + epsilon)
@@ -122,7 +134,7 @@ def adam_element(i, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2
 @parallel
 def adam(p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before):
     for i in prange(p.shape[0]):
-        adam_element(i, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before)
+        adam_element(index(i), p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before)
 
 
 @inline
@@ -139,7 +151,7 @@ def adamax_element(i, p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, be
 @parallel
 def adamax(p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before):
     for i in prange(p.shape[0]):
-        adamax_element(i, p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before)
+        adamax_element(index(i), p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before)
 
 
 @inline
@@ -155,7 +167,7 @@ def nadam_element(i, p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, c
 @parallel
 def nadam(p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before):
     for i in prange(p.shape[0]):
-        nadam_element(i, p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before)
+        nadam_element(index(i), p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before)
 
 
 @inline
@@ -171,7 +183,7 @@ def lion_element(i, p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one
 @parallel
 def lion(p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before):
     for i in prange(p.shape[0]):
-        lion_element(i, p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before)
+        lion_element(index(i), p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before)
 
 
 @inline
@@ -191,7 +203,9 @@ def ftrl_element(i, p, g, accumulator, linear, learning_rate, power, l1, twice_l
 @parallel
 def ftrl(p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before):
     for i in prange(p.shape[0]):
-        ftrl_element(i, p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before)
+        ftrl_element(
+            index(i), p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before
+        )
 
 
 @inline
@@ -203,4 +217,4 @@ def blend_element(i, p, value, keep, share, before):
 @parallel
 def blend(p, value, keep, share, before):
     for i in prange(p.shape[0]):
-        blend_element(i, p, value, keep, share, before)
+        blend_element(index(i), p, value, keep, share, before)

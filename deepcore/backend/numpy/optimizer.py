@@ -1,14 +1,10 @@
-"""Optimizer steps, in place, for all parameters in one call: the rules of ``deepcore/backend/updates.py``.
-
-Where all arrays of every list lie next to each other in one flat array, in order, they are updated as that one array.
-"""
+"""Optimizer steps, in place, for all parameters in one call: the rules of ``deepcore/backend/updates.py``."""
 
 from __future__ import annotations
 
 import functools
 import math
 from collections.abc import Callable, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,17 +12,22 @@ import numpy as np
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
-from deepcore.backend.numpy.loops import loops, numba_available
+from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
 from deepcore.backend.numpy.rows import blocks, contiguous, quiet
 from deepcore.backend.updates import Before, Group, Step, Work, offered
 
-_SMALL = 16384  # elements: smaller arrays are done by NumPy before a parallel loop has started
+_SHARED = 1 << 17  # elements: smaller arrays are done by one core before a second one has started
 
 
 def _perform(op: str, groups: list[Group], step: Step, before: Before) -> None:
-    if groups:
-        work = Work(_flat(groups), step.scalars, before)
-        choose(op, groups[0].arrays[0].dtype, FlatGeometry(work.size)).function(work)
+    by_dtype: dict[Any, list[Group]] = {}
+    for arrays, decay in groups:
+        flat = Group(tuple(None if array is None else array.reshape(-1) for array in arrays), decay)
+        by_dtype.setdefault(arrays[0].dtype, []).append(flat)
+    # Chosen for all before the first is changed: a dtype that nothing serves leaves everything as it was.
+    works = [(dtype, Work(alike, step.scalars, before)) for dtype, alike in by_dtype.items()]
+    for run, work in [(choose(op, dtype, FlatGeometry(work.size)).function, work) for dtype, work in works]:
+        run(work)
 
 
 UPDATES = offered(_perform)
@@ -47,30 +48,6 @@ def _square_sum(arrays: Sequence[np.ndarray], dtype: np.dtype) -> np.ndarray:
         # Only within a block are numbers added in float32, so that a long sum keeps its digits.
         parts = [np.dot(a[block], a[block]) for a in flat for block in blocks(a.size, a.itemsize)]
         return np.asarray(np.sum(parts, dtype=np.float64)).astype(dtype)
-
-
-def _flat(groups: list[Group]) -> list[Group]:
-    """Flat views of the arrays of every parameter, or one of all where they adjoin and decay alike."""
-    if len(groups) > 1 and len({group.decay for group in groups}) == 1:
-        columns = list(zip(*(group.arrays for group in groups), strict=True))
-        whole = tuple(None if column[0] is None else _joined(column) for column in columns)
-        if all(array is not None or column[0] is None for array, column in zip(whole, columns, strict=True)):
-            return [Group(whole, groups[0].decay)]
-    return [Group(tuple(a if a is None else a.reshape(-1) for a in group.arrays), group.decay) for group in groups]
-
-
-def _joined(arrays: Sequence[np.ndarray]) -> np.ndarray | None:
-    """The part of their common one-dimensional base that adjacent views cover in order; None if they do not."""
-    base, dtype = arrays[0].base, arrays[0].dtype
-    if not isinstance(base, np.ndarray) or base.ndim != 1 or base.dtype != dtype or not base.flags.c_contiguous:
-        return None
-    if any(array.base is not base or array.dtype != dtype for array in arrays):
-        return None
-    starts = [array.__array_interface__["data"][0] for array in arrays]
-    if any(start + array.nbytes != after for (start, after), array in zip(pairwise(starts), arrays, strict=False)):
-        return None
-    first = (starts[0] - base.__array_interface__["data"][0]) // dtype.itemsize
-    return base[first : first + sum(array.size for array in arrays)]
 
 
 # NumPy: blocks of every array stay in cache over the passes. A formula changes the parameter ``p`` and its states in
@@ -190,12 +167,11 @@ Formula = Callable[..., None]
 
 
 def _in_blocks(formula: Formula, work: Work) -> None:
-    before = work.before
-    for arrays, decay in work.groups:
-        dtype = arrays[0].dtype
-        scalars, decay = work.cast(dtype), dtype.type(decay)
-        scale, limit = _scale(before, dtype), dtype.type(before.limit)
-        with quiet():
+    dtype = work.groups[0].arrays[0].dtype
+    scalars, scale, limit = work.cast(dtype), _scale(work.before, dtype), dtype.type(work.before.limit)
+    with quiet():
+        for arrays, share in work.groups:
+            decay = dtype.type(share)
             for block in blocks(arrays[0].size, dtype.itemsize):
                 p, g, *states = _parts(arrays, block)
                 if decay:
@@ -216,24 +192,16 @@ def _scale(before: Before, dtype: np.dtype) -> Any:
     return scale if before.scale is None else scale * dtype.type(before.scale)
 
 
-# Numba: one pass over every large array; small ones are quicker in NumPy than a parallel loop is to start.
+# Numba: one pass over every array.
 
 
-def _with_loop(loop: str, formula: Formula, work: Work) -> None:
-    for group in work.groups:
-        first = group.arrays[0]
-        if first.size < _SMALL:
-            _in_blocks(formula, work._replace(groups=[group]))
-            continue
-        of = first.dtype.type
-        before = (of(group.decay), _scale(work.before, first.dtype), of(work.before.limit))
-        # An empty array stands for a state that the variant does without.
-        arrays = [first[:0] if array is None else array for array in group.arrays]
-        getattr(loops("optimizer"), loop)(*arrays, *work.cast(first.dtype), before)
-
-
-def _supports(call: Call) -> tuple[bool, str]:
-    return True, f"any floating dtype; arrays of fewer than {_SMALL} elements go to NumPy one by one"
+def _with_loop(rule: str, work: Work) -> None:
+    loop = getattr(loops("optimizer"), rule)
+    dtype = work.groups[0].arrays[0].dtype
+    scalars, scale, limit = work.cast(dtype), _scale(work.before, dtype), dtype.type(work.before.limit)
+    for arrays, decay in work.groups:
+        run = loop if arrays[0].size > _SHARED else loop.serial
+        run(*arrays, *scalars, (dtype.type(decay), scale, limit))
 
 
 def _numpy_passes(passes: float) -> Callable[[Call], float]:
@@ -261,6 +229,6 @@ _RULES: dict[str, tuple[Formula, float, float]] = {
 for _rule, (_formula, _numpy, _loop) in _RULES.items():
     _op = f"{_rule}_update"
     implementation(_op, "numpy", cost=_numpy_passes(_numpy))(functools.partial(_in_blocks, _formula))
-    implementation(_op, "numba", supports=_supports, cost=_loop_passes(_loop), available=numba_available)(
-        functools.partial(_with_loop, _rule, _formula)
+    implementation(_op, "numba", supports=numba_supports, cost=_loop_passes(_loop), available=numba_available)(
+        functools.partial(_with_loop, _rule)
     )

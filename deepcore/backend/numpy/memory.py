@@ -1,0 +1,107 @@
+"""Memory of large arrays, kept for the next one of its size when an array dies.
+
+What the system gives to a large array it takes back with the array, and gives again page by page, zeroed: for the
+arrays of a training step, the same in every step, that costs more than some of the kernels that fill them.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+__all__ = ["LARGE", "LIMIT", "empty"]
+
+LARGE = 1 << 20  # bytes; the system serves smaller arrays from memory that the process has
+LIMIT = 1 << 30  # bytes that are kept for arrays to come; of more, the size that was asked for longest ago goes first
+_ALIGNMENT = 64  # bytes: a cache line, and the widest vector
+
+
+class _Block(NamedTuple):
+    """Memory, and where in it an array begins."""
+
+    memory: np.ndarray
+    start: int
+
+    @property
+    def size(self) -> int:
+        return self.memory.nbytes - _ALIGNMENT
+
+
+_lock = threading.Lock()
+_free: OrderedDict[int, list[_Block]] = OrderedDict()  # by size, the one used last at the end
+_kept = 0  # bytes in ``_free``
+_returned: deque[_Block] = deque()  # not yet in ``_free``
+
+
+class _Lease:
+    """Memory in use: the base of the array, and of all views of it, so that it ends with the last of them."""
+
+    __slots__ = ("__array_interface__", "block")
+
+    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        self.block = block
+        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (block.start, False)}
+
+    def __del__(self) -> None:
+        # An object may die at any instruction, of a thread that holds the lock, too.
+        _returned.append(self.block)
+        if _lock.acquire(blocking=False):
+            try:
+                _settle()
+            finally:
+                _lock.release()
+
+
+def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
+    """``np.empty(shape, dtype)``, C-contiguous; a large one begins at a multiple of 64 bytes.
+
+    Its memory is used again once neither it nor a view of it, a tensor or a buffer of another library that shares it,
+    is referred to any more. Safe to call from several threads.
+    """
+    shape, kind = tuple(shape), np.dtype(dtype)
+    wanted = math.prod(shape) * kind.itemsize
+    if wanted < LARGE or kind.kind not in "fiub":
+        return np.empty(shape, kind)
+    # Sizes in steps of an eighth or less, so that batches of nearly one size share memory.
+    step = 1 << (wanted.bit_length() - 4)
+    size = -(-wanted // step) * step
+    with _lock:
+        _settle()
+        block = _taken(size)
+    if block is None:
+        memory = np.empty(size + _ALIGNMENT, np.uint8)
+        address = memory.__array_interface__["data"][0]
+        block = _Block(memory, address + -address % _ALIGNMENT)
+    return np.asarray(_Lease(block, shape, kind))
+
+
+def _taken(size: int) -> _Block | None:
+    global _kept
+    blocks = _free.get(size)
+    if not blocks:
+        return None
+    _free.move_to_end(size)
+    _kept -= size
+    return blocks.pop()
+
+
+def _settle() -> None:
+    """Puts what was returned with the rest, and gives to the system what is too much; under the lock."""
+    global _kept
+    while _returned:
+        block = _returned.popleft()
+        _free.setdefault(block.size, []).append(block)
+        _free.move_to_end(block.size)
+        _kept += block.size
+    while _kept > LIMIT:
+        size, blocks = next(iter(_free.items()))
+        if blocks:
+            blocks.pop()
+            _kept -= size
+        else:
+            del _free[size]

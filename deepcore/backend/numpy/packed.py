@@ -1,0 +1,152 @@
+"""What is made of a weight and kept until the weight changes: its elements in the order in which a kernel reads them.
+
+Only an array that a ``Variable`` has for itself is looked up here. The variable registers it (``own``), and every
+write to it is told (``writing``). An array that left the library (``escaped``) may be written to by anybody, so from
+then on nothing made of it is kept, and neither is what is made of arrays that nobody registered.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+__all__ = ["LIMIT", "escaped", "own", "packed", "writing"]
+
+LIMIT = 1 << 30  # bytes that are kept in all; what was used longest ago goes first
+
+_lock = threading.RLock()  # an array may die, which removes its entry, while its own thread holds the lock
+_owned: dict[int, _Owned] = {}
+_kept: OrderedDict[tuple[int, Hashable], tuple[Any, int]] = OrderedDict()  # by array and key: what was made, its bytes
+_bytes = 0
+
+
+class _Owned:
+    """A registered array.
+
+    Attributes:
+        reference: to the array, which it does not keep alive.
+        version: how often the array was written to.
+        keys: of what is kept of it.
+    """
+
+    __slots__ = ("keys", "reference", "version")
+
+    def __init__(self, array: np.ndarray) -> None:
+        number = id(array)
+        self.reference = weakref.ref(array, lambda _: _forget(number))
+        self.version = 0
+        self.keys: set[Hashable] = set()
+
+
+def own(array: Any) -> None:
+    """Registers an array that owns its memory, and from now on is written to within ``writing`` only.
+
+    Arrays of other libraries, and views, are passed over.
+    """
+    if isinstance(array, np.ndarray) and array.base is None:
+        with _lock:
+            _forget(id(array))
+            _owned[id(array)] = _Owned(array)
+
+
+def escaped(array: Any) -> None:
+    """Says that ``array``, or the array that it is a view of, can now be written to unseen: nothing more is kept."""
+    number = _number(array)
+    if number in _owned:
+        _forget(number)
+
+
+class writing:  # noqa: N801 (a context manager, read as a verb)
+    """Within the block ``arrays``, or what they are views of, are written to; what was made of them is given up.
+
+    That happens at the end of the block, also where it raises: whatever is made while the block runs may be of half
+    the new values.
+    """
+
+    __slots__ = ("arrays",)
+
+    def __init__(self, *arrays: Any) -> None:
+        self.arrays = arrays
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        for array in self.arrays:
+            owned = _owned.get(_number(array))
+            if owned is not None:
+                with _lock:
+                    owned.version += 1
+                    if owned.keys:
+                        _drop(_number(array), owned)
+
+
+def packed(array: np.ndarray, key: Hashable, make: Callable[[np.ndarray], Any]) -> Any:
+    """``make(array)``, kept for the next call with an equal ``key`` where ``array`` is registered and not written to.
+
+    Args:
+        array: a weight.
+        key: says which function ``make`` is, and all that its result depends on beside the array.
+        make: gives an array, or a tuple of arrays, that share no memory with ``array``. Nobody may write to them.
+    """
+    number = id(array)
+    owned = _owned.get(number)
+    if owned is None or owned.reference() is not array:
+        return make(array)
+    with _lock:
+        found = _kept.get((number, key))
+        if found is not None:
+            _kept.move_to_end((number, key))
+            return found[0]
+        version = owned.version
+    made = make(array)
+    _keep(number, owned, version, key, made)
+    return made
+
+
+def _keep(number: int, owned: _Owned, version: int, key: Hashable, made: Any) -> None:
+    global _bytes
+    size = sum(part.nbytes for part in (made if isinstance(made, tuple) else (made,)))
+    with _lock:
+        # Another thread may have written to the array, handed it out, or been quicker.
+        if _owned.get(number) is not owned or owned.version != version or (number, key) in _kept or size > LIMIT:
+            return
+        _kept[number, key] = made, size
+        owned.keys.add(key)
+        _bytes += size
+        while _bytes > LIMIT:
+            oldest, its_key = next(iter(_kept))
+            _owned[oldest].keys.discard(its_key)
+            _remove(oldest, its_key)
+
+
+def _number(array: Any) -> int:
+    """What the array is registered under: a view has the array that owns its memory as its base."""
+    base = getattr(array, "base", None)
+    return id(array if base is None else base)
+
+
+def _drop(number: int, owned: _Owned) -> None:
+    while owned.keys:
+        _remove(number, owned.keys.pop())
+
+
+def _remove(number: int, key: Hashable) -> None:
+    global _bytes
+    _, size = _kept.pop((number, key))
+    _bytes -= size
+
+
+def _forget(number: int) -> None:
+    with _lock:
+        owned = _owned.pop(number, None)
+        if owned is not None:
+            _drop(number, owned)
