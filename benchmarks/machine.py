@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import deepcore
+from deepcore.backend.numpy.loops import numba_available
 
 SETTINGS = ("OPENBLAS_", "MKL_", "OMP_", "NUMBA_", "DEEPCORE_", "BLIS_", "VECLIB_", "GOTO_", "CUDA_VISIBLE_")
 PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "cupy-cuda12x", "cupy-cuda13x", "cupy")
@@ -145,6 +146,29 @@ def loop_threads() -> int:
     if "numba" in sys.modules:
         return int(sys.modules["numba"].get_num_threads())
     return int(os.environ.get("NUMBA_NUM_THREADS") or usable_cores())
+
+
+def set_threads(count: int) -> None:
+    """From now on, loops and matrix products of this thread run on ``count`` threads.
+
+    Raises ``ValueError`` if there are no ``count`` cores, or if Numba has already started with fewer.
+    """
+    if not 1 <= count <= usable_cores():
+        raise ValueError(f"{threads_text(count)} were asked for; this process may use {usable_cores()} cores.")
+    import numpy  # noqa: F401, its BLAS must be loaded to be told
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(count, user_api="blas")
+    if not numba_available()[0]:
+        return
+    import numba
+
+    if count > numba.config.NUMBA_NUM_THREADS:
+        raise ValueError(
+            f"{threads_text(count)} were asked for, but Numba started with {numba.config.NUMBA_NUM_THREADS}; unset "
+            "NUMBA_NUM_THREADS."
+        )
+    numba.set_num_threads(count)
 
 
 @functools.cache

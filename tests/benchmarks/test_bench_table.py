@@ -7,7 +7,8 @@ from rich.console import Console
 
 from deepcore.benchmarks.row import Row
 from deepcore.benchmarks.suite import LENET
-from deepcore.benchmarks.table import console, network_times, print_rows, summary
+from deepcore.benchmarks.summary import network_times, summary
+from deepcore.benchmarks.table import console, print_rows
 
 
 def row(layer="conv1", direction="fprop", implementation="numpy", p50=0.002, **changes):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepcore.benchmarks.row import read
-from deepcore.cli.bench import select
+from deepcore.cli.bench.ops import select
 
 QUICK = ("--repeats", 2, "--seconds", 0, "--warm", "--batch", 1)
 

@@ -1,0 +1,2 @@
+def memory() -> None:
+    pass
