@@ -79,8 +79,8 @@ def copies_for(size: int, spread: int) -> int:
 def settle() -> None:
     """Waits until no thread of this process computes any more, 20 ms at the most.
 
-    Threads of one library's pool may spin for a while after their work is done, and would do so on the cores, and in the
-    time, of the library that is measured next.
+    Threads of one library's pool may spin for a while after their work is done, and would do so on the cores, and in
+    the time, of the library that is measured next.
     """
     deadline = time.perf_counter() + _PATIENCE
     while time.perf_counter() < deadline:

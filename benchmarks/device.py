@@ -38,8 +38,8 @@ class Device:
     driver = ""
     gpu = ""
 
-    def __init__(self, clock: str = "") -> None:
-        if clock:
+    def __init__(self, clock: str | None = None) -> None:
+        if clock is not None:
             self.clocks = (clock,)
         self.backend: Backend = numpy_backend()
 
@@ -119,7 +119,7 @@ class Cuda(Device):
         self._cycles = 1e3 * runtime.deviceGetAttribute(13, 0)  # cudaDevAttrClockRate, in kHz
         self._busy = cupy.RawKernel(_BUSY, "busy")
         self._head_start = _HEAD_START
-        self._staged: tuple[Rotation | None, list[Any], list[Any]] = (None, [], [])
+        self._staged: tuple[Rotation | Copies | None, list[Any], list[Any]] = (None, [], [])
 
     @property
     def cache_bytes(self) -> int:
@@ -136,7 +136,7 @@ class Cuda(Device):
     def synchronize(self) -> None:
         self._cupy.cuda.Device(0).synchronize()
 
-    def seconds(self, clock: str, call: Callable[[Sequence[Any]], Any], rotation: Rotation) -> float:
+    def seconds(self, clock: str, call: Callable[[Sequence[Any]], Any], rotation: Rotation | Copies) -> float:
         if clock == "kernel":
             return self._on_the_gpu(call, rotation)
         if clock == "transfer":
@@ -146,7 +146,7 @@ class Cuda(Device):
     def transfer_bytes(self, clock: str, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> int:
         return sum(array.nbytes for array in (*inputs, *outputs)) if clock == "transfer" else 0
 
-    def _on_the_gpu(self, call: Callable[[Sequence[Any]], Any], rotation: Rotation) -> float:
+    def _on_the_gpu(self, call: Callable[[Sequence[Any]], Any], rotation: Rotation | Copies) -> float:
         begin, end = self._cupy.cuda.Event(), self._cupy.cuda.Event()
         while True:
             arrays = rotation.take()
@@ -165,7 +165,7 @@ class Cuda(Device):
                 return float(self._cupy.cuda.get_elapsed_time(begin, end)) / 1e3
             self._head_start = min(2 * max(queued, self._head_start), _LONGEST_HEAD_START)
 
-    def _with_transfers(self, call: Callable[[Sequence[Any]], Any], rotation: Rotation) -> float:
+    def _with_transfers(self, call: Callable[[Sequence[Any]], Any], rotation: Rotation | Copies) -> float:
         staged, sources, targets = self._staged
         arrays = rotation.take()
         if staged is not rotation:
@@ -212,8 +212,8 @@ def _driver(version: int) -> str:
 DEVICES: dict[str, type[Device]] = {Device.name: Device, Cuda.name: Cuda}
 
 
-def open_device(name: str, clock: str = "") -> Device:
-    """The device called ``name``, on all of its clocks or on one of those in ``NOW``.
+def open_device(name: str, clock: str = "call") -> Device:
+    """The device called ``name``; a CPU on one of the clocks in ``NOW``, another device on all of its own.
 
     Raises ``ValueError`` for a device that nothing here measures, and for a clock that it does not have.
     """
@@ -224,10 +224,8 @@ def open_device(name: str, clock: str = "") -> Device:
         )
     if name not in DEVICES:
         raise unknown_name("benchmark device", name, DEVICES)
-    if not clock:
-        return DEVICES[name]()
-    if name != "cpu":
+    if name == "cpu":
+        return Device(clock)
+    if clock != "call":
         raise ValueError(f"--clock is for the CPU; {name} is measured by all of its clocks.")
-    if clock not in NOW:
-        raise unknown_name("clock", clock, NOW)
-    return Device(clock)
+    return DEVICES[name]()

@@ -130,14 +130,15 @@ def versions() -> dict[str, str]:
 
 
 def blas() -> list[Blas]:
-    """The BLAS libraries that NumPy, and whatever else is imported, have loaded."""
+    """The BLAS libraries that NumPy computes with: its own, or where it brings none, all that are loaded."""
     import numpy  # noqa: F401, its BLAS is what is asked about
     from threadpoolctl import threadpool_info
 
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    own = [pool for pool in pools if any(part.startswith("numpy") for part in Path(pool["filepath"]).parts)]
     return [
         Blas(pool["internal_api"], pool["version"] or "?", pool.get("architecture") or "?", pool["num_threads"])
-        for pool in threadpool_info()
-        if pool["user_api"] == "blas"
+        for pool in own or pools
     ]
 
 
@@ -163,10 +164,10 @@ def set_threads(count: int) -> None:
         return
     import numba
 
-    if count > numba.config.NUMBA_NUM_THREADS:
+    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    if count > most:
         raise ValueError(
-            f"{threads_text(count)} were asked for, but Numba started with {numba.config.NUMBA_NUM_THREADS}; unset "
-            "NUMBA_NUM_THREADS."
+            f"{threads_text(count)} were asked for, but Numba started with {most}; unset NUMBA_NUM_THREADS."
         )
     numba.set_num_threads(count)
 

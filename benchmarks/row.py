@@ -19,7 +19,8 @@ class Row:
 
     A row of another library has its name in ``peer``, and in ``settings`` what it ran under. Of its layouts the fastest
     is ``chosen``. The ratios are its seconds over those of deepcore's choice, one ratio a round of the interleaved run:
-    above 1, deepcore was faster.
+    above 1, deepcore was faster. Where memory was measured and not time, ``peak_bytes`` has the most that was resident,
+    and the ratio is of these.
     """
 
     suite: str
@@ -64,6 +65,7 @@ class Row:
     ratio_p20: float | None = None
     ratio_p50: float | None = None
     ratio_p80: float | None = None
+    peak_bytes: int | None = None
 
     @property
     def gflops(self) -> float | None:
@@ -82,7 +84,7 @@ class Row:
 
     @classmethod
     def from_json(cls, line: str) -> Row:
-        """The row that ``to_json`` wrote, or one before there were peers. Raises ``ValueError`` if a field is missing."""
+        """The row that ``to_json`` wrote, now or earlier. Raises ``ValueError`` if a field is missing."""
         record = json.loads(line)
         missing = [
             one.name

@@ -99,6 +99,7 @@ def plan(
         runs = tuple(candidate for ok, candidate in pairs if ok)
         able, refused = [], []
         for peer in peers:
+            assert peer.variants is not None
             try:
                 able.append((peer, tuple(peer.variants(case))))
             except UnsupportedCallError as reason:

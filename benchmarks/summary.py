@@ -27,6 +27,21 @@ def summary(rows: Sequence[Row], interrupted: bool, planned: int) -> list[Text]:
                 style="not bold",
             )
         )
+    lines += [*endings(rows, interrupted, planned), *measured_on(rows), *settings_of_peers(rows)]
+    if rows:
+        lines.append(
+            Text(
+                f"{CHOSEN} is what dispatch chooses. Times are of single calls: median, 20th and 80th percentile. "
+                "Errors are relative to the sum of |products|; a bound that is not held shows WRONG.",
+                style="dim",
+            )
+        )
+    return [*lines, *ratio_legend(rows)]
+
+
+def endings(rows: Sequence[Row], interrupted: bool, planned: int) -> list[Text]:
+    """What was wrong, and whether the run came to its end."""
+    lines = []
     wrong = sum(not row.correct for row in rows)
     if wrong:
         lines.append(Text(f"{wrong} of {len(rows)} rows are WRONG; a wrong result has no speed.", style="bold red"))
@@ -37,33 +52,34 @@ def summary(rows: Sequence[Row], interrupted: bool, planned: int) -> list[Text]:
         ]
     if interrupted:
         lines.append(Text(f"Interrupted: {len(rows)} of {planned} rows were measured and kept.", style="yellow"))
-    if not rows:
-        return lines
-    last, here = next((row for row in reversed(rows) if not row.peer), rows[-1]), machine()
-    threads = f"{last.blas} on {threads_text(last.blas_threads)}, loops on {threads_text(last.threads)}"
-    versions = ", ".join(f"{name} {last.versions[name]}" for name in ("numpy", "numba") if name in last.versions)
-    lines.append(Text(f"Measured on {here}; {threads}; {versions}; commit {last.commit}."))
-    lines += settings_of_peers(rows)
-    lines.append(
-        Text(
-            f"{CHOSEN} is what dispatch chooses. Times are of single calls: median, 20th and 80th percentile. "
-            "Errors are relative to the sum of |products|; a bound that is not held shows WRONG.",
-            style="dim",
-        )
-    )
-    if any(row.peer for row in rows):
-        lines.append(
-            Text(
-                "A ratio is a library's time divided by that of deepcore's choice, in the same round: above 1, deepcore is "
-                "faster. Of a library's layouts the fastest counts.",
-                style="dim",
-            )
-        )
     return lines
 
 
+def measured_on(rows: Sequence[Row]) -> list[Text]:
+    """Machine, threads and versions."""
+    last = next((row for row in reversed(rows) if not row.peer), None)
+    if last is None:
+        return []
+    threads = f"{last.blas} on {threads_text(last.blas_threads)}, loops on {threads_text(last.threads)}"
+    versions = ", ".join(f"{name} {last.versions[name]}" for name in ("numpy", "numba") if name in last.versions)
+    return [Text(f"Measured on {machine()}; {threads}; {versions}; commit {last.commit}.")]
+
+
+def ratio_legend(rows: Sequence[Row]) -> list[Text]:
+    """How to read ratios, where there are any."""
+    if not any(row.peer for row in rows):
+        return []
+    text = (
+        "A ratio is a library's time divided by deepcore's in the same round: above 1, deepcore is faster. Of a "
+        "library's layouts the fastest counts."
+    )
+    if rows[0].peak_bytes is not None:
+        text = "A ratio is a library's peak divided by deepcore's: above 1, deepcore needs less."
+    return [Text(text, style="dim")]
+
+
 def compared(rows: Sequence[Row]) -> list[Text]:
-    """For every suite, kind of operation and peer: the geometric mean of the ratios, how many reach 1, and the worst."""
+    """For every suite, kind of operation and peer: the geometric mean of the ratios, and the worst."""
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         if row.peer and row.chosen and row.ratio_p50:
@@ -93,14 +109,12 @@ def kind(row: Row) -> str:
 def settings_of_peers(rows: Sequence[Row]) -> list[Text]:
     """A line for each peer that was measured: its version, threads and settings."""
     found = {row.peer: row for row in rows if row.peer}
-    return [
-        Text(
-            f"{name} {row.versions[name]} on {threads_text(row.threads)}; "
-            + ", ".join(f"{key}={value}" for key, value in row.settings.items() if key != "threads")
-            + "."
-        )
-        for name, row in found.items()
-    ]
+    lines = []
+    for name, row in found.items():
+        settings = ", ".join(f"{key}={value}" for key, value in row.settings.items() if key != "threads")
+        text = f"{name} {row.versions[name]} on {threads_text(row.threads)}"
+        lines.append(Text(f"{text}; {settings}." if settings else f"{text}."))
+    return lines
 
 
 def network_times(rows: Sequence[Row]) -> list[tuple[str, int, float, float]]:

@@ -185,7 +185,7 @@ def _cells(row: Row) -> list[Cell]:
     return [
         *head,
         duration(row.p50),
-        _spread(row.p20, row.p80),
+        spread(row.p20, row.p80),
         *ratio_cells(row),
         _rate(row.gflops),
         _rate(row.gbytes),
@@ -214,10 +214,10 @@ def _rate(value: float | None) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
-def _spread(low: float, high: float) -> str:
+def spread(low: float, high: float) -> str:
     """A range whose unit is said once where both ends have the same.
 
-    >>> _spread(0.0011, 0.0013), _spread(0.0009, 0.0013)
+    >>> spread(0.0011, 0.0013), spread(0.0009, 0.0013)
     ('1.1–1.3 ms', '900 us–1.3 ms')
     """
     first, last = duration(low), duration(high)

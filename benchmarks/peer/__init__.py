@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 
 from deepcore.benchmarks.case import Case
+from deepcore.benchmarks.learner import Learner
+from deepcore.benchmarks.network import Network
 from deepcore.errors import unknown_name
 
 EVERY = "all"
@@ -50,14 +52,17 @@ class Peer:
         name: what the command line calls it.
         version: with the name, what rows call it.
         threads: on how many it runs.
+        variants: the ways in which it can run a case; raises ``UnsupportedCallError`` for a case that it has no call
+            for. None for a library of whole networks alone.
+        learners: the ways in which it can train a network, or predict with it; None for a library that has none here.
         settings: what it was told, and what of the system decides its speed.
-        variants: the ways in which it can run a case; raises ``UnsupportedCallError`` for a case that it has no call for.
     """
 
     name: str
     version: str
     threads: int
-    variants: Callable[[Case], list[Variant]]
+    variants: Callable[[Case], list[Variant]] | None = None
+    learners: Callable[[Network, bool], list[Learner]] | None = None
     settings: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -91,9 +96,14 @@ def _opener(name: str) -> Callable[[int], Peer]:
     return open_peer
 
 
+# Of single operations, and of whole networks.
 PEERS: dict[str, Known] = {
     "torch": Known("torch", "pip install torch", _opener("torch")),
     "jax": Known("jax", "pip install jax", _opener("jax")),
+}
+NETWORK_PEERS: dict[str, Known] = {
+    "torch": PEERS["torch"],
+    "keras": Known("keras", "pip install keras jax", _opener("keras")),
 }
 
 
@@ -119,9 +129,9 @@ def asked_for(against: Iterable[str], known: Mapping[str, Known]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def open_peers(against: Iterable[str], threads: int) -> list[Peer]:
+def open_peers(against: Iterable[str], threads: int, known: Mapping[str, Known]) -> list[Peer]:
     """The peers that ``against`` names, imported and set to ``threads``. Raises what ``asked_for`` raises."""
-    return [PEERS[name].open(threads) for name in asked_for(against, PEERS)]
+    return [known[name].open(threads) for name in asked_for(against, known)]
 
 
 def set_environment(values: Mapping[str, str]) -> dict[str, str]:

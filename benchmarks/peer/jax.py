@@ -27,7 +27,7 @@ def open_peer(threads: int) -> Peer:
     import jax
 
     settings |= {"threads": str(threads), "devices": ", ".join(map(str, jax.devices()))}
-    return Peer("jax", version_of("jax"), threads, variants, settings)
+    return Peer("jax", version_of("jax"), threads, variants, None, settings)
 
 
 def variants(case: Case) -> list[Variant]:

@@ -9,6 +9,8 @@ import numpy as np
 
 from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry, Pool2DGeometry
 from deepcore.benchmarks.case import Case
+from deepcore.benchmarks.learner import Learner
+from deepcore.benchmarks.network import Network
 from deepcore.benchmarks.peer import Peer, Variant, huge_pages, set_environment, version_of
 from deepcore.errors import UnsupportedCallError
 
@@ -28,7 +30,13 @@ def open_peer(threads: int) -> Peer:
         "mkldnn": str(torch.backends.mkldnn.is_available()),
         "mkl": str(torch.backends.mkl.is_available()),
     }
-    return Peer("torch", version_of("torch"), threads, variants, settings)
+    return Peer("torch", version_of("torch"), threads, variants, _learners, settings)
+
+
+def _learners(network: Network, training: bool) -> list[Learner]:
+    from deepcore.benchmarks.peer.torch_network import learners
+
+    return learners(network, training)
 
 
 def variants(case: Case) -> list[Variant]:

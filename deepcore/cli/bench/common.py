@@ -29,6 +29,20 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Threads, of deepcore and of every other library; every core by default."),
 ]
+NetworkAgainst = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PEER",
+        help="Measure other libraries in the same run: torch, keras or all that are installed; commas or repeatable.",
+    ),
+]
+Clock = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="call: what a clock on the wall shows. cpu: processor time, steady on a busy machine, with --threads 1.",
+    ),
+]
 Json = Annotated[
     Path | None, typer.Option(metavar="FILE", help="Append rows to this file of JSON lines as they finish.")
 ]
@@ -52,7 +66,7 @@ class Files:
 
 
 def run(works: Sequence[Work], total: int, files: Files, report: Callable[[Any, list[Row], bool], None]) -> None:
-    """Measures with a bar, keeps each row as soon as it is there, prints and keeps ``report(stream, rows, interrupted)``.
+    """Measures with a bar, keeps each row as soon as it is there, then writes ``report(stream, rows, interrupted)``.
 
     Ends the command with a status where it was interrupted, and where a row is wrong.
     """
@@ -68,15 +82,27 @@ def run(works: Sequence[Work], total: int, files: Files, report: Callable[[Any, 
         raise typer.Exit(WRONG)
 
 
-def set_up(count: int | None, against: Sequence[str]) -> tuple[int, list[Peer]]:
-    """The threads of deepcore, set if a ``count`` was asked for, and the libraries ``against`` on as many."""
+def set_up(
+    count: int | None, against: Sequence[str] | None, clock: str, *, networks: bool = False
+) -> tuple[int, list[Peer]]:
+    """The threads of deepcore, set if a ``count`` was asked for, and the libraries ``against`` on as many.
+
+    Raises ``ValueError`` for libraries that are not there, and for a clock that has no meaning on so many threads.
+    """
+    from deepcore.benchmarks.device import NOW
     from deepcore.benchmarks.machine import loop_threads, set_threads
-    from deepcore.benchmarks.peer import open_peers
+    from deepcore.benchmarks.peer import NETWORK_PEERS, PEERS, open_peers
+    from deepcore.errors import unknown_name
+
+    if clock not in NOW:
+        raise unknown_name("clock", clock, NOW)
 
     if count is not None:
         set_threads(count)
     used = loop_threads()
-    peers = open_peers(against, used)
+    if clock == "cpu" and used != 1:
+        raise ValueError(f"--clock cpu is the time of a call only on one thread, not on {used}; add --threads 1.")
+    peers = open_peers(against or (), used, NETWORK_PEERS if networks else PEERS)
     if count is not None and peers:
         set_threads(count)  # also what their imports have loaded, such as SciPy's BLAS
     return used, peers

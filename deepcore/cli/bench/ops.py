@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepcore.cli.bench.common import Against, Files, Json, OutputDir, Threads, run, set_up
+from deepcore.cli.bench.common import Against, Clock, Files, Json, OutputDir, Threads, run, set_up
 from deepcore.cli.terminal import sentences
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ def ops(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="lenet, alexnet, vgg16, resnet50, mobilenet, deepbench, pooling or all; cpu for every kind of convolution "
-            "and pooling out of these; repeatable. A small selection by default.",
+            help="lenet, alexnet, vgg16, resnet50, mobilenet, deepbench, pooling or all; cpu for every kind of "
+            "convolution and pooling out of these; repeatable. A small selection by default.",
         ),
     ] = None,
     layer: Annotated[
@@ -58,13 +58,7 @@ def ops(
     ] = True,
     against: Against = None,
     threads: Threads = None,
-    clock: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            help="call: seconds of a call (the default). cpu: processor seconds, steady on a busy machine; needs --threads 1.",
-        ),
-    ] = None,
+    clock: Clock = "call",
     json: Json = None,
     output_dir: OutputDir = None,
 ) -> None:
@@ -73,8 +67,8 @@ def ops(
     Each implementation is first held to exact float64 values; a wrong one is shown as WRONG, without a time, and the
     command ends with status 1. Ctrl-C keeps and shows what was measured so far.
 
-    --against measures other libraries on the same arrays, call by call in turn with deepcore, each in its fastest layout
-    and settings, and shows their time divided by deepcore's.
+    --against measures other libraries on the same arrays, call by call in turn with deepcore, each in its fastest
+    layout and settings, and shows their time divided by deepcore's.
 
     --all-implementations also tells whether dispatch chose the fastest, and what its choices cost where it did not.
 
@@ -95,10 +89,8 @@ def ops(
         if implementation and all_implementations:
             raise ValueError("--implementation and --all-implementations exclude each other.")
         cases = select(suite or (), layer or (), op or (), direction or (), batch, dtype)
-        place = open_device(device, clock or "")
-        used, peers = set_up(threads, against or ())
-        if clock == "cpu" and used != 1:
-            raise ValueError(f"--clock cpu is the time of a call only on one thread, not on {used}; add --threads 1.")
+        place = open_device(device, clock)
+        _, peers = set_up(threads, against, clock)
         jobs = plan(cases, place, implementation or (), all_implementations, peers)
         if not any(job.candidates for job in jobs):
             reasons = {f"{c.implementation.name}: {c.why}" for job in jobs for c in job.left_out}
