@@ -212,6 +212,13 @@ def _driver(version: int) -> str:
 DEVICES: dict[str, type[Device]] = {Device.name: Device, Cuda.name: Cuda}
 
 
+def known_clock(name: str) -> str:
+    """``name``, if it is one of the clocks in ``NOW``; raises ``ValueError`` otherwise."""
+    if name not in NOW:
+        raise unknown_name("clock", name, NOW)
+    return name
+
+
 def open_device(name: str, clock: str = "call") -> Device:
     """The device called ``name``; a CPU on one of the clocks in ``NOW``, another device on all of its own.
 
@@ -225,7 +232,7 @@ def open_device(name: str, clock: str = "call") -> Device:
     if name not in DEVICES:
         raise unknown_name("benchmark device", name, DEVICES)
     if name == "cpu":
-        return Device(clock)
+        return Device(known_clock(clock))
     if clock != "call":
         raise ValueError(f"--clock is for the CPU; {name} is measured by all of its clocks.")
     return DEVICES[name]()

@@ -53,7 +53,7 @@ class Peak:
 def measure(network: Network, batch: int, peers: Sequence[str], threads: int) -> list[Row]:
     """A row for deepcore, and one for each of the ``peers`` in the way of its own that needs the least.
 
-    Raises ``RuntimeError`` if a process fails, ``ValueError`` where there is no /proc.
+    Raises ``ChildProcessError`` if a process fails, ``ValueError`` where there is no /proc.
     """
     if not _STATUS.exists():
         raise ValueError("Peak memory is read from /proc, which only Linux has.")
@@ -93,7 +93,7 @@ def _in_a_process(library: str, way: int, network: Network, batch: int, threads:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or [f"ended with {done.returncode}; the memory may not suffice"]
-        raise RuntimeError(f"{library} on {network.name}, batch {batch}: {reason[0]}")
+        raise ChildProcessError(f"{library} on {network.name}, batch {batch}: {reason[0]}")
     return Peak(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from threadpoolctl import threadpool_limits
 
 from deepcore.backend import dispatch, numpy_backend
+from deepcore.benchmarks.machine import blas, loop_threads, set_threads
 
 
 @pytest.fixture
@@ -26,3 +28,12 @@ def genuine():
     """``genuine(op)`` is NumPy's own implementation of ``op``."""
     numpy_backend()
     return lambda op: {record.name: record for record in dispatch.implementations(op)}["numpy"].function
+
+
+@pytest.fixture
+def threads_put_back():
+    """Whatever a test does to the number of threads, the next finds what was before."""
+    loops, products = loop_threads(), max((library.threads for library in blas()), default=1)
+    yield
+    set_threads(loops)
+    threadpool_limits(products, user_api="blas")

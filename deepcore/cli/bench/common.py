@@ -89,13 +89,11 @@ def set_up(
 
     Raises ``ValueError`` for libraries that are not there, and for a clock that has no meaning on so many threads.
     """
-    from deepcore.benchmarks.device import NOW
+    from deepcore.benchmarks.device import known_clock
     from deepcore.benchmarks.machine import loop_threads, set_threads
     from deepcore.benchmarks.peer import NETWORK_PEERS, PEERS, open_peers
-    from deepcore.errors import unknown_name
 
-    if clock not in NOW:
-        raise unknown_name("clock", clock, NOW)
+    known_clock(clock)
 
     if count is not None:
         set_threads(count)
