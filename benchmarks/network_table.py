@@ -11,7 +11,7 @@ from rich.text import Text
 from deepcore.backend.explain import duration
 from deepcore.benchmarks.row import Row
 from deepcore.benchmarks.summary import endings, measured_on, ratio_legend, settings_of_peers
-from deepcore.benchmarks.table import RATIO, RATIO_SPREAD, Cell, Column, console, ratio_cells, render, spread
+from deepcore.benchmarks.table import RATIO, RATIO_SPREAD, Cell, Column, console, ratio_cells, rate, render, spread
 
 _COLUMNS = (
     Column("network", style="cyan", repeats=False),
@@ -72,9 +72,17 @@ def _cells(row: Row) -> list[Cell]:
     if row.p20 is None or row.p50 is None or row.p80 is None:
         wrong = Text("WRONG", style="bold red")
         return [*_head(row), wrong, "", "", "", "", Text(error, style="red"), f"{row.bound:.1e}", row.message]
-    rate = f"{row.batch / row.p50:,.0f}"
+    samples = row.batch / row.p50
     times = [duration(row.p50), spread(row.p20, row.p80)]
-    return [*_head(row), *times, *ratio_cells(row), rate, error, f"{row.bound:.1e}", row.why]
+    return [
+        *_head(row),
+        *times,
+        *ratio_cells(row),
+        f"{samples:,.0f}" if samples >= 100 else rate(samples),
+        error,
+        f"{row.bound:.1e}",
+        row.why,
+    ]
 
 
 def _memory_cells(row: Row) -> list[Cell]:

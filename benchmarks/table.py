@@ -187,8 +187,8 @@ def _cells(row: Row) -> list[Cell]:
         duration(row.p50),
         spread(row.p20, row.p80),
         *ratio_cells(row),
-        _rate(row.gflops),
-        _rate(row.gbytes),
+        rate(row.gflops),
+        rate(row.gbytes),
         "exact" if row.error == 0 else error,
         f"{row.bound:.1e}",
         row.why,
@@ -203,10 +203,10 @@ def ratio_cells(row: Row) -> tuple[Cell, Cell]:
     return Text(f"{row.ratio_p50:.2f}", style=style), f"{row.ratio_p20:.2f}–{row.ratio_p80:.2f}"
 
 
-def _rate(value: float | None) -> str:
+def rate(value: float | None) -> str:
     """Enough digits to compare, and decimals that line up.
 
-    >>> _rate(None), _rate(0.0312), _rate(3.14159), _rate(314.159)
+    >>> rate(None), rate(0.0312), rate(3.14159), rate(314.159)
     ('', '0.03', '3.14', '314')
     """
     if value is None:

@@ -82,10 +82,8 @@ def run(works: Sequence[Work], total: int, files: Files, report: Callable[[Any, 
         raise typer.Exit(WRONG)
 
 
-def set_up(
-    count: int | None, against: Sequence[str] | None, clock: str, *, networks: bool = False
-) -> tuple[int, list[Peer]]:
-    """The threads of deepcore, set if a ``count`` was asked for, and the libraries ``against`` on as many.
+def set_up(count: int | None, against: Sequence[str] | None, clock: str, *, networks: bool = False) -> list[Peer]:
+    """The libraries ``against``, on as many threads as deepcore, which is set to ``count`` if that was asked for.
 
     Raises ``ValueError`` for libraries that are not there, and for a clock that has no meaning on so many threads.
     """
@@ -94,16 +92,15 @@ def set_up(
     from deepcore.benchmarks.peer import NETWORK_PEERS, PEERS, open_peers
 
     known_clock(clock)
-
     if count is not None:
         set_threads(count)
     used = loop_threads()
     if clock == "cpu" and used != 1:
         raise ValueError(f"--clock cpu is the time of a call only on one thread, not on {used}; add --threads 1.")
     peers = open_peers(against or (), used, NETWORK_PEERS if networks else PEERS)
-    if count is not None and peers:
-        set_threads(count)  # also what their imports have loaded, such as SciPy's BLAS
-    return used, peers
+    if peers:
+        set_threads(used)  # loops and products alike, and what their imports have loaded, such as SciPy's BLAS
+    return peers
 
 
 def _measure(works: Iterable[Work], total: int, files: list[Path]) -> tuple[list[Row], bool]:

@@ -90,7 +90,7 @@ def ops(
             raise ValueError("--implementation and --all-implementations exclude each other.")
         cases = select(suite or (), layer or (), op or (), direction or (), batch, dtype)
         place = open_device(device, clock)
-        _, peers = set_up(threads, against, clock)
+        peers = set_up(threads, against, clock)
         jobs = plan(cases, place, implementation or (), all_implementations, peers)
         if not any(job.candidates for job in jobs):
             reasons = {f"{c.implementation.name}: {c.why}" for job in jobs for c in job.left_out}

@@ -52,7 +52,7 @@ def predict(
 
     with sentences():
         networks = find_networks(network or (), PREDICTED)
-        _, peers = set_up(threads, against, clock, networks=True)
+        peers = set_up(threads, against, clock, networks=True)
     setting = Setting(repeats, seconds, cold=False)
     works = [
         (f"{one.name} batch {size}", functools.partial(measure, one, size, peers, setting, clock))

@@ -51,7 +51,7 @@ def train(
 
     with sentences():
         networks = find_networks(network or (), TRAINED)
-        _, peers = set_up(threads, against, clock, networks=True)
+        peers = set_up(threads, against, clock, networks=True)
     setting = Setting(repeats, seconds, cold=False)
     works = [(one.name, functools.partial(measure, one, batch, steps, peers, setting, clock)) for one in networks]
     total = len(networks) * (1 + len(peers))
