@@ -11,7 +11,7 @@ from rich.text import Text
 from deepcore.backend.explain import duration
 from deepcore.benchmarks.row import Row
 from deepcore.benchmarks.summary import endings, measured_on, ratio_legend, settings_of_peers
-from deepcore.benchmarks.table import RATIO, RATIO_SPREAD, Cell, Column, console, ratio_cells, rate, render, spread
+from deepcore.benchmarks.table import RATIO, RATIO_SPREAD, Cell, Column, console, rate, ratio_cells, render, spread
 
 _COLUMNS = (
     Column("network", style="cyan", repeats=False),
