@@ -135,15 +135,18 @@ class Case:
         Max-pooling's gradient gets the true positions of the maxima of such an input.
         """
         rng = np.random.default_rng(seed)
-
-        def normal(name: str) -> np.ndarray:
-            small = np.float64 if self.dtype == "float64" else np.float32
-            return rng.standard_normal(self._shape_of(name), small).astype(self.dtype, copy=False)
-
         return tuple(
-            oracle.max_pool2d_argmax(normal("x"), self.geometry) if name == "argmax" else normal(name)  # type: ignore[arg-type]
+            oracle.max_pool2d_argmax(self.pooled(seed), self.geometry) if name == "argmax" else self._normal(name, rng)  # type: ignore[arg-type]
             for name in OPERATIONS[self.op].inputs
         )
+
+    def pooled(self, seed: int = 0) -> np.ndarray:
+        """The input of max-pooling whose maxima lie where the gradient's ``arrays`` say."""
+        return self._normal("x", np.random.default_rng((seed, 1)))
+
+    def _normal(self, name: str, rng: np.random.Generator) -> np.ndarray:
+        drawn = np.float64 if self.dtype == "float64" else np.float32
+        return rng.standard_normal(self._shape_of(name), drawn).astype(self.dtype, copy=False)
 
     def zeros(self) -> tuple[np.ndarray, ...]:
         """The arrays that the call takes, of zeros, which cost no memory until they are touched."""

@@ -1,4 +1,4 @@
-"""How time is taken: fresh buffers, interleaved calls, quantiles.
+"""How time is taken: fresh buffers, interleaved calls, quantiles, ratios.
 
 What is compared is interleaved (A B A B), so that a drift of the machine falls on all alike. Single calls are timed,
 because quantiles of single calls show the noise that a mean hides.
@@ -15,6 +15,8 @@ import numpy as np
 
 FEWEST_ROUNDS = 3
 _ALIGNMENT = 256
+_LOOK = 0.5e-3  # seconds between two looks at whether threads still spin
+_PATIENCE = 20e-3
 
 
 class Rotation:
@@ -35,7 +37,7 @@ class Rotation:
         for array in arrays:
             starts.append(end)
             end += -(-array.nbytes // _ALIGNMENT) * _ALIGNMENT
-        self.copies = -(-spread // end) + 1 if spread else 1
+        self.copies = copies_for(end, spread)
         one = np.zeros(end, np.uint8)
         for array, start in zip(arrays, starts, strict=True):
             one[start : start + array.nbytes] = np.ascontiguousarray(array).reshape(-1).view(np.uint8)
@@ -50,6 +52,42 @@ class Rotation:
         row = self._buffer[self._next % self.copies]
         self._next += 1
         return [row[start : start + size].view(dtype).reshape(shape) for start, size, dtype, shape in self._layout]
+
+
+class Copies:
+    """Arguments of a call that are made anew for each turn of a rotation, as whatever ``make`` returns."""
+
+    def __init__(self, make: Callable[[], list[Any]], count: int) -> None:
+        self._made = [make() for _ in range(count)]
+        self._next = 0
+
+    def take(self) -> list[Any]:
+        """The next arguments."""
+        self._next += 1
+        return self._made[(self._next - 1) % len(self._made)]
+
+
+def copies_for(size: int, spread: int) -> int:
+    """How many copies of ``size`` bytes walk through ``spread`` bytes before the first comes round again.
+
+    >>> copies_for(100, 0), copies_for(100, 250)
+    (1, 4)
+    """
+    return -(-spread // size) + 1 if spread else 1
+
+
+def settle() -> None:
+    """Waits until no thread of this process computes any more, 20 ms at the most.
+
+    Threads of one library's pool may spin for a while after their work is done, and would do so on the cores, and in
+    the time, of the library that is measured next.
+    """
+    deadline = time.perf_counter() + _PATIENCE
+    while time.perf_counter() < deadline:
+        begin, before = time.perf_counter(), time.process_time()
+        time.sleep(_LOOK)
+        if time.process_time() - before < 0.2 * (time.perf_counter() - begin):
+            return
 
 
 def interleave(
@@ -88,3 +126,13 @@ def quantiles(samples: Sequence[float]) -> tuple[float, float, float]:
     """
     low, middle, high = (float(q) for q in np.quantile(np.asarray(samples, np.float64), (0.2, 0.5, 0.8)))
     return round(low, 12), round(middle, 12), round(high, 12)
+
+
+def ratios(theirs: Sequence[float], ours: Sequence[float]) -> tuple[float, float, float]:
+    """The 20th, 50th and 80th percentile of theirs / ours, each round of an interleaved run giving one ratio.
+
+    >>> ratios([2.0, 4.0, 6.0], [1.0, 1.0, 2.0])
+    (2.4, 3.0, 3.6)
+    """
+    low, middle, high = np.quantile(np.asarray(theirs, np.float64) / np.asarray(ours, np.float64), (0.2, 0.5, 0.8))
+    return round(float(low), 6), round(float(middle), 6), round(float(high), 6)

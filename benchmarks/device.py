@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend import Backend, numpy_backend
-from deepcore.benchmarks.clock import Rotation
+from deepcore.benchmarks.clock import Copies, Rotation
 from deepcore.benchmarks.machine import machine
 from deepcore.errors import unknown_name
+
+# What the clocks of the CPU read. The processor time of all threads is steady where others use the cores as well, but
+# it is the time of a call only where one thread works.
+NOW: dict[str, Callable[[], float]] = {"call": time.perf_counter, "cpu": time.process_time}
 
 
 class Device:
@@ -25,7 +29,7 @@ class Device:
     Attributes:
         name: what the command line calls it.
         kind: what dispatch calls it.
-        clocks: the clocks that ``seconds`` understands, the most telling first.
+        clocks: those of its clocks that are read, the most telling first.
     """
 
     name = "cpu"
@@ -34,7 +38,9 @@ class Device:
     driver = ""
     gpu = ""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: str | None = None) -> None:
+        if clock is not None:
+            self.clocks = (clock,)
         self.backend: Backend = numpy_backend()
 
     @property
@@ -57,14 +63,15 @@ class Device:
     def synchronize(self) -> None:
         """Returns when everything that was asked of the device is done."""
 
-    def seconds(self, clock: str, call: Callable[[Sequence[Any]], Any], rotation: Rotation) -> float:
+    def seconds(self, clock: str, call: Callable[[Sequence[Any]], Any], rotation: Rotation | Copies) -> float:
         """Seconds of one call on the next copy of its arrays. The result is released after the clock has stopped."""
+        now = NOW.get(clock, time.perf_counter)
         arrays = rotation.take()
         self.synchronize()
-        begin = time.perf_counter()
+        begin = now()
         result = call(arrays)
         self.synchronize()
-        taken = time.perf_counter() - begin
+        taken = now() - begin
         del result
         return taken
 
@@ -112,7 +119,7 @@ class Cuda(Device):
         self._cycles = 1e3 * runtime.deviceGetAttribute(13, 0)  # cudaDevAttrClockRate, in kHz
         self._busy = cupy.RawKernel(_BUSY, "busy")
         self._head_start = _HEAD_START
-        self._staged: tuple[Rotation | None, list[Any], list[Any]] = (None, [], [])
+        self._staged: tuple[Rotation | Copies | None, list[Any], list[Any]] = (None, [], [])
 
     @property
     def cache_bytes(self) -> int:
@@ -129,7 +136,7 @@ class Cuda(Device):
     def synchronize(self) -> None:
         self._cupy.cuda.Device(0).synchronize()
 
-    def seconds(self, clock: str, call: Callable[[Sequence[Any]], Any], rotation: Rotation) -> float:
+    def seconds(self, clock: str, call: Callable[[Sequence[Any]], Any], rotation: Rotation | Copies) -> float:
         if clock == "kernel":
             return self._on_the_gpu(call, rotation)
         if clock == "transfer":
@@ -139,7 +146,7 @@ class Cuda(Device):
     def transfer_bytes(self, clock: str, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> int:
         return sum(array.nbytes for array in (*inputs, *outputs)) if clock == "transfer" else 0
 
-    def _on_the_gpu(self, call: Callable[[Sequence[Any]], Any], rotation: Rotation) -> float:
+    def _on_the_gpu(self, call: Callable[[Sequence[Any]], Any], rotation: Rotation | Copies) -> float:
         begin, end = self._cupy.cuda.Event(), self._cupy.cuda.Event()
         while True:
             arrays = rotation.take()
@@ -158,7 +165,7 @@ class Cuda(Device):
                 return float(self._cupy.cuda.get_elapsed_time(begin, end)) / 1e3
             self._head_start = min(2 * max(queued, self._head_start), _LONGEST_HEAD_START)
 
-    def _with_transfers(self, call: Callable[[Sequence[Any]], Any], rotation: Rotation) -> float:
+    def _with_transfers(self, call: Callable[[Sequence[Any]], Any], rotation: Rotation | Copies) -> float:
         staged, sources, targets = self._staged
         arrays = rotation.take()
         if staged is not rotation:
@@ -205,8 +212,18 @@ def _driver(version: int) -> str:
 DEVICES: dict[str, type[Device]] = {Device.name: Device, Cuda.name: Cuda}
 
 
-def open_device(name: str) -> Device:
-    """The device called ``name``. Raises ``ValueError`` for one that nothing here measures."""
+def known_clock(name: str) -> str:
+    """``name``, if it is one of the clocks in ``NOW``; raises ``ValueError`` otherwise."""
+    if name not in NOW:
+        raise unknown_name("clock", name, NOW)
+    return name
+
+
+def open_device(name: str, clock: str = "call") -> Device:
+    """The device called ``name``; a CPU on one of the clocks in ``NOW``, another device on all of its own.
+
+    Raises ``ValueError`` for a device that nothing here measures, and for a clock that it does not have.
+    """
     if name == "emulator":
         raise ValueError(
             "The emulator is not timed: its seconds say nothing about a GPU. Measure --device cpu, or cuda on a "
@@ -214,4 +231,8 @@ def open_device(name: str) -> Device:
         )
     if name not in DEVICES:
         raise unknown_name("benchmark device", name, DEVICES)
+    if name == "cpu":
+        return Device(known_clock(clock))
+    if clock != "call":
+        raise ValueError(f"--clock is for the CPU; {name} is measured by all of its clocks.")
     return DEVICES[name]()

@@ -12,6 +12,7 @@ from importlib import metadata
 from pathlib import Path
 
 import deepcore
+from deepcore.backend.numpy.loops import numba_available
 
 SETTINGS = ("OPENBLAS_", "MKL_", "OMP_", "NUMBA_", "DEEPCORE_", "BLIS_", "VECLIB_", "GOTO_", "CUDA_VISIBLE_")
 PACKAGES = ("numpy", "numba", "llvmlite", "numba-cuda", "cupy-cuda12x", "cupy-cuda13x", "cupy")
@@ -129,14 +130,15 @@ def versions() -> dict[str, str]:
 
 
 def blas() -> list[Blas]:
-    """The BLAS libraries that NumPy, and whatever else is imported, have loaded."""
+    """The BLAS libraries that NumPy computes with: its own, or where it brings none, all that are loaded."""
     import numpy  # noqa: F401, its BLAS is what is asked about
     from threadpoolctl import threadpool_info
 
+    pools = [pool for pool in threadpool_info() if pool["user_api"] == "blas"]
+    own = [pool for pool in pools if any(part.startswith("numpy") for part in Path(pool["filepath"]).parts)]
     return [
         Blas(pool["internal_api"], pool["version"] or "?", pool.get("architecture") or "?", pool["num_threads"])
-        for pool in threadpool_info()
-        if pool["user_api"] == "blas"
+        for pool in own or pools
     ]
 
 
@@ -145,6 +147,29 @@ def loop_threads() -> int:
     if "numba" in sys.modules:
         return int(sys.modules["numba"].get_num_threads())
     return int(os.environ.get("NUMBA_NUM_THREADS") or usable_cores())
+
+
+def set_threads(count: int) -> None:
+    """From now on, loops and matrix products of this thread run on ``count`` threads.
+
+    Raises ``ValueError`` if there are no ``count`` cores, or if Numba has already started with fewer.
+    """
+    if not 1 <= count <= usable_cores():
+        raise ValueError(f"{threads_text(count)} were asked for; this process may use {usable_cores()} cores.")
+    import numpy  # noqa: F401, its BLAS must be loaded to be told
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(count, user_api="blas")
+    if not numba_available()[0]:
+        return
+    import numba
+
+    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    if count > most:
+        raise ValueError(
+            f"{threads_text(count)} were asked for, but Numba started with {most}; unset NUMBA_NUM_THREADS."
+        )
+    numba.set_num_threads(count)
 
 
 @functools.cache

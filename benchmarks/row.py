@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TextIO
 
@@ -16,6 +16,11 @@ class Row:
     Times are seconds; p20, p50 and p80 are quantiles over ``repeats`` single calls. A row that is not ``correct``
     has no times: ``message`` says what was wrong. ``error`` and ``bound`` are relative to the magnitude of what an
     output element sums (see ``oracle``).
+
+    A row of another library has its name in ``peer``, and in ``settings`` what it ran under. Of its layouts the fastest
+    is ``chosen``. The ratios are its seconds over those of deepcore's choice, one ratio a round of the interleaved run:
+    above 1, deepcore was faster. Where memory was measured and not time, ``peak_bytes`` has the most that was resident,
+    and the ratio is of these.
     """
 
     suite: str
@@ -55,6 +60,12 @@ class Row:
     versions: dict[str, str]
     commit: str
     time: str
+    peer: str = ""
+    settings: dict[str, str] = field(default_factory=dict)
+    ratio_p20: float | None = None
+    ratio_p50: float | None = None
+    ratio_p80: float | None = None
+    peak_bytes: int | None = None
 
     @property
     def gflops(self) -> float | None:
@@ -73,12 +84,16 @@ class Row:
 
     @classmethod
     def from_json(cls, line: str) -> Row:
-        """The row that ``to_json`` wrote. Raises ``ValueError`` if a field is missing."""
+        """The row that ``to_json`` wrote, now or earlier. Raises ``ValueError`` if a field is missing."""
         record = json.loads(line)
-        missing = [field.name for field in fields(cls) if field.name not in record]
+        missing = [
+            one.name
+            for one in fields(cls)
+            if one.name not in record and one.default is MISSING and one.default_factory is MISSING
+        ]
         if missing:
             raise ValueError(f"Not a benchmark row: {', '.join(missing)} missing.")
-        return cls(**{field.name: record[field.name] for field in fields(cls)})
+        return cls(**{one.name: record[one.name] for one in fields(cls) if one.name in record})
 
 
 class Writer:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,10 +13,13 @@ import numpy as np
 from deepcore.backend.dispatch import Implementation, implementations, judge, use_implementation
 from deepcore.benchmarks import machine as facts
 from deepcore.benchmarks.case import Case, Judgement
-from deepcore.benchmarks.clock import Rotation, interleave, quantiles
+from deepcore.benchmarks.clock import Copies, Rotation, copies_for, interleave, quantiles, ratios, settle
 from deepcore.benchmarks.device import Device
+from deepcore.benchmarks.peer import Peer, Variant
 from deepcore.benchmarks.row import Row
-from deepcore.errors import unknown_name
+from deepcore.errors import UnsupportedCallError, unknown_name
+
+LONG = 20e-3  # seconds beside which waking threads and filling instruction caches is nothing
 
 
 @dataclass(frozen=True)
@@ -51,18 +54,39 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Job:
-    """One case, the implementations to measure on it side by side, and those that cannot run it, with the reason."""
+    """One case, the implementations to measure on it side by side, and those that cannot run it, with the reason.
+
+    ``peers`` are other libraries with the ways in which they can run it, ``refused`` those that cannot, and why.
+    """
 
     case: Case
     candidates: tuple[Candidate, ...]
     left_out: tuple[Candidate, ...]
+    peers: tuple[tuple[Peer, tuple[Variant, ...]], ...] = ()
+    refused: tuple[tuple[Peer, str], ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many rows it becomes on one clock."""
+        return len(self.candidates) + sum(len(variants) for _, variants in self.peers)
 
 
-def plan(cases: Sequence[Case], device: Device, names: Sequence[str] = (), every: bool = False) -> list[Job]:
+def plan(
+    cases: Sequence[Case],
+    device: Device,
+    names: Sequence[str] = (),
+    every: bool = False,
+    peers: Sequence[Peer] = (),
+) -> list[Job]:
     """What to measure: dispatch's choice for each case, or the implementations ``names``, or ``every`` one that can.
 
-    Raises ``ValueError`` if no case has an implementation of one of the ``names``.
+    Beside them the ``peers``, on a CPU. Raises ``ValueError`` if no case has an implementation of one of the ``names``,
+    and for peers on another device.
     """
+    if peers and device.kind != "cpu":
+        raise ValueError(
+            f"Other libraries are measured on the CPU alone; leave out --against, or --device {device.name}."
+        )
     known = {record.name for case in cases for record in implementations(case.op, device.kind)}
     for name in names:
         if name not in known:
@@ -75,8 +99,33 @@ def plan(cases: Sequence[Case], device: Device, names: Sequence[str] = (), every
         if not wanted:  # nothing was chosen: every reason is worth telling
             pairs = [(False, Candidate(line.implementation, False, line.reason)) for line in lines]
         runs = tuple(candidate for ok, candidate in pairs if ok)
-        jobs.append(Job(case, runs, tuple(candidate for ok, candidate in pairs if not ok)))
+        able, refused = [], []
+        for peer in peers:
+            assert peer.variants is not None
+            try:
+                able.append((peer, tuple(peer.variants(case))))
+            except UnsupportedCallError as reason:
+                refused.append((peer, str(reason)))
+        left_out = tuple(candidate for ok, candidate in pairs if not ok)
+        jobs.append(Job(case, runs, left_out, tuple(able), tuple(refused)))
     return jobs
+
+
+@dataclass
+class _Entry:
+    """One competitor in a case, judged.
+
+    Attributes:
+        judgement: of its first result.
+        trial: for a clock, what runs it once and returns seconds.
+        fields: what its rows say that those of others do not.
+        outputs: what it returned.
+    """
+
+    judgement: Judgement
+    trial: Callable[[str], Callable[[], float]]
+    fields: dict[str, Any]
+    outputs: Sequence[np.ndarray] = ()
 
 
 def measure(job: Job, device: Device, setting: Setting) -> list[Row]:
@@ -89,50 +138,137 @@ def measure(job: Job, device: Device, setting: Setting) -> list[Row]:
         return []
     host = case.arrays(setting.seed)
     expected = case.expect(host, setting.seed)
-    judgements, outputs = [], []
-    for candidate in job.candidates:
-        judgement, output = _gate(case, candidate, device, host, expected)
-        judgements.append(judgement)
-        outputs.append(output)
-
-    right = [i for i, judgement in enumerate(judgements) if judgement.correct]
-    rotation = Rotation(host, 2 * device.cache_bytes if setting.cold else 0, device.to_device)
+    spread = 2 * device.cache_bytes if setting.cold else 0
+    rotation = Rotation(host, spread, device.to_device)
+    own = [_entry(case, candidate, device, host, expected, rotation) for candidate in job.candidates]
+    others = [
+        _peer_entry(case, peer, variant, device, host, expected, spread)
+        for peer, variants in job.peers
+        for variant in variants
+    ]
     samples: dict[tuple[int, str], list[float]] = {}
+    right = [i for i, entry in enumerate((*own, *others)) if entry.judgement.correct]
     for clock in device.clocks:
-        trials = [_Trial(case, job.candidates[i], device, clock, rotation) for i in right]
+        trials = [(*own, *others)[i].trial(clock) for i in right]
+        if job.peers:
+            trials = [_Turn(trial) for trial in trials]
         for trial in trials:
             trial()  # the first call after the gate meets cold branch predictors, new threads and a new rotation
         for i, taken in zip(right, interleave(trials, setting.repeats, setting.seconds), strict=True):
             samples[i, clock] = taken
-    return [
-        _row(
-            case,
-            candidate,
-            judgement,
-            samples.get((i, clock), []),
-            device,
-            clock,
-            setting,
-            device.transfer_bytes(clock, host, output),
-        )
-        for i, (candidate, judgement, output) in enumerate(zip(job.candidates, judgements, outputs, strict=True))
-        for clock in (device.clocks if judgement.correct else device.clocks[:1])
+    rows = [
+        _row(case, entry, samples.get((i, clock), []), device, clock, setting, host)
+        for i, entry in enumerate((*own, *others))
+        for clock in (device.clocks if entry.judgement.correct else device.clocks[:1])
     ]
+    if not job.peers:
+        return rows
+    return compare(rows, [samples.get((i, device.clocks[0]), []) for i in range(len(rows))])
 
 
-class _Trial:
-    """One implementation on one clock; calling it runs it once and returns seconds."""
+def compare(rows: Sequence[Row], samples: Sequence[Sequence[float]]) -> list[Row]:
+    """The rows of one case with each peer's fastest chosen, and every peer's ratios to deepcore's choice.
 
-    def __init__(self, case: Case, candidate: Candidate, device: Device, clock: str, rotation: Rotation) -> None:
-        self._case, self._name = case, candidate.implementation.name
-        self._device, self._clock, self._rotation = device, clock, rotation
+    ``samples`` are the seconds of each row, round by round.
+    """
+    own = [i for i, row in enumerate(rows) if not row.peer and row.correct]
+    base = next((i for i in own if rows[i].chosen), min(own, key=lambda i: rows[i].p50 or math.inf, default=None))
+    found = []
+    for row, taken in zip(rows, samples, strict=True):
+        if row.peer and row.correct:
+            rivals = [one for one in rows if one.peer == row.peer and one.correct]
+            row = replace(row, chosen=row is min(rivals, key=lambda one: one.p50 or math.inf))
+            if base is not None:
+                low, middle, high = ratios(taken, samples[base])
+                row = replace(row, ratio_p20=low, ratio_p50=middle, ratio_p80=high)
+        found.append(row)
+    return found
+
+
+class _Turn:
+    """A trial among those of other libraries, after one for nothing, so that it finds its own threads and code awake.
+
+    A long call does not notice what waking costs, and is not made twice.
+    """
+
+    def __init__(self, trial: Callable[[], float]) -> None:
+        self._trial = trial
+        self._last = 0.0
 
     def __call__(self) -> float:
-        with use_implementation(self._case.op, self._name):
-            return self._device.seconds(self._clock, self._run, self._rotation)
+        settle()
+        if self._last < LONG:
+            self._trial()
+        self._last = self._trial()
+        return self._last
 
-    def _run(self, arrays: Sequence[Any]) -> Any:
-        return self._case.run(self._device.backend, arrays)
+
+def _entry(
+    case: Case, candidate: Candidate, device: Device, host: Sequence[np.ndarray], expected: Any, rotation: Rotation
+) -> _Entry:
+    record = candidate.implementation
+
+    def run(arrays: Sequence[Any]) -> Any:
+        return case.run(device.backend, arrays)
+
+    def trial(clock: str) -> Callable[[], float]:
+        def once() -> float:
+            with use_implementation(case.op, record.name):
+                return device.seconds(clock, run, rotation)
+
+        return once
+
+    judgement, outputs = _gate(case, candidate, device, host, expected)
+    libraries = facts.blas()
+    fields = {
+        "layout": "row-major" if case.op == "matmul" else "NHWC",
+        "implementation": record.name,
+        "chosen": candidate.chosen,
+        "why": candidate.why,
+        "threads": facts.loop_threads(),
+        "blas": "; ".join(f"{library.name} {library.version} {library.architecture}" for library in libraries),
+        "blas_threads": max((library.threads for library in libraries), default=0),
+        "precision": record.precision or device.precision(case.dtype),
+        "versions": facts.machine().versions,
+    }
+    return _Entry(judgement, trial, fields, outputs)
+
+
+def _peer_entry(
+    case: Case,
+    peer: Peer,
+    variant: Variant,
+    device: Device,
+    host: Sequence[np.ndarray],
+    expected: Any,
+    spread: int,
+) -> _Entry:
+    prepared: list[Copies] = []
+
+    def trial(clock: str) -> Callable[[], float]:
+        if not prepared:
+            size = sum(array.nbytes for array in host)
+            prepared.append(Copies(lambda: variant.prepare(host), copies_for(size, spread)))
+        return lambda: device.seconds(clock, variant.run, prepared[0])
+
+    try:
+        judgement = case.judge(variant.restore(variant.run(variant.prepare(host))), expected)
+    except Exception as problem:
+        judgement = Judgement(False, math.inf, 0.0, f"raised {type(problem).__name__}: {problem}")
+    fields = {
+        "layout": variant.layout,
+        "implementation": f"{peer.title} {variant.name}",
+        "chosen": False,
+        "why": "",
+        "threads": peer.threads,
+        "blas": "",
+        "blas_threads": peer.threads,
+        "precision": case.dtype,
+        "versions": facts.machine().versions | {peer.name: peer.version},
+        "peer": peer.name,
+        "settings": peer.settings,
+    }
+    return _Entry(judgement, trial, fields)
 
 
 def _gate(
@@ -157,16 +293,15 @@ def _gate(
 
 def _row(
     case: Case,
-    candidate: Candidate,
-    judgement: Judgement,
+    entry: _Entry,
     samples: Sequence[float],
     device: Device,
     clock: str,
     setting: Setting,
-    transfer_bytes: int,
+    host: Sequence[np.ndarray],
 ) -> Row:
     p20, p50, p80 = quantiles(samples) if samples else (None, None, None)
-    libraries = facts.blas()
+    judgement = entry.judgement
     here = facts.machine()
     return Row(
         suite=case.suite,
@@ -177,12 +312,8 @@ def _row(
         direction=case.direction,
         shape=case.shape,
         dtype=case.dtype,
-        layout="row-major" if case.op == "matmul" else "NHWC",
         device=device.name,
         clock=clock,
-        implementation=candidate.implementation.name,
-        chosen=candidate.chosen,
-        why=candidate.why,
         correct=judgement.correct,
         error=judgement.error if math.isfinite(judgement.error) else None,
         bound=judgement.bound,
@@ -192,18 +323,19 @@ def _row(
         p80=p80,
         repeats=len(samples),
         cache=setting.cache,
-        transfer_bytes=transfer_bytes,
+        transfer_bytes=device.transfer_bytes(clock, host, entry.outputs),
         flops=case.flops,
         bytes=case.bytes,
-        threads=facts.loop_threads(),
-        blas="; ".join(f"{library.name} {library.version} {library.architecture}" for library in libraries),
-        blas_threads=max((library.threads for library in libraries), default=0),
         driver=device.driver,
         gpu=device.gpu,
-        precision=candidate.implementation.precision or device.precision(case.dtype),
         cpu=here.cpu,
         load=here.load,
-        versions=here.versions,
         commit=here.commit,
-        time=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        time=now(),
+        **entry.fields,
     )
+
+
+def now() -> str:
+    """The time for a row: UTC, to the second."""
+    return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")

@@ -7,6 +7,7 @@ has this very layer, so that the sum of count times seconds is the network's tim
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry, Padding, Pool2DGeometry
 from deepcore.errors import unknown_name
@@ -288,14 +289,57 @@ DEEPBENCH = Suite(
     is_network=False,
 )
 
-SUITES: dict[str, Suite] = {suite.name: suite for suite in (LENET, ALEXNET, VGG16, RESNET50, MOBILENET, DEEPBENCH)}
+# Few channels leave little that is contiguous in a window, many make rows long: each needs a loop of another shape.
+POOLING = Suite(
+    "pooling",
+    "pooling of 56x56 images, from one channel to 512",
+    16,
+    tuple(
+        Pool(f"{op.partition('_')[0]}{window}_{channels}", (56, 56, channels), window, 2, op=op)
+        for op in ("max_pool2d", "avg_pool2d")
+        for window in (2, 3)
+        for channels in (1, 3, 6, 16, 64, 512)
+    ),
+    is_network=False,
+)
+
+SUITES: dict[str, Suite] = {
+    suite.name: suite for suite in (LENET, ALEXNET, VGG16, RESNET50, MOBILENET, DEEPBENCH, POOLING)
+}
+
+# What the comparison with other libraries on a CPU is about: every kind of convolution, and pooling.
+CPU = "cpu"
+_CPU_LAYERS = {
+    "vgg16": ("conv*",),
+    "resnet50": ("conv1", "conv*_1x1*", "conv*_3x3", "conv*_shortcut"),
+    "alexnet": ("conv1", "conv2"),
+    "mobilenet": ("dw*",),
+    "lenet": ("conv*",),
+    "pooling": ("*",),
+}
 
 
 def find_suite(name: str) -> Suite:
     """The suite called ``name``. Raises ``ValueError`` naming the nearest ones."""
     if name not in SUITES:
-        raise unknown_name("suite", name, {*SUITES, "all"})
+        raise unknown_name("suite", name, {*SUITES, "all", CPU})
     return SUITES[name]
+
+
+def suites_of(name: str) -> list[tuple[Suite, Layer]]:
+    """The layers of the suite called ``name``, of ``"all"`` suites, or of the selection ``"cpu"``.
+
+    Raises ``ValueError`` naming the nearest ones.
+    """
+    if name == CPU:
+        return [
+            (SUITES[suite], layer)
+            for suite, patterns in _CPU_LAYERS.items()
+            for layer in SUITES[suite].layers
+            if any(fnmatchcase(layer.name, pattern) for pattern in patterns)
+        ]
+    found = SUITES.values() if name == "all" else (find_suite(name),)
+    return [(suite, layer) for suite in found for layer in suite.layers]
 
 
 def default_selection() -> list[tuple[Suite, Layer]]:

@@ -13,7 +13,6 @@ from rich.table import Table
 from rich.text import Text
 
 from deepcore.backend.explain import duration
-from deepcore.benchmarks.machine import machine, threads_text
 from deepcore.benchmarks.row import Row
 from deepcore.benchmarks.suite import SUITES
 
@@ -127,6 +126,10 @@ def _needed(columns: Sequence[Column], widths: Sequence[int]) -> int:
     return sum(least) + _GAP * len(least)  # with the gap after the last, which older versions of rich count
 
 
+# A peer's time over that of deepcore's choice; these columns are there only where there is a peer.
+RATIO = Column("ratio", right=True)
+RATIO_SPREAD = Column("ratio p20–p80", right=True, rank=3)
+
 _COLUMNS = (
     Column("layer", style="cyan", repeats=False),
     Column("shape", rank=2, repeats=False),
@@ -134,6 +137,8 @@ _COLUMNS = (
     Column("implementation"),
     Column("p50", right=True),
     Column("p20–p80", right=True, rank=4),
+    RATIO,
+    RATIO_SPREAD,
     Column("GFLOP/s", right=True, rank=1),
     Column("GB/s", right=True, rank=3),
     Column("max error", right=True, rank=5),
@@ -142,44 +147,66 @@ _COLUMNS = (
 )
 
 
-def print_rows(out: Console, rows: Sequence[Row]) -> None:
-    """One table a suite and clock, layers in the order in which they were measured."""
-    for (suite, clock), group in groupby(rows, key=lambda row: (row.suite, row.clock)):
+def print_rows(out: Console, rows: Sequence[Row], every: bool = False) -> None:
+    """One table a suite and clock, layers in the order in which they were measured.
+
+    Of a peer's layouts the fastest is shown, or ``every`` one; a wrong one is always shown.
+    """
+    shown = [row for row in rows if every or not row.peer or row.chosen or not row.correct]
+    for (suite, clock), group in groupby(shown, key=lambda row: (row.suite, row.clock)):
         members = list(group)
         first = members[0]
         sizes = sorted({row.batch for row in members})
         batch = f"batch {', '.join(map(str, sizes))}"
-        measured = clock if clock != "call" else "whole call"
+        measured = {"call": "whole call", "cpu": "processor time of a call"}.get(clock, clock)
         title = f"{SUITES[suite].title if suite in SUITES else suite}: {batch}, {first.dtype}, {first.cache} cache"
-        render(out, _COLUMNS, [_cells(row) for row in members], f"{title}, {first.device}, {measured}")
+        compared = any(row.peer for row in members)
+        kept = [i for i, column in enumerate(_COLUMNS) if compared or column not in (RATIO, RATIO_SPREAD)]
+        cells = [_cells(row) for row in members]
+        render(
+            out,
+            [_COLUMNS[i] for i in kept],
+            [[line[i] for i in kept] for line in cells],
+            f"{title}, {first.device}, {measured}",
+        )
 
 
 def _cells(row: Row) -> list[Cell]:
-    name = Text(f"{CHOSEN if row.chosen else ' '} {row.implementation}", style="bold green" if row.chosen else "")
+    style = "" if not row.chosen else "green" if row.peer else "bold green"
+    name = Text(f"{CHOSEN if row.chosen and not row.peer else ' '} {row.implementation}", style=style)
     head: list[Cell] = [row.layer, row.shape, row.direction, name]
     error = "" if row.error is None else f"{row.error:.1e}"
     if not row.correct:
         wrong = Text("WRONG", style="bold red")
-        return [*head, wrong, "", "", "", Text(error or "∞", style="red"), f"{row.bound:.1e}", row.message]
+        return [*head, wrong, "", "", "", "", "", Text(error or "∞", style="red"), f"{row.bound:.1e}", row.message]
     assert row.p20 is not None
     assert row.p50 is not None
     assert row.p80 is not None
     return [
         *head,
         duration(row.p50),
-        _spread(row.p20, row.p80),
-        _rate(row.gflops),
-        _rate(row.gbytes),
+        spread(row.p20, row.p80),
+        *ratio_cells(row),
+        rate(row.gflops),
+        rate(row.gbytes),
         "exact" if row.error == 0 else error,
         f"{row.bound:.1e}",
         row.why,
     ]
 
 
-def _rate(value: float | None) -> str:
+def ratio_cells(row: Row) -> tuple[Cell, Cell]:
+    """A peer's ratio, red where deepcore was slower, and its spread; empty for a row that has none."""
+    if row.ratio_p50 is None or row.ratio_p20 is None or row.ratio_p80 is None:
+        return "", ""
+    style = "red" if row.ratio_p50 < 1 else "green"
+    return Text(f"{row.ratio_p50:.2f}", style=style), f"{row.ratio_p20:.2f}–{row.ratio_p80:.2f}"
+
+
+def rate(value: float | None) -> str:
     """Enough digits to compare, and decimals that line up.
 
-    >>> _rate(None), _rate(0.0312), _rate(3.14159), _rate(314.159)
+    >>> rate(None), rate(0.0312), rate(3.14159), rate(314.159)
     ('', '0.03', '3.14', '314')
     """
     if value is None:
@@ -187,80 +214,12 @@ def _rate(value: float | None) -> str:
     return f"{value:.0f}" if value >= 99.95 else f"{value:.1f}" if value >= 9.995 else f"{value:.2f}"
 
 
-def _spread(low: float, high: float) -> str:
+def spread(low: float, high: float) -> str:
     """A range whose unit is said once where both ends have the same.
 
-    >>> _spread(0.0011, 0.0013), _spread(0.0009, 0.0013)
+    >>> spread(0.0011, 0.0013), spread(0.0009, 0.0013)
     ('1.1–1.3 ms', '900 us–1.3 ms')
     """
     first, last = duration(low), duration(high)
     number, _, unit = first.partition(" ")
     return f"{number}–{last}" if last.endswith(f" {unit}") else f"{first}–{last}"
-
-
-def summary(rows: Sequence[Row], interrupted: bool, planned: int) -> list[Text]:
-    """Closing lines: the networks' times, what was measured where, and how to read the tables."""
-    lines = []
-    for name, batch, forward, backward in network_times(rows):
-        rate = batch / (forward + backward)
-        lines.append(
-            Text(f"{name}, batch {batch}: ", style="bold").append(
-                f"forward {duration(forward)} + backward {duration(backward)} = {duration(forward + backward)}, "
-                f"{rate:,.0f} images/s, for these layers alone (no activations, no optimizer).",
-                style="not bold",
-            )
-        )
-    wrong = sum(not row.correct for row in rows)
-    if wrong:
-        lines.append(Text(f"{wrong} of {len(rows)} rows are WRONG; a wrong result has no speed.", style="bold red"))
-        lines += [
-            Text(f"  {row.suite} {row.layer} {row.direction}, {row.implementation}: {row.message}", style="red")
-            for row in rows
-            if not row.correct
-        ]
-    if interrupted:
-        lines.append(Text(f"Interrupted: {len(rows)} of {planned} rows were measured and kept.", style="yellow"))
-    if not rows:
-        return lines
-    last, here = rows[-1], machine()
-    threads = f"{last.blas} on {threads_text(last.blas_threads)}, loops on {threads_text(last.threads)}"
-    versions = ", ".join(f"{name} {last.versions[name]}" for name in ("numpy", "numba") if name in last.versions)
-    lines.append(Text(f"Measured on {here}; {threads}; {versions}; commit {last.commit}."))
-    lines.append(
-        Text(
-            f"{CHOSEN} is what dispatch chooses. Times are of single calls: median, 20th and 80th percentile. "
-            "Errors are relative to the sum of |products|; a bound that is not held shows WRONG.",
-            style="dim",
-        )
-    )
-    return lines
-
-
-def network_times(rows: Sequence[Row]) -> list[tuple[str, int, float, float]]:
-    """(suite, batch, forward seconds, backward seconds) of every network all of whose layers were measured and right.
-
-    Each direction of each layer counts with its chosen implementation's median, as often as the network has the layer.
-    The first layer needs no gradient of its input, so its dgrad is left out. Layers between these (activations,
-    normalisation) are not in the suites and not in the sum.
-    """
-    totals = []
-    for name, suite in SUITES.items():
-        mine = [row for row in rows if row.suite == name and row.chosen and row.correct and row.clock == rows[0].clock]
-        chosen = {(row.layer, row.direction): row for row in mine}
-        needed = [
-            (layer.name, direction)
-            for i, layer in enumerate(suite.layers)
-            for direction in layer.directions
-            if (i, direction) != (0, "dgrad")
-        ]
-        if not suite.is_network or not all(key in chosen for key in needed):
-            continue
-        forward, backward = 0.0, 0.0
-        for key in needed:
-            seconds = chosen[key].count * (chosen[key].p50 or 0.0)
-            if key[1] == "fprop":
-                forward += seconds
-            else:
-                backward += seconds
-        totals.append((name, chosen[needed[0]].batch, forward, backward))
-    return totals

@@ -20,7 +20,7 @@ from deepcore.backend import Backend, emulated_backend, numpy_backend
 from deepcore.backend.dispatch import implementations, use_implementation
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 from deepcore.benchmarks.case import Case, cases_of
-from deepcore.benchmarks.suite import SUITES, find_suite
+from deepcore.benchmarks.suite import suites_of
 from deepcore.device import Device, DeviceLike, as_device, current_device
 from deepcore.errors import UnsupportedCallError
 from deepcore.kernels.cache import cache_folder
@@ -104,8 +104,8 @@ def warmup(
     where = current_device() if device is None else as_device(device)
     cases = [
         case
-        for suite in (map(find_suite, suites) if suites else SUITES.values())
-        for layer in suite.layers
+        for name in suites or ("all",)
+        for suite, layer in suites_of(name)
         for case in cases_of(suite, layer, dtype=dtype)
     ]
     if where.kind == "cpu":

@@ -1,3 +1,3 @@
-from planting import genuine, plant
+from planting import genuine, plant, threads_put_back
 
-__all__ = ["genuine", "plant"]
+__all__ = ["genuine", "plant", "threads_put_back"]

@@ -2,31 +2,13 @@
 
 import numpy as np
 import pytest
+from benchmark_examples import QUICK, TINY
 
 from deepcore.backend.dispatch import use_precision
 from deepcore.benchmarks.case import cases_of
 from deepcore.benchmarks.clock import FEWEST_ROUNDS
 from deepcore.benchmarks.device import Device, open_device
 from deepcore.benchmarks.run import Setting, measure, plan
-from deepcore.benchmarks.suite import Conv, Dense, Gemm, Pool, Suite
-
-QUICK = Setting(repeats=2, seconds=0.0, cold=False)
-TINY = Suite(
-    "tiny",
-    "small layers of every kind",
-    2,
-    (
-        Conv("conv", (7, 6, 4), (3, 3), 6, strides=2),
-        Conv("grouped", (5, 5, 4), (3, 3), 6, groups=2),
-        Conv("depthwise", (6, 6, 5), (3, 3), 5, groups=5, padding=1),
-        Conv("pointwise", (4, 4, 3), (1, 1), 8),
-        Pool("max", (7, 7, 3), 3, 2, padding=1),
-        Pool("mean", (6, 6, 3), 2, op="avg_pool2d"),
-        Pool("global", (5, 5, 3), 5, op="avg_pool2d"),
-        Dense("dense", 20, 12),
-        Gemm("gemm", 5, 6, 7, transpose_a=True, transpose_b=True),
-    ),
-)
 
 
 @pytest.fixture

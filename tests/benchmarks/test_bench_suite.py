@@ -2,7 +2,7 @@
 
 import pytest
 
-from deepcore.benchmarks.suite import SUITES, Conv, Dense, Pool, default_selection, find_suite
+from deepcore.benchmarks.suite import SUITES, Conv, Dense, Pool, default_selection, find_suite, suites_of
 
 
 def flops(name, *ops):
@@ -79,3 +79,26 @@ def test_names_are_unique_and_selections_exist():
 def test_an_unknown_suite_names_the_nearest():
     with pytest.raises(ValueError, match=r"Unknown suite 'vgg'\. Did you mean 'vgg16'"):
         find_suite("vgg")
+
+
+def test_pooling_has_every_number_of_channels_in_both_windows():
+    found = {(layer.op, layer.window, layer.strides, layer.x[2]) for layer in SUITES["pooling"].layers}
+    channels = (1, 3, 6, 16, 64, 512)
+    assert found == {(f"{op}_pool2d", window, 2, c) for op in ("max", "avg") for window in (2, 3) for c in channels}
+
+
+def test_the_cpu_selection_has_every_kind_of_convolution_once():
+    pairs = suites_of("cpu")
+    assert len(set(pairs)) == len(pairs)
+    convolutions = [layer for _, layer in pairs if isinstance(layer, Conv)]
+    kinds = {(layer.kernel, layer.strides) for layer in convolutions if layer.groups == 1}
+    assert kinds >= {((1, 1), 1), ((1, 1), 2), ((3, 3), 1), ((3, 3), 2), ((5, 5), 1), ((7, 7), 2), ((11, 11), 4)}
+    depthwise = {layer.strides for layer in convolutions if layer.groups == layer.x[2]}
+    assert depthwise == {1, 2}
+    assert {layer.x[2] for _, layer in pairs if isinstance(layer, Pool)} == {1, 3, 6, 16, 64, 512}
+
+
+def test_all_is_every_layer_of_every_suite():
+    assert len(suites_of("all")) == sum(len(suite.layers) for suite in SUITES.values())
+    with pytest.raises(ValueError, match=r"Unknown suite 'cpus'\. Did you mean 'cpu'"):
+        suites_of("cpus")

@@ -3,55 +3,12 @@
 import io
 
 import pytest
+from benchmark_examples import peer_row, row
 from rich.console import Console
 
-from deepcore.benchmarks.row import Row
 from deepcore.benchmarks.suite import LENET
-from deepcore.benchmarks.table import console, network_times, print_rows, summary
-
-
-def row(layer="conv1", direction="fprop", implementation="numpy", p50=0.002, **changes):
-    fields = {
-        "suite": "lenet",
-        "layer": layer,
-        "count": 1,
-        "batch": 32,
-        "op": f"conv2d_{direction}",
-        "direction": direction,
-        "shape": "32x28x28x1 * 5x5x1x6",
-        "dtype": "float32",
-        "layout": "NHWC",
-        "device": "cpu",
-        "clock": "call",
-        "implementation": implementation,
-        "chosen": True,
-        "why": "any shape [of any size]; cheapest estimate",
-        "correct": True,
-        "error": 1.5e-7,
-        "bound": 2.5e-5,
-        "message": "",
-        "p20": p50 and 0.9 * p50,
-        "p50": p50,
-        "p80": p50 and 1.25 * p50,
-        "repeats": 9,
-        "cache": "cold",
-        "transfer_bytes": 0,
-        "flops": 40_000_000,
-        "bytes": 6_000_000,
-        "threads": 2,
-        "blas": "openblas",
-        "blas_threads": 2,
-        "driver": "",
-        "gpu": "",
-        "precision": "float32",
-        "cpu": "a processor",
-        "load": 0.1,
-        "versions": {"numpy": "2"},
-        "commit": "abc",
-        "time": "",
-    }
-    return Row(**(fields | changes))
-
+from deepcore.benchmarks.summary import network_times, summary
+from deepcore.benchmarks.table import console, print_rows
 
 WRONG = row(
     implementation="numba",
@@ -138,3 +95,68 @@ def test_only_the_reason_is_ever_cut_short():
 
     for width in range(60, 200, 7):
         assert {cell for cell in cells(width) if "…" not in cell} <= cells(400), width
+
+
+def plain(rows, every=False):
+    out = console(io.StringIO())
+    print_rows(out, rows, every)
+    return out.file.getvalue()
+
+
+def test_ratios_are_there_where_another_library_is():
+    assert "ratio" not in plain([row()])
+    text = plain([row(), peer_row(1.234)])
+    (line,) = [line for line in text.splitlines() if "bigtorch" in line]
+    assert "  bigtorch 9.1 channels_last" in line
+    assert "▸ bigtorch" not in line
+    assert "1.23" in line
+    assert "1.11–1.36" in line
+    narrow = terminal(80, [row(), peer_row(1.234)])
+    assert "1.23" in narrow
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
+def test_of_the_layouts_of_a_library_only_the_fastest_is_shown():
+    slower = peer_row(3.0, implementation="bigtorch 9.1 contiguous", chosen=False)
+    assert "contiguous" not in plain([row(), peer_row(), slower])
+    assert "contiguous" in plain([row(), peer_row(), slower], every=True)
+    wrong = peer_row(
+        implementation="bigtorch 9.1 contiguous",
+        chosen=False,
+        correct=False,
+        p50=None,
+        ratio_p50=None,
+        message="returned NaN or infinity",
+    )
+    (line,) = [line for line in plain([row(), peer_row(), wrong]).splitlines() if "contiguous" in line]
+    assert "WRONG" in line
+    assert "returned NaN or infinity" in line
+
+
+def test_the_summary_has_the_geometric_mean_and_the_worst_of_each_kind():
+    depthwise = "4x112x112x32 * 3x3x1x32 depthwise"
+    rows = [
+        row(),
+        peer_row(2.0),
+        row(direction="dgrad"),
+        peer_row(0.5, direction="dgrad"),
+        peer_row(8.0, direction="dgrad", chosen=False),
+        peer_row(4.0, layer="dw1", shape=depthwise),
+        peer_row(3.0, name="otherlib"),
+    ]
+    lines = [line.plain for line in summary(rows, False, 7)]
+    assert lines[:3] == [
+        "lenet conv2d against bigtorch 9.1: 1.00 (geometric mean of 2 rows, 1 at least 1); worst 0.50, conv1 dgrad.",
+        "lenet depthwise against bigtorch 9.1: 4.00 (geometric mean of 1 row, 1 at least 1); worst 4.00, dw1 fprop.",
+        "lenet conv2d against otherlib 9.1: 3.00 (geometric mean of 1 row, 1 at least 1); worst 3.00, conv1 fprop.",
+    ]
+    assert "bigtorch 9.1 on 2 threads; huge=yes." in lines
+    assert "above 1, deepcore is faster" in lines[-1]
+    assert not any("ratio" in line.plain for line in summary([row()], False, 1))
+
+
+def test_other_libraries_do_not_count_as_the_network():
+    rows = [row(layer.name, direction, count=2) for layer in LENET.layers for direction in layer.directions]
+    others = [peer_row(0.1, layer=one.layer, direction=one.direction) for one in rows]
+    assert network_times(rows + others) == network_times(rows)
+    assert network_times(others) == []

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from planting import genuine, plant
+from planting import genuine, plant, threads_put_back
 from typer.testing import CliRunner
 
 from deepcore.cli import app
 
-__all__ = ["genuine", "plant", "run"]
+__all__ = ["genuine", "plant", "run", "threads_put_back"]
 
 
 @pytest.fixture

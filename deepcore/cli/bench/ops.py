@@ -1,44 +1,30 @@
-"""``deepcore bench``: what layers of well-known networks cost here, once they are right."""
+"""``deepcore bench ops``: what layers of well-known networks cost here, once they are right."""
 
 from __future__ import annotations
 
-import datetime
-import sys
+import functools
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepcore.cli.terminal import INTERRUPTED, sentences
+from deepcore.cli.bench.common import Against, Clock, Files, Json, OutputDir, Threads, run, set_up
+from deepcore.cli.terminal import sentences
 
 if TYPE_CHECKING:
     from deepcore.benchmarks.case import Case
     from deepcore.benchmarks.row import Row
     from deepcore.benchmarks.run import Job
 
-bench = typer.Typer(
-    help="Measure what is here. Every result is checked against exact values before its time is shown.",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-)
 
-WRONG = 1
-
-
-@bench.callback()
-def _bench() -> None:
-    pass
-
-
-@bench.command()
 def ops(
     suite: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="lenet, alexnet, vgg16, resnet50, mobilenet, deepbench or all; repeatable. A selection by default.",
+            help="lenet, alexnet, vgg16, resnet50, mobilenet, deepbench, pooling or all; cpu for every kind of "
+            "convolution and pooling out of these; repeatable. A small selection by default.",
         ),
     ] = None,
     layer: Annotated[
@@ -70,18 +56,21 @@ def ops(
     cold: Annotated[
         bool, typer.Option("--cold/--warm", help="Inputs come from memory (cold) or may be in a cache (warm).")
     ] = True,
-    json: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Append rows to this file of JSON lines as they finish.")
-    ] = None,
-    output_dir: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Keep rows and tables in new files in this folder, named by the time."),
-    ] = None,
+    against: Against = None,
+    threads: Threads = None,
+    clock: Clock = "call",
+    json: Json = None,
+    output_dir: OutputDir = None,
 ) -> None:
     """Measure convolution, pooling and matrix products on layers of well-known networks.
 
     Each implementation is first held to exact float64 values; a wrong one is shown as WRONG, without a time, and the
     command ends with status 1. Ctrl-C keeps and shows what was measured so far.
+
+    --against measures other libraries on the same arrays, call by call in turn with deepcore, each in its fastest
+    layout and settings, and shows their time divided by deepcore's.
+
+    --all-implementations also tells whether dispatch chose the fastest, and what its choices cost where it did not.
 
     [bold]Examples[/bold]
 
@@ -90,34 +79,32 @@ def ops(
     deepcore bench ops --suite resnet50 --layer "conv4*" --direction fprop -a
 
     deepcore bench ops --suite all --batch 16 --output-dir results
+
+    deepcore bench ops --suite cpu --against torch --threads 1
     """
     from deepcore.benchmarks.device import open_device
-    from deepcore.benchmarks.run import Setting, plan
+    from deepcore.benchmarks.run import Setting, measure, plan
 
     with sentences():
         if implementation and all_implementations:
             raise ValueError("--implementation and --all-implementations exclude each other.")
         cases = select(suite or (), layer or (), op or (), direction or (), batch, dtype)
-        place = open_device(device)
-        jobs = plan(cases, place, implementation or (), all_implementations)
-        stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%dT%H%M%SZ")
-        kept = None if output_dir is None else output_dir / f"ops-{stamp}"
-        files = [path for path in (json, kept and kept.with_suffix(".jsonl")) if path is not None]
+        place = open_device(device, clock)
+        peers = set_up(threads, against, clock)
+        jobs = plan(cases, place, implementation or (), all_implementations, peers)
         if not any(job.candidates for job in jobs):
             reasons = {f"{c.implementation.name}: {c.why}" for job in jobs for c in job.left_out}
             raise ValueError(f"Nothing to measure; {'; '.join(sorted(reasons)) or 'no implementation'}.")
     setting = Setting(repeats, seconds, cold)
+    works = [
+        (f"{job.case.suite} {job.case.layer} {job.case.direction}", functools.partial(measure, job, place, setting))
+        for job in jobs
+    ]
 
-    with sentences():
-        rows, interrupted = _measure(jobs, place, setting, files)
-    _report(sys.stdout, rows, jobs, interrupted)
-    if kept is not None:
-        with kept.with_suffix(".txt").open("w", encoding="utf-8") as text:
-            _report(text, rows, jobs, interrupted)
-    if interrupted:
-        raise typer.Exit(INTERRUPTED)
-    if not all(row.correct for row in rows):
-        raise typer.Exit(WRONG)
+    def report(stream: Any, rows: list[Row], interrupted: bool) -> None:
+        _report(stream, rows, jobs, interrupted, all_implementations)
+
+    run(works, sum(job.count for job in jobs) * len(place.clocks), Files("ops", json, output_dir), report)
 
 
 def select(
@@ -131,7 +118,7 @@ def select(
     """The cases that the options name. Raises ``ValueError`` for an unknown name, or if nothing is left."""
     from deepcore.backend.dispatch import family
     from deepcore.benchmarks.case import DIRECTIONS, OPERATIONS, cases_of
-    from deepcore.benchmarks.suite import SUITES, default_selection, find_suite
+    from deepcore.benchmarks.suite import default_selection, suites_of
     from deepcore.errors import unknown_name
 
     if dtype not in ("float32", "float64"):
@@ -144,12 +131,10 @@ def select(
         if name not in (*DIRECTIONS, "all"):
             raise unknown_name("direction", name, (*DIRECTIONS, "all"))
     wanted = DIRECTIONS if not directions or "all" in directions else directions
-    names = list(SUITES) if "all" in suites else list(dict.fromkeys(suites))
-    pairs = [(found, layer) for found in map(find_suite, names) for layer in found.layers]
+    names = list(dict.fromkeys(suites))
+    pairs = list({(found.name, layer): (found, layer) for name in names for found, layer in suites_of(name)}.values())
     if not names:
-        pairs = (
-            [(found, layer) for found in SUITES.values() for layer in found.layers] if layers else default_selection()
-        )
+        pairs = suites_of("all") if layers else default_selection()
     for pattern in layers:
         if not any(fnmatchcase(layer.name, pattern) for _, layer in pairs):
             raise unknown_name("layer", pattern, {layer.name for _, layer in pairs})
@@ -168,60 +153,26 @@ def select(
     return cases
 
 
-def _measure(jobs: Sequence[Job], place: Any, setting: Any, files: list[Path]) -> tuple[list[Row], bool]:
-    """Rows, and whether Ctrl-C ended the run; rows are in ``files`` as soon as their case is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    from deepcore.benchmarks.machine import machine
-    from deepcore.benchmarks.row import Writer
-    from deepcore.benchmarks.run import measure
-
-    errors = Console(stderr=True, highlight=False)
-    for warning in machine().warnings:
-        errors.print(f"Warning: {warning}", style="yellow", markup=False)
-    rows: list[Row] = []
-    progress = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=errors,
-        transient=True,
-        expand=True,
-        disable=not errors.is_terminal,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )
-    with Writer(files) as writer, progress:
-        task = progress.add_task("", total=sum(len(job.candidates) for job in jobs))
-        try:
-            for job in jobs:
-                case = job.case
-                progress.update(task, description=f"{case.suite} {case.layer} {case.direction}")
-                for row in measure(job, place, setting):
-                    rows.append(row)
-                    writer.write(row)
-                    progress.advance(task)
-        except KeyboardInterrupt:
-            return rows, True
-    return rows, False
-
-
-def _report(stream: Any, rows: Sequence[Row], jobs: Sequence[Job], interrupted: bool) -> None:
+def _report(stream: Any, rows: Sequence[Row], jobs: Sequence[Job], interrupted: bool, every: bool) -> None:
     """The tables, what was left out and why, and how to read it all."""
     from rich.text import Text
 
     from deepcore.backend.dispatch import family
-    from deepcore.benchmarks.table import console, print_rows, summary
+    from deepcore.benchmarks.summary import summary
+    from deepcore.benchmarks.table import console, print_rows
+    from deepcore.benchmarks.verdict import print_verdicts
 
     out = console(stream)
-    print_rows(out, rows)
+    print_rows(out, rows, every)
+    if every:
+        print_verdicts(out, rows)
     left_out: dict[str, tuple[str, list[str]]] = {}
     for job in jobs:
         for candidate in job.left_out:
             name = f"{family(job.case.op)} {candidate.implementation.name}"
             left_out.setdefault(name, (candidate.why, []))[1].append(f"{job.case.suite} {job.case.layer}")
+        for peer, why in job.refused:
+            left_out.setdefault(peer.title, (why, []))[1].append(f"{job.case.suite} {job.case.layer}")
     if left_out:
         out.print(Text("Not measured", style="bold"))
         for name, (why, where) in left_out.items():
@@ -229,5 +180,5 @@ def _report(stream: Any, rows: Sequence[Row], jobs: Sequence[Job], interrupted: 
             more = f" and {len(others)} more" if others else ""
             out.print(Text(f"{name}, on {first}{more}: {why}", style="dim"))
         out.print()
-    for line in summary(rows, interrupted, sum(len(job.candidates) for job in jobs)):
+    for line in summary(rows, interrupted, sum(job.count for job in jobs)):
         out.print(line)
