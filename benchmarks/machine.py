@@ -6,7 +6,6 @@ import functools
 import os
 import platform
 import subprocess
-import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -143,10 +142,12 @@ def blas() -> list[Blas]:
 
 
 def loop_threads() -> int:
-    """Threads that Numba's parallel loops use."""
-    if "numba" in sys.modules:
-        return int(sys.modules["numba"].get_num_threads())
-    return int(os.environ.get("NUMBA_NUM_THREADS") or usable_cores())
+    """Threads that compiled loops use; 1 where none are compiled."""
+    if not numba_available()[0]:
+        return 1
+    from deepcore.kernels.cpu import threads
+
+    return threads.pool().threads
 
 
 def set_threads(count: int) -> None:
@@ -164,12 +165,15 @@ def set_threads(count: int) -> None:
         return
     import numba
 
+    from deepcore.kernels.cpu import threads
+
     most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     if count > most:
         raise ValueError(
             f"{threads_text(count)} were asked for, but Numba started with {most}; unset NUMBA_NUM_THREADS."
         )
     numba.set_num_threads(count)
+    threads.set_threads(count)
 
 
 @functools.cache

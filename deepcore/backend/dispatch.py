@@ -185,7 +185,9 @@ def use_winograd(tile: int) -> Iterator[None]:
 
 def _known_winograd(tile: int) -> int:
     if tile not in WINOGRAD_TILES:
-        raise ValueError(f"Tiles of Winograd's convolution have size {', '.join(map(str, WINOGRAD_TILES))}; got {tile!r}.")
+        raise ValueError(
+            f"Tiles of Winograd's convolution have size {', '.join(map(str, WINOGRAD_TILES))}; got {tile!r}."
+        )
     return tile
 
 

@@ -57,7 +57,7 @@ def _columns(e: Emitter, window: Window, outputs: int, row: ir.Value, pixel: ir.
 
 
 def _emit_convolve(window: Window, outputs: int, tail: bool) -> str:
-    e = Emitter("depthwise", "rows x_pixel w w_tap y y_pixel vectors bias clamp".split(), host())
+    e = Emitter("depthwise", ["rows", "x_pixel", "w", "w_tap", "y", "y_pixel", "vectors", "bias", "clamp"], host())
     rows, x_pixel, w, w_tap, y, y_pixel, vectors, bias, clamp = e.arguments.values()
     mask = e.first_lanes(vectors) if tail else None
     floor, ceiling = (e.broadcast(e.load_scalar(e.add(clamp, integer(4 * i)))) for i in range(2))
@@ -81,7 +81,7 @@ def _emit_convolve(window: Window, outputs: int, tail: bool) -> str:
 
 
 def _emit_accumulate(window: Window, outputs: int, tail: bool) -> str:
-    e = Emitter("depthwise_weights", "rows x_pixel dw w_tap dy y_pixel vectors".split(), host())
+    e = Emitter("depthwise_weights", ["rows", "x_pixel", "dw", "w_tap", "dy", "y_pixel", "vectors"], host())
     rows, x_pixel, dw, w_tap, dy, y_pixel, vectors = e.arguments.values()
     mask = e.first_lanes(vectors) if tail else None
     starts = [e.load_integer(e.add(rows, integer(8 * r))) for r in range(window.rows)]

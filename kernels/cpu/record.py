@@ -11,7 +11,6 @@ import sys
 
 import numpy as np
 
-
 # Where a worker's own memory lies, and how much there is for each: the last fields of a record that has them.
 SCRATCH = ("scratch", "scratch_bytes")
 

@@ -13,7 +13,6 @@ import ctypes
 import functools
 import os
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -85,16 +84,24 @@ class Pool:
 
 
 _pool: Pool | None = None
+_pools: dict[int, Pool] = {}
 _making = threading.Lock()
+
+
+def set_threads(count: int) -> None:
+    """From now on, the pool of this process has ``count`` threads, whatever the environment says."""
+    global _pool
+    with _making:
+        if count not in _pools:
+            _pools[count] = Pool(count)
+        _pool = _pools[count]
 
 
 def pool() -> Pool:
     """The pool of this process, started when first needed."""
-    global _pool
     if _pool is None:
-        with _making:
-            if _pool is None:
-                _pool = Pool(cores())
+        set_threads(cores())
+    assert _pool is not None
     return _pool
 
 
@@ -130,8 +137,8 @@ def _start_again() -> None:
     """A forked child has no threads but the one that forked; its pool is where it was, as Numba's loops know it."""
     global _making
     _making = threading.Lock()
-    if _pool is not None:
-        _pool.start()
+    for each in _pools.values():
+        each.start()
 
 
 if hasattr(os, "register_at_fork"):

@@ -15,6 +15,7 @@ from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loop, numba_available
+from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.rows import (
     as_rows,
     blocks,
@@ -43,7 +44,7 @@ def bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str) -> 
     Raises:
         ValueError: ``activation`` is unknown.
     """
-    return _bias_activation(x, bias, activation, np.empty(x.shape, x.dtype))
+    return _bias_activation(x, bias, activation, empty(x.shape, x.dtype))
 
 
 def bias_activation_inplace(y: np.ndarray, bias: np.ndarray | None, activation: str) -> np.ndarray:
@@ -284,7 +285,7 @@ def _bias_activation_numpy(x: np.ndarray, bias: np.ndarray | None, activation: s
 
 @implementation("activation_dgrad", "numpy", cost=_numpy_cost)
 def _activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
-    dz = np.empty(y.shape, y.dtype)
+    dz = empty(y.shape, y.dtype)
     flat_dy, flat_y, flat_dz = contiguous(dy).reshape(-1), contiguous(y).reshape(-1), dz.reshape(-1)
     with quiet():
         for block in blocks(flat_dz.size, flat_dz.itemsize):
@@ -334,7 +335,7 @@ def _dgrad_loop_cost(call: Call) -> float:
 
 @implementation("activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
 def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
-    dz = np.empty(y.shape, y.dtype)
+    dz = empty(y.shape, y.dtype)
     (rows,) = widen(as_rows(y))
     arrays = (contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape))
     loop("activation", "activation_dgrad", 3 * y.size)(*arrays, ACTIVATIONS.index(activation))
@@ -345,7 +346,7 @@ def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> n
 def _bias_activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
     columns = y.shape[-1] if y.ndim else 1
     (rows,) = widen(as_rows(y))
-    dz = contiguous(dy) if activation == "linear" else np.empty(y.shape, y.dtype)
+    dz = contiguous(dy) if activation == "linear" else empty(y.shape, y.dtype)
     chunk = chunk_rows(rows.shape[0])
     partial = np.empty((-(-rows.shape[0] // chunk), rows.shape[1]), y.dtype)
     if activation == "linear":

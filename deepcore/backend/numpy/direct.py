@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
+from deepcore.backend.numpy.memory import empty
+from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
@@ -200,9 +202,9 @@ def pack(w: np.ndarray, channels: Channels) -> np.ndarray:
 
     What the last vector has beyond the channels is zero.
     """
-    packed = np.empty((w.shape[0], math.prod(w.shape[1:4]) * channels.padded), np.float32)
-    _packing(w.shape, w.strides, channels)(address(w), address(packed))
-    return packed
+    result = empty((w.shape[0], math.prod(w.shape[1:4]) * channels.padded), np.float32)
+    _packing(w.shape, w.strides, channels)(address(w), address(result))
+    return result
 
 
 @functools.lru_cache(PLANS)
@@ -228,6 +230,13 @@ def _packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channel
     )
 
 
+def _packed(owner: np.ndarray | None, w: np.ndarray) -> np.ndarray:
+    channels = Channels.of(w.shape[4])
+    if owner is None:
+        return pack(w, channels)
+    return packed(owner, ("tiles", w.shape), lambda _: pack(w, channels))
+
+
 # the output, and with it the gradient at the input
 
 
@@ -239,6 +248,7 @@ def correlate(
     out: np.ndarray,
     bias: np.ndarray | None = None,
     activation: str = "linear",
+    owner: np.ndarray | None = None,
 ) -> None:
     """Writes the convolution of x with w, and what follows it, to ``out``.
 
@@ -249,12 +259,13 @@ def correlate(
         out: [N, P, Q, K], of any strides but that of the channels.
         bias: [K], or None.
         activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
+        owner: the array of which w is the whole, in its order: what is packed of it can be kept.
     """
     clamped = activation if activation in CLAMPS else "linear"
     in_place = _in_place(w.shape, w.strides, out.shape[0] * out.shape[1] * out.shape[2])
     strides = (w.strides[0], w.strides[3]) if in_place else None
     plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped)
-    weights = w if in_place else pack(w, Channels.of(w.shape[4]))
+    weights = w if in_place else _packed(owner, w)
     bias = _zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
     plan(address(x), address(out), address(weights), address(bias))
     if activation != clamped:

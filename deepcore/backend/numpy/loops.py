@@ -48,8 +48,7 @@ def loop(file: str, name: str, work: float) -> Callable[..., Any]:
     return run.serial if work < SERIAL_WORK or _one_thread() else run
 
 
-@functools.cache
 def _one_thread() -> bool:
-    import numba
+    from deepcore.kernels.cpu import threads
 
-    return numba.get_num_threads() == 1
+    return threads.pool().threads == 1

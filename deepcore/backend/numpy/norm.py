@@ -9,6 +9,7 @@ from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loop, numba_available
+from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.rows import as_rows, blocks, chunk_rows, quiet, repeat, sum_rows, widen
 
 __all__ = [
@@ -155,7 +156,7 @@ def _batch_norm_fprop_numpy(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = as_rows(x)
     count = x.dtype.type(rows.shape[0])
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     with quiet():
         mean = sum_rows(rows) / count
         wide, wide_mean = widen(rows, mean)
@@ -182,7 +183,7 @@ def _batch_norm_dgrad_numpy(
     count = x.dtype.type(rows.shape[0])
     wide, wide_mean, wide_rstd = widen(rows, mean, rstd)
     wide_dy = as_rows(dy).reshape(wide.shape)
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     out = dx.reshape(wide.shape)
     with quiet():
         dbeta = sum_rows(as_rows(dy))
@@ -207,7 +208,7 @@ def _batch_norm_dgrad_numpy(
 def _batch_norm_inference_numpy(
     x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
 ) -> np.ndarray:
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     with quiet():
         scale = gamma * _reciprocal_deviation(variance, epsilon)
         wide, mean, scale, beta = widen(as_rows(x), mean, scale, beta)
@@ -225,7 +226,7 @@ def _layer_norm_fprop_numpy(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = as_rows(x)
     count, epsilon = x.dtype.type(rows.shape[1]), x.dtype.type(epsilon)
-    y, mean, rstd = np.empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype), np.empty(x.shape[:-1], x.dtype)
+    y, mean, rstd = empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype), np.empty(x.shape[:-1], x.dtype)
     out, row_mean, row_rstd = y.reshape(rows.shape), mean.reshape(-1, 1), rstd.reshape(-1, 1)
     with quiet():
         for block in blocks(rows.shape[0], rows.strides[0]):
@@ -246,7 +247,7 @@ def _layer_norm_dgrad_numpy(
     rows, dy_rows = as_rows(x), as_rows(dy)
     count = x.dtype.type(rows.shape[1])
     row_mean, row_rstd = mean.reshape(-1, 1), rstd.reshape(-1, 1)
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     out = dx.reshape(rows.shape)
     products = []
     with quiet():
@@ -284,7 +285,7 @@ def _local_response_norm_fprop_numpy(
     x: np.ndarray, depth_radius: int, bias: float, alpha: float, beta: float
 ) -> tuple[np.ndarray, np.ndarray]:
     rows = as_rows(x)
-    y, scale = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    y, scale = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     out, scales = y.reshape(rows.shape), scale.reshape(rows.shape)
     with quiet():
         for block in blocks(rows.shape[0], rows.strides[0]):
@@ -301,7 +302,7 @@ def _local_response_norm_dgrad_numpy(
     dy: np.ndarray, x: np.ndarray, scale: np.ndarray, depth_radius: int, alpha: float, beta: float
 ) -> np.ndarray:
     rows, dy_rows, scales = as_rows(x), as_rows(dy), as_rows(scale)
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     out = dx.reshape(rows.shape)
     with quiet():
         for block in blocks(rows.shape[0], rows.strides[0]):
@@ -350,7 +351,7 @@ def _batch_norm_inference_numba(
 ) -> np.ndarray:
     scale = gamma * _reciprocal_deviation(variance, epsilon)
     wide, mean, scale, beta = widen(as_rows(x), mean, scale, beta)
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     loop("norm", "normalise", 2 * x.size)(wide, mean, scale, beta, y.reshape(wide.shape))
     return y
 
@@ -367,7 +368,7 @@ def _batch_norm_dgrad_numba(
     wide_dy = as_rows(dy).reshape(wide.shape)
     chunk, (gammas, betas) = _partials(wide, 2)
     loop("norm", "batch_norm_sums", 2 * x.size)(wide_dy, wide, wide_mean, wide_rstd, chunk, gammas, betas)
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     with quiet():
         dgamma, dbeta = (sum_rows(part.reshape(-1, columns)) for part in (gammas, betas))
         count = x.dtype.type(wide.size // columns)
@@ -383,7 +384,7 @@ def _layer_norm_fprop_numba(
     x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, epsilon: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = as_rows(x)
-    y, mean, rstd = np.empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype), np.empty(x.shape[:-1], x.dtype)
+    y, mean, rstd = empty(x.shape, x.dtype), np.empty(x.shape[:-1], x.dtype), np.empty(x.shape[:-1], x.dtype)
     loop("norm", "layer_norm_fprop", 3 * x.size)(
         rows, gamma, beta, x.dtype.type(epsilon), y.reshape(rows.shape), mean.reshape(-1), rstd.reshape(-1)
     )
@@ -395,7 +396,7 @@ def _layer_norm_dgrad_numba(
     dy: np.ndarray, x: np.ndarray, gamma: np.ndarray, mean: np.ndarray, rstd: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rows = as_rows(x)
-    dx = np.empty(x.shape, x.dtype)
+    dx = empty(x.shape, x.dtype)
     chunk, (gammas, betas) = _partials(rows, 2)
     loop("norm", "layer_norm_dgrad", 5 * x.size)(
         as_rows(dy), rows, gamma, mean.reshape(-1), rstd.reshape(-1), chunk, dx.reshape(rows.shape), gammas, betas
@@ -412,7 +413,7 @@ def _local_response_norm_fprop_numba(
     x: np.ndarray, depth_radius: int, bias: float, alpha: float, beta: float
 ) -> tuple[np.ndarray, np.ndarray]:
     rows = as_rows(x)
-    y, scale = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    y, scale = empty(x.shape, x.dtype), empty(x.shape, x.dtype)
     cast = x.dtype.type
     loop("norm", "local_response_norm_fprop", 8 * x.size)(
         rows, depth_radius, cast(bias), cast(alpha), cast(beta), y.reshape(rows.shape), scale.reshape(rows.shape)
@@ -424,7 +425,7 @@ def _local_response_norm_fprop_numba(
 def _local_response_norm_dgrad_numba(
     dy: np.ndarray, x: np.ndarray, scale: np.ndarray, depth_radius: int, alpha: float, beta: float
 ) -> np.ndarray:
-    rows, dx = as_rows(x), np.empty(x.shape, x.dtype)
+    rows, dx = as_rows(x), empty(x.shape, x.dtype)
     cast = x.dtype.type
     scratch = np.empty(rows.shape, x.dtype)
     loop("norm", "local_response_norm_dgrad", 8 * x.size)(

@@ -33,15 +33,17 @@ class _Owned:
         reference: to the array, which it does not keep alive.
         version: how often the array was written to.
         keys: of what is kept of it.
+        asked: keys that were asked for since the last write.
     """
 
-    __slots__ = ("keys", "reference", "version")
+    __slots__ = ("asked", "keys", "reference", "version")
 
     def __init__(self, array: np.ndarray) -> None:
         number = id(array)
         self.reference = weakref.ref(array, lambda _: _forget(number))
         self.version = 0
         self.keys: set[Hashable] = set()
+        self.asked: set[Hashable] = set()
 
 
 def own(array: Any) -> None:
@@ -85,12 +87,15 @@ class writing:  # noqa: N801 (a context manager, read as a verb)
             if owned is not None:
                 with _lock:
                     owned.version += 1
+                    owned.asked.clear()
                     if owned.keys:
                         _drop(_number(array), owned)
 
 
 def packed(array: np.ndarray, key: Hashable, make: Callable[[np.ndarray], Any]) -> Any:
-    """``make(array)``, kept for the next call with an equal ``key`` where ``array`` is registered and not written to.
+    """``make(array)``, kept from the second call with an equal ``key`` on, where ``array`` is registered.
+
+    A step of training asks once and then writes to the array: what it asked for would only take up memory.
 
     Args:
         array: a weight.
@@ -107,6 +112,9 @@ def packed(array: np.ndarray, key: Hashable, make: Callable[[np.ndarray], Any]) 
             _kept.move_to_end((number, key))
             return found[0]
         version = owned.version
+        if key not in owned.asked:
+            owned.asked.add(key)
+            version = -1  # no version of any array: it is not kept
     made = make(array)
     _keep(number, owned, version, key, made)
     return made

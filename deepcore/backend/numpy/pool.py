@@ -13,6 +13,7 @@ from deepcore.backend.geometry import Pool2DGeometry
 from deepcore.backend.numpy.cost import GEMM_CALL, SERIAL_BYTES, item_bytes, numba_seconds, numpy_seconds
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loop, numba_available, numba_supports
+from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.window import Block, blocks, pool_axes
 
 __all__ = ["avg_pool2d_dgrad", "avg_pool2d_fprop", "max_pool2d_dgrad", "max_pool2d_fprop", "max_pool2d_gather"]
@@ -131,7 +132,7 @@ def _numpy_cost(passes: int) -> Callable[[Call], float]:
 def _max_fprop_numpy(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
     g = geometry
     y = np.full(g.y_shape, -np.inf, x.dtype)
-    argmax = np.empty(g.y_shape, g.argmax_dtype)
+    argmax = empty(g.y_shape, g.argmax_dtype)
     # A window of nothing but -inf has its maximum at its first element inside x.
     first_i, first_j = (np.maximum(axis.before - np.arange(axis.outputs) * axis.stride, 0) for axis in pool_axes(g))
     argmax[...] = np.add.outer(first_i * g.window[1], first_j)[:, :, np.newaxis]
@@ -159,7 +160,7 @@ def _max_dgrad_numpy(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
 
 @implementation("max_pool2d_gather", "numpy", cost=_numpy_cost(3))
 def _max_gather_numpy(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    y = np.empty(geometry.y_shape, x.dtype)
+    y = empty(geometry.y_shape, x.dtype)
     for block in _blocks(geometry, x.itemsize):
         target, places = y[block.part], argmax[block.part]
         for place, outputs, inputs in _taps(geometry, block):
@@ -219,7 +220,7 @@ def _global_dgrad_cost(call: Call) -> float:
 
 @implementation("avg_pool2d_dgrad", "numpy-global", supports=_supports_global, cost=_global_dgrad_cost)
 def _avg_dgrad_global(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    dx = np.empty(geometry.x_shape, dy.dtype)
+    dx = empty(geometry.x_shape, dy.dtype)
     dx[...] = dy / dy.dtype.type(geometry.height * geometry.width)
     return dx
 
@@ -254,15 +255,15 @@ def _window(geometry: Pool2DGeometry) -> tuple[Any, ...]:
 
 @implementation("max_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
-    y = np.empty(geometry.y_shape, x.dtype)
-    argmax = np.empty(geometry.y_shape, geometry.argmax_dtype)
+    y = empty(geometry.y_shape, x.dtype)
+    argmax = empty(geometry.y_shape, geometry.argmax_dtype)
     _loop("max_fprop", geometry)(x, y, argmax, *_window(geometry))
     return y, argmax
 
 
 @implementation("max_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_dgrad_cost, available=numba_available)
 def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    g, dx = geometry, np.empty(geometry.x_shape, dy.dtype)
+    g, dx = geometry, empty(geometry.x_shape, dy.dtype)
     if g.window == g.strides == (2, 2) and g.padding == ((0, 0), (0, 0)):
         _loop("max_dgrad_tiles", g)(dy, argmax, dx)
     elif g.strides[1] == 1 and g.channels >= 4 and g.window[0] * g.window[1] <= MANY_TAPS:
@@ -275,21 +276,21 @@ def _max_dgrad_numba(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
 
 @implementation("max_pool2d_gather", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _max_gather_numba(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    y = np.empty(geometry.y_shape, x.dtype)
+    y = empty(geometry.y_shape, x.dtype)
     _loop("max_gather", geometry)(x, argmax, y, *_window(geometry))
     return y
 
 
 @implementation("avg_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _avg_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    y = np.empty(geometry.y_shape, x.dtype)
+    y = empty(geometry.y_shape, x.dtype)
     _loop("mean_fprop", geometry)(x, y, *_window(geometry))
     return y
 
 
 @implementation("avg_pool2d_dgrad", "numba", supports=numba_supports, cost=_numba_dgrad_cost, available=numba_available)
 def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    g, dx = geometry, np.empty(geometry.x_shape, dy.dtype)
+    g, dx = geometry, empty(geometry.x_shape, dy.dtype)
     if g.channels >= FEW_CHANNELS:
         _loop("mean_dgrad", g)(dy, dx, *_window(g), _strips(g))
         return dx

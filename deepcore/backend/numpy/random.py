@@ -17,6 +17,7 @@ from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import NUMPY_CALL, loop_cost
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loop, numba_available, numba_supports
+from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.rows import contiguous
 
 __all__ = ["dropout", "random_bits", "random_normal", "random_uniform"]
@@ -203,7 +204,7 @@ def _dropout_numpy(x: np.ndarray, rate: float, threshold: int, seed: int, offset
 
 @implementation("dropout", "numba", cost=_loop_cost, available=numba_available)
 def _dropout_numba(x: np.ndarray, rate: float, threshold: int, seed: int, offset: int) -> np.ndarray:
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     loop("philox", "dropout", _WORK * x.size)(
         contiguous(x).reshape(-1),
         y.reshape(-1),

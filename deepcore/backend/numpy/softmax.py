@@ -12,6 +12,7 @@ from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loop, numba_available
+from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, quiet, require_below
 
 __all__ = [
@@ -111,7 +112,7 @@ def _sum_classes(x: np.ndarray) -> np.ndarray:
 
 def _fprop_numpy(x: np.ndarray, logarithm: bool) -> np.ndarray:
     rows = as_rows(x)
-    y = np.empty(x.shape, x.dtype)
+    y = empty(x.shape, x.dtype)
     out = y.reshape(rows.shape)
     with quiet():
         for block, z in _blocks_classes_first(rows):
@@ -142,7 +143,7 @@ def _log_softmax_fprop_numpy(x: np.ndarray) -> np.ndarray:
 @implementation("softmax_dgrad", "numpy", cost=_numpy_cost)
 def _softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     dy_rows, y_rows = as_rows(dy), as_rows(y)
-    dx = np.empty(y.shape, y.dtype)
+    dx = empty(y.shape, y.dtype)
     out = dx.reshape(y_rows.shape)
     with quiet():
         for block, z in _blocks_classes_first(dy_rows):
@@ -155,7 +156,7 @@ def _softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
 @implementation("log_softmax_dgrad", "numpy", cost=_numpy_cost)
 def _log_softmax_dgrad_numpy(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     dy_rows, y_rows = as_rows(dy), as_rows(y)
-    dx = np.empty(y.shape, y.dtype)
+    dx = empty(y.shape, y.dtype)
     out = dx.reshape(y_rows.shape)
     with quiet():
         for block, z in _blocks_classes_first(dy_rows):
@@ -214,28 +215,28 @@ def _exponential_cost(call: Call) -> float:
 
 @implementation("softmax_fprop", "numba", cost=_exponential_cost, available=numba_available)
 def _softmax_fprop_numba(x: np.ndarray) -> np.ndarray:
-    rows, y = as_rows(x), np.empty(x.shape, x.dtype)
+    rows, y = as_rows(x), empty(x.shape, x.dtype)
     loop("softmax", "softmax_fprop", _EXPONENTIAL * x.size)(rows, y.reshape(rows.shape))
     return y
 
 
 @implementation("softmax_dgrad", "numba", cost=lambda call: loop_cost(call, passes=4), available=numba_available)
 def _softmax_dgrad_numba(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    rows, dx = as_rows(y), np.empty(y.shape, y.dtype)
+    rows, dx = as_rows(y), empty(y.shape, y.dtype)
     loop("softmax", "softmax_dgrad", 4 * y.size)(as_rows(dy), rows, dx.reshape(rows.shape))
     return dx
 
 
 @implementation("log_softmax_fprop", "numba", cost=_exponential_cost, available=numba_available)
 def _log_softmax_fprop_numba(x: np.ndarray) -> np.ndarray:
-    rows, y = as_rows(x), np.empty(x.shape, x.dtype)
+    rows, y = as_rows(x), empty(x.shape, x.dtype)
     loop("softmax", "log_softmax_fprop", _EXPONENTIAL * x.size)(rows, y.reshape(rows.shape))
     return y
 
 
 @implementation("log_softmax_dgrad", "numba", cost=_exponential_cost, available=numba_available)
 def _log_softmax_dgrad_numba(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    rows, dx = as_rows(y), np.empty(y.shape, y.dtype)
+    rows, dx = as_rows(y), empty(y.shape, y.dtype)
     loop("softmax", "log_softmax_dgrad", _EXPONENTIAL * y.size)(as_rows(dy), rows, dx.reshape(rows.shape))
     return dx
 

@@ -23,6 +23,7 @@ from deepcore.backend.numpy.cost import (
     WEIGHT_BYTES,
 )
 from deepcore.backend.numpy.loops import numba_available
+from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.window import Axis, conv_axes, phase
 
 ITEM = 4
@@ -84,8 +85,8 @@ def _direct_fprop_cost(call: Call) -> float:
 def _fprop_direct(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
-    y = np.empty(geometry.y_shape, np.float32)
-    _module("direct").correlate(x, _by_groups(w, geometry.groups), *conv_axes(geometry), y, bias, activation)
+    y = empty(geometry.y_shape, np.float32)
+    _module("direct").correlate(x, _by_groups(w, geometry.groups), *conv_axes(geometry), y, bias, activation, w)
     return y
 
 
@@ -103,7 +104,7 @@ def _direct_dgrad_cost(call: Call) -> float:
 def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     """dx phase by phase: the pixels of one phase of the stride are a convolution of dy with every stride-th tap."""
     g = geometry
-    dx = np.empty(g.x_shape, np.float32)
+    dx = empty(g.x_shape, np.float32)
     for i, j, vertical, horizontal in _phases(g):
         target = dx[:, i :: g.strides[0], j :: g.strides[1]]
         if vertical is None or horizontal is None:
@@ -178,13 +179,13 @@ def _winograd(m: int) -> None:
     def fprop(
         x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
     ) -> np.ndarray:
-        y = np.empty(geometry.y_shape, np.float32)
-        _module("winograd").convolve(x, w, *conv_axes(geometry), m, y, bias, activation)
+        y = empty(geometry.y_shape, np.float32)
+        _module("winograd").convolve(x, w, *conv_axes(geometry), m, y, bias, activation, w)
         return y
 
     @implementation("conv2d_dgrad", name, **how)
     def dgrad(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-        dx = np.empty(geometry.x_shape, np.float32)
+        dx = empty(geometry.x_shape, np.float32)
         (_, _, vertical, horizontal) = next(_phases(geometry))
         assert vertical is not None and horizontal is not None  # a window of stride 1 reads every input
         _module("winograd").convolve(dy, _weights_of_way_back(w), vertical[1], horizontal[1], m, dx)
@@ -235,7 +236,7 @@ _depthwise = {"supports": _supports_depthwise, "cost": _depthwise_cost, "availab
 def _fprop_depthwise(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
-    y = np.empty(geometry.y_shape, np.float32)
+    y = empty(geometry.y_shape, np.float32)
     _module("depthwise").convolve(x, w[:, :, 0], *conv_axes(geometry), y, bias, activation)
     return y
 
@@ -243,7 +244,7 @@ def _fprop_depthwise(
 @implementation("conv2d_dgrad", "vectors-depthwise", **_depthwise)
 def _dgrad_depthwise(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     g = geometry
-    dx = np.empty(g.x_shape, np.float32)
+    dx = empty(g.x_shape, np.float32)
     for i, j, vertical, horizontal in _phases(g):
         target = dx[:, i :: g.strides[0], j :: g.strides[1]]
         if vertical is None or horizontal is None:

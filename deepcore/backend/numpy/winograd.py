@@ -13,6 +13,8 @@ import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, TASKS, Channels, Columns, pack
+from deepcore.backend.numpy.memory import empty
+from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import scratch
 from deepcore.kernels.cpu.host import host
@@ -47,7 +49,7 @@ def transform_weights(w: np.ndarray, m: int, channels: Channels) -> np.ndarray:
     every = Channels.together(width)
     if w.strides[3] != ITEM or every.tail or w.strides[0] != 3 * w.strides[1]:
         w = pack(w[np.newaxis], every).reshape(3, 3, depth, every.padded)
-    u = np.empty(((m + 2) ** 2, depth * every.padded + PAD // ITEM), np.float32)
+    u = empty(((m + 2) ** 2, depth * every.padded + PAD // ITEM), np.float32)
     _weight_transform(m, depth, w.strides, u.strides[0], channels)(address(w), address(u))
     return u
 
@@ -84,6 +86,7 @@ def convolve(
     out: np.ndarray,
     bias: np.ndarray | None = None,
     activation: str = "linear",
+    owner: np.ndarray | None = None,
 ) -> None:
     """Writes the convolution of x with w, and what follows it, to ``out``, in tiles of m x m outputs.
 
@@ -95,9 +98,13 @@ def convolve(
         out: [N, P, Q, K], C-contiguous.
         bias: [K], or None.
         activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
+        owner: the array of which w is the whole, in its order: what is made of it can be kept.
     """
     width = w.shape[3]
-    u = transform_weights(w, m, Channels.of(width))
+    if owner is None:
+        u = transform_weights(w, m, Channels.of(width))
+    else:
+        u = packed(owner, ("winograd", m), lambda _: transform_weights(w, m, Channels.of(width)))
     clamped = activation if activation in CLAMPS else "linear"
     plan, zeros = _convolution(x.shape, width, rows, cols, m, clamped, u.strides[0])
     bias = zeros if bias is None else np.ascontiguousarray(bias)
@@ -201,7 +208,7 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np
     depth, width = x.shape[3], dy.shape[3]
     plan = _weight_gradient(x.shape, width, rows, cols)
     sums = np.zeros((plan.places, plan.place_bytes // ITEM), np.float32)
-    dw = np.empty((3, 3, depth, width), np.float32)
+    dw = empty((3, 3, depth, width), np.float32)
     with scratch.borrow(1, plan.tile_bytes) as room:
         v, d = room.address, room.address + plan.d_at
         for first in range(0, plan.tiles, plan.chunk):
