@@ -103,13 +103,13 @@ PACK = _record(
 WEIGHTS = _record(
     """
     x x_image x_row x_pixel x_group in_rows in_columns
-    dy dy_row dy_group out_rows
+    dy dy_row dy_group out_rows out_columns
     dw dw_row dw_group dw_run dw_piece
     row_stride before_rows before_columns reach_rows
-    padded buffer_row
+    padded buffer_row a_row panel strip
     groups rows blocks pieces all_blocks
     told part_bytes starts runs row_tasks
-    wide wide_bytes wide_tall wide_low last_tall last_low wide_told last_told
+    wide wide_bytes last_bytes last_filled wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low
     channel_tasks channel_blocks
     scratch scratch_bytes

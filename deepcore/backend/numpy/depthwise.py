@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, TASKS, Channels, Columns
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, PIECES, PLANS, Channels, Columns
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import depthwise
 from deepcore.kernels.cpu.depthwise import ACCUMULATED, OUTPUTS, Window
@@ -89,7 +89,7 @@ def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[
     w_bytes = rows.taps * cols.taps * channels * ITEM
     fields, scratch_bytes = _windows(x_shape, rows, cols, ACCUMULATED, depthwise.accumulate)
     all_blocks = x_shape[0] * fields["blocks"]
-    pieces = max(1, min(TASKS, all_blocks, SUMS_BYTES // w_bytes))
+    pieces = max(1, min(PIECES, all_blocks, SUMS_BYTES // w_bytes))
     launch = Launch(
         DEPTHWISE_WEIGHTS,
         ("depthwise", "weights"),
@@ -123,7 +123,7 @@ def _windows(
     pixel = channels * ITEM
 
     most_rows = max(
-        1, min(rows.outputs, ROWS_BYTES // (rows.stride * cols.size * pixel), images * rows.outputs // TASKS)
+        1, min(rows.outputs, ROWS_BYTES // (rows.stride * cols.size * pixel), images * rows.outputs // PIECES)
     )
     blocks = -(-rows.outputs // most_rows)
     task_rows = -(-rows.outputs // blocks)

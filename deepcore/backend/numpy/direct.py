@@ -16,6 +16,7 @@ from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.window import Axis
+from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
@@ -24,9 +25,11 @@ from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
 INPUT_BYTES = 1 << 18  # input rows that a task walks over with one block after the other
+STRIP_BYTES = 1 << 16  # of an output's gradient that is read for one tile after the other
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 PIECE_PIXELS = 1536  # summed by a piece at least
-TASKS = 16  # enough for some cores to be faster than others, whatever their number
+PIECES = 16  # partial sums at most: a number that follows from sizes alone keeps results the same on all machines
+TASKS_OF_A_THREAD = 4  # at least: some cores are faster than others
 FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 PLANS = 1000  # kept
@@ -113,6 +116,12 @@ class Channels:
         """(tasks, blocks of each) when blocks are handed out to as many as ``tasks`` tasks."""
         share = -(-self.blocks // max(1, min(tasks, self.blocks)))
         return -(-self.blocks // share), share
+
+
+def tasks_wanted() -> int:
+    """Tasks among which work is divided where that changes no result."""
+    count = threads.pool().threads
+    return 1 if count == 1 else count * TASKS_OF_A_THREAD
 
 
 def _vectors(channels: int) -> tuple[int, int]:
@@ -264,7 +273,7 @@ def correlate(
     clamped = activation if activation in CLAMPS else "linear"
     in_place = _in_place(w.shape, w.strides, out.shape[0] * out.shape[1] * out.shape[2])
     strides = (w.strides[0], w.strides[3]) if in_place else None
-    plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped)
+    plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted())
     weights = w if in_place else _packed(owner, w)
     bias = _zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
     plan(address(x), address(out), address(weights), address(bias))
@@ -294,6 +303,7 @@ def _correlation(
     cols: Axis,
     out_strides: tuple[int, ...],
     activation: str,
+    tasks: int,
 ) -> Launch:
     """``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None."""
     groups, _, _, depth, width = w_shape
@@ -324,9 +334,9 @@ def _correlation(
     told["floor"][-1], told["ceiling"][-1] = CLAMPS[activation]
 
     images = x_shape[0]
-    task_rows = _even(rows.outputs, min(INPUT_BYTES // (rows.stride * source.row), images * rows.outputs // TASKS))
+    task_rows = _even(rows.outputs, min(INPUT_BYTES // (rows.stride * source.row), images * rows.outputs // tasks))
     blocks = -(-rows.outputs // task_rows)
-    channel_tasks, channel_blocks = channels.split(-(-TASKS // (images * blocks)))
+    channel_tasks, channel_blocks = channels.split(-(-tasks // (images * blocks)))
     cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
     return Launch(
         CORRELATE,
@@ -374,7 +384,12 @@ def _even(rows: int, most: int) -> int:
 
 
 def product(
-    a: np.ndarray, b: np.ndarray, out: np.ndarray, bias: np.ndarray | None = None, activation: str = "linear"
+    a: np.ndarray,
+    b: np.ndarray,
+    out: np.ndarray,
+    bias: np.ndarray | None = None,
+    activation: str = "linear",
+    owner: np.ndarray | None = None,
 ) -> None:
     """Writes ``activation(a @ b + bias)`` to ``out``.
 
@@ -384,6 +399,7 @@ def product(
         out: [m, n], C-contiguous.
         bias: [n], or None.
         activation: one of the backend's ``ACTIVATIONS``.
+        owner: as in ``correlate``.
     """
     weights = b[np.newaxis, np.newaxis, np.newaxis]
     for part in _grids(len(a)):
@@ -396,6 +412,7 @@ def product(
             out[part.first : part.stop].reshape(1, rows, columns, -1),
             bias,
             activation,
+            owner,
         )
 
 
@@ -433,7 +450,7 @@ def _grids(length: int) -> tuple[Grid, ...]:
 
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, groups: int) -> np.ndarray:
     """dw [R, S, C / groups, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32."""
-    plan, shape = _weight_gradient(x.shape, dy.shape, rows, cols, groups)
+    plan, shape = _weight_gradient(x.shape, dy.shape, rows, cols, groups, tasks_wanted())
     sums = np.zeros(shape, np.float32)
     plan(address(x), address(dy), address(sums))
     return sums[0] if shape[0] == 1 else sums.sum(axis=0)
@@ -441,7 +458,7 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, group
 
 @functools.lru_cache(PLANS)
 def _weight_gradient(
-    x_shape: tuple[int, ...], dy_shape: tuple[int, ...], rows: Axis, cols: Axis, groups: int
+    x_shape: tuple[int, ...], dy_shape: tuple[int, ...], rows: Axis, cols: Axis, groups: int, tasks: int
 ) -> tuple[Launch, tuple[int, ...]]:
     """The launch, and the shape of its sums: [pieces, R, S, C / groups, K].
 
@@ -454,32 +471,37 @@ def _weight_gradient(
     starts, length = source.starts(groups)
     w_bytes = len(starts) * length * all_width * ITEM
 
-    # A piece costs a pass over sums as large as the weights: it must be worth that, or else the rows of dw are shared.
-    row_bytes = rows.stride * source.row + cols.outputs * channels.widest * host().vector_bytes
-    task_rows = _even(rows.outputs, INPUT_BYTES // row_bytes)
+    # dy is copied strip by strip, one block of channels side by side, to be read from the first-level cache; or it lies
+    # that way already.
+    most = STRIP_BYTES // (cols.outputs * channels.widest * host().vector_bytes)
+    task_rows = _even(rows.outputs, max(most, INPUT_BYTES // (rows.stride * source.row)) if source.padded else most)
+    strip = _even(task_rows, most)
+    copied = channels.blocks > 1 or groups > 1
     blocks = -(-rows.outputs // task_rows)
-    pixels = images * rows.outputs * cols.outputs
-    pieces = max(1, min(TASKS, PIECES_BYTES // w_bytes, pixels // PIECE_PIXELS, images * blocks))
-    cut = Columns.of(length, most_rows(channels.widest, host()))
-    row_tasks = min(len(starts) * (cut.tall + cut.low), -(-TASKS // pieces))
-    channel_tasks, channel_blocks = channels.split(-(-TASKS // (pieces * row_tasks)))
 
-    offsets = np.arange(task_rows, dtype=np.int64) * (rows.stride * source.row)
-    told = np.zeros(
-        (2, 2), TILE
-    )  # of whole blocks of rows, and of the last of an image; of wide blocks, and of the last
+    # A piece costs a pass over sums as large as the weights: it must be worth that, or else dw itself is shared.
+    pixels = images * rows.outputs * cols.outputs
+    pieces = max(1, min(PIECES, PIECES_BYTES // w_bytes, pixels // PIECE_PIXELS, images * blocks))
+    cut = Columns.of(length, most_rows(channels.widest, host()))
+    channel_tasks, channel_blocks = channels.split(-(-tasks // pieces))
+    row_tasks = min(len(starts) * (cut.tall + cut.low), -(-tasks // (pieces * channel_tasks)))
+
+    offsets = np.arange(strip, dtype=np.int64) * (rows.stride * source.row)
+    told = np.zeros((strip + 1, 2), TILE)  # of so many rows of pixels; of wide blocks, and of the last
     told["a_row"], told["a_step"], told["offsets"] = ITEM, cols.stride * source.pixel, address(offsets)
-    told["b_step"], told["steps"] = all_width * ITEM, cols.outputs
-    told["runs"] = [[task_rows], [rows.outputs - (blocks - 1) * task_rows]]
+    told["b_step"] = (channels.wide_bytes, channels.last_bytes) if copied else all_width * ITEM
+    told["steps"], told["runs"] = cols.outputs, np.arange(strip + 1)[:, np.newaxis]
     told["init_row"] = told["c_row"] = all_width * ITEM
     told["lanes"], told["floor"], told["ceiling"] = channels.lanes, -np.inf, np.inf
 
+    panel = -(-source.buffer_bytes(task_rows) // 64) * 64 + 64
+    panel_bytes = strip * cols.outputs * channels.widest * host().vector_bytes
     launch = Launch(
         WEIGHTS,
         ("convolution", "weights"),
         ("x", "dy", "dw"),
         pieces * row_tasks * channel_tasks,
-        source.buffer_bytes(task_rows),
+        panel + panel_bytes,
         (told, offsets, starts),
         **source.fields(task_rows),
         **channels.tiles(cut.rows, bool(cut.low)),
@@ -487,6 +509,12 @@ def _weight_gradient(
         dy_row=cols.outputs * all_width * ITEM,
         dy_group=width * ITEM,
         out_rows=rows.outputs,
+        out_columns=cols.outputs,
+        a_row=rows.stride * source.row,
+        panel=panel if copied else 0,
+        strip=strip,
+        last_bytes=channels.last_bytes,
+        last_filled=width * ITEM - channels.wide * channels.wide_bytes,
         dw_row=all_width * ITEM,
         dw_group=width * ITEM,
         dw_run=length * all_width * ITEM,

@@ -51,6 +51,11 @@ def _phases(g: Conv2DGeometry) -> Iterator[tuple[int, int, tuple[slice, Axis] | 
             yield i, j, phase(rows, i), phase(cols, j)
 
 
+def _as_matrix(x: np.ndarray) -> np.ndarray:
+    """[..., C] as [pixels, C]."""
+    return x.reshape(-1, x.shape[-1])
+
+
 # Direct sums
 
 
@@ -86,6 +91,9 @@ def _fprop_direct(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
     y = empty(geometry.y_shape, np.float32)
+    if geometry.is_pointwise:
+        _module("direct").product(_as_matrix(x), w[0, 0], _as_matrix(y), bias, activation, w)
+        return y
     _module("direct").correlate(x, _by_groups(w, geometry.groups), *conv_axes(geometry), y, bias, activation, w)
     return y
 
@@ -105,6 +113,9 @@ def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np
     """dx phase by phase: the pixels of one phase of the stride are a convolution of dy with every stride-th tap."""
     g = geometry
     dx = empty(g.x_shape, np.float32)
+    if g.is_pointwise:
+        _module("direct").product(_as_matrix(dy), w[0, 0].T, _as_matrix(dx))
+        return dx
     for i, j, vertical, horizontal in _phases(g):
         target = dx[:, i :: g.strides[0], j :: g.strides[1]]
         if vertical is None or horizontal is None:
@@ -126,6 +137,8 @@ def _direct_wgrad_cost(call: Call) -> float:
 
 @implementation("conv2d_wgrad", "tiles", supports=_supports_direct, cost=_direct_wgrad_cost, available=numba_available)
 def _wgrad_direct(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
+    if geometry.is_pointwise:
+        return _module("direct").transposed_product(_as_matrix(x), _as_matrix(dy)).reshape(geometry.w_shape)
     return _module("direct").weight_gradient(x, dy, *conv_axes(geometry), geometry.groups)
 
 

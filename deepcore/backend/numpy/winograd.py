@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, TASKS, Channels, Columns, pack
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, pack, tasks_wanted
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.window import Axis
@@ -106,7 +106,7 @@ def convolve(
     else:
         u = packed(owner, ("winograd", m), lambda _: transform_weights(w, m, Channels.of(width)))
     clamped = activation if activation in CLAMPS else "linear"
-    plan, zeros = _convolution(x.shape, width, rows, cols, m, clamped, u.strides[0])
+    plan, zeros = _convolution(x.shape, width, rows, cols, m, clamped, u.strides[0], tasks_wanted())
     bias = zeros if bias is None else np.ascontiguousarray(bias)
     plan(address(x), address(out), address(u), address(bias))
     if activation != clamped:
@@ -115,7 +115,7 @@ def convolve(
 
 @functools.lru_cache(PLANS)
 def _convolution(
-    x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, m: int, activation: str, u_place: int
+    x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, m: int, activation: str, u_place: int, tasks: int
 ) -> tuple[Launch, np.ndarray]:
     """The launch, and zeros to use as a bias."""
     depth = x_shape[3]
@@ -127,11 +127,11 @@ def _convolution(
     v_tile = every.padded * ITEM + PAD
     sums_tile = channels.widest * vector + PAD
     block = max(FEWEST_TILES, BLOCK_BYTES // (places * (v_tile + sums_tile)))
-    block = min(block, -(-tiles // min(TASKS, -(-tiles // FEWEST_TILES))))
+    block = min(block, -(-tiles // min(tasks, -(-tiles // FEWEST_TILES))))
     kernel_rows = Columns.of(block, most_rows(channels.widest, host())).rows
     block = -(-block // kernel_rows) * kernel_rows
     number = -(-tiles // block)
-    channel_tasks, channel_blocks = channels.split(-(-TASKS // number))
+    channel_tasks, channel_blocks = channels.split(-(-tasks // number))
 
     v_place, sums_place = block * v_tile + PAD, block * sums_tile + PAD
     patch_bytes = max(places * depth * ITEM, m * m * channels.widest * vector)
@@ -206,7 +206,7 @@ def _convolution(
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     """dw [3, 3, C, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32, in tiles of 4 x 4 outputs."""
     depth, width = x.shape[3], dy.shape[3]
-    plan = _weight_gradient(x.shape, width, rows, cols)
+    plan = _weight_gradient(x.shape, width, rows, cols, tasks_wanted())
     sums = np.zeros((plan.places, plan.place_bytes // ITEM), np.float32)
     dw = empty((3, 3, depth, width), np.float32)
     with scratch.borrow(1, plan.tile_bytes) as room:
@@ -247,7 +247,7 @@ class _WeightGradient:
 
 
 @functools.lru_cache(PLANS)
-def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis) -> _WeightGradient:
+def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, tasks: int) -> _WeightGradient:
     m, side = 4, 6
     places = side * side
     depth = x_shape[3]
@@ -275,7 +275,7 @@ def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axi
     whole = Channels(
         channels.wide, channels.vectors, channels.last_vectors, host().lanes
     )  # sums have room for all lanes
-    parts = min(cut.tall + cut.low, -(-TASKS // places))
+    parts = min(cut.tall + cut.low, -(-tasks // places))
 
     transforms = Launch(
         WINOGRAD_GRADIENT,

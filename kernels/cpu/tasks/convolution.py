@@ -139,19 +139,27 @@ def weights(told, index, worker):
                 (rows - 1) * t.row_stride + t.reach_rows,
             )
         dy = t.dy + (image * t.out_rows + first) * t.dy_row
-        tile_rows = t.told + (t.part_bytes if rows < t.rows else 0)
         for group in range(t.groups):
             for block in range(first_block, last_block):
                 wide = block < t.wide
                 tall_tile = t.wide_tall if wide else t.last_tall
                 low_tile = t.wide_low if wide else t.last_low
-                tile_told = tile_rows + (t.wide_told if wide else t.last_told)
-                b = dy + group * t.dy_group + block * t.wide_bytes
-                for tile in range(first_tile, last_tile):
-                    run = tile // tiles
-                    in_run = tile - run * tiles
-                    row = in_run * t.tall_rows - max(0, in_run - t.tall)
-                    kernel = tall_tile if in_run < t.tall else low_tile
-                    from_a = a + group * t.x_group + load_int(t.starts + 8 * run) + 4 * row
-                    to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes + row * t.dw_row
-                    call(kernel, (tile_told, from_a, b, to_c, to_c))
+                filled = t.wide_bytes if wide else t.last_filled
+                size = t.wide_bytes if wide else t.last_bytes
+                for strip in range(0, rows, t.strip):
+                    strip_rows = min(t.strip, rows - strip)
+                    tile_told = t.told + strip_rows * t.part_bytes + (t.wide_told if wide else t.last_told)
+                    b = dy + strip * t.dy_row + group * t.dy_group + block * t.wide_bytes
+                    if t.panel:
+                        panel = t.scratch + worker * t.scratch_bytes + t.panel
+                        for pixel in range(strip_rows * t.out_columns):
+                            copy(panel + pixel * size, b + pixel * t.dw_row, filled)
+                        b = panel
+                    for tile in range(first_tile, last_tile):
+                        run = tile // tiles
+                        in_run = tile - run * tiles
+                        row = in_run * t.tall_rows - max(0, in_run - t.tall)
+                        kernel = tall_tile if in_run < t.tall else low_tile
+                        from_a = a + strip * t.a_row + group * t.x_group + load_int(t.starts + 8 * run) + 4 * row
+                        to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes + row * t.dw_row
+                        call(kernel, (tile_told, from_a, b, to_c, to_c))
