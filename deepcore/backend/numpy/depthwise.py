@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, PIECES, PLANS, Channels, Columns
+from deepcore.backend.numpy.direct import CLAMPS, CONFLICT, ITEM, PIECES, PLANS, Channels, Columns
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import depthwise
 from deepcore.kernels.cpu.depthwise import ACCUMULATED, OUTPUTS, Window
@@ -18,7 +18,6 @@ from deepcore.kernels.cpu.record import DEPTHWISE, DEPTHWISE_WEIGHTS, address
 
 ROWS_BYTES = 1 << 18  # of the input that a task walks over
 INTERIOR = 8  # groups of outputs in a row, from which on those at its ends matter little
-CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of the first-level cache
 SUMS_BYTES = 1 << 20  # of partial gradients at the weights
 
 

@@ -25,7 +25,9 @@ from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
 INPUT_BYTES = 1 << 18  # input rows that a task walks over with one block after the other
-STRIP_BYTES = 1 << 16  # of an output's gradient that is read for one tile after the other
+CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of the first-level cache
+GAP = 64  # bytes between them, that they do not
+STRIP_BYTES = 1 << 15  # of an output's gradient that is read for one tile after the other
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 PIECE_PIXELS = 1536  # summed by a piece at least
 PIECES = 16  # partial sums at most: a number that follows from sizes alone keeps results the same on all machines
@@ -148,34 +150,40 @@ class Columns:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the windows of an input lie, in bytes: in the array itself, or in a copy with zeros around it.
+    """Where the windows of an input lie, in bytes: in the array itself, or in a copy that a task makes of what it reads.
 
-    The copy is made of a few rows at a time, by the task that reads them.
+    The copy has zeros where windows reach beyond the input, and ``gap`` bytes behind every pixel.
     """
 
     rows: Axis
     cols: Axis
     channels: int
+    gap: int = 0
 
     @property
-    def pixel(self) -> int:
+    def x_pixel(self) -> int:
         return self.channels * ITEM
 
     @property
-    def padded(self) -> bool:
-        return not (self.rows.stays_inside and self.cols.stays_inside)
+    def copied(self) -> bool:
+        return bool(self.gap) or not (self.rows.stays_inside and self.cols.stays_inside)
+
+    @property
+    def pixel(self) -> int:
+        """From one pixel that the tiles read to the next."""
+        return self.x_pixel + self.gap
 
     @property
     def row(self) -> int:
         """From one row that the tiles read to the next."""
         reach = (self.cols.outputs - 1) * self.cols.stride + (self.cols.taps - 1) * self.cols.dilation + 1
-        return (reach if self.padded else self.cols.size) * self.pixel
+        return (reach if self.copied else self.cols.size) * self.pixel
 
     def starts(self, groups: int) -> tuple[np.ndarray, int]:
         """Where the runs of neighbouring elements begin that a window reads, and the elements of each."""
         starts = np.arange(self.rows.taps) * (self.rows.dilation * self.row)
         depth = self.channels // groups
-        if groups == 1 and self.cols.dilation == 1:
+        if groups == 1 and self.cols.dilation == 1 and not self.gap:
             return starts.astype(np.int64), self.cols.taps * depth
         taps = np.arange(self.cols.taps) * (self.cols.dilation * self.pixel)
         return np.add.outer(starts, taps).reshape(-1).astype(np.int64), depth
@@ -184,23 +192,23 @@ class Source:
         """What a task is told to read ``output_rows`` rows of windows at a time."""
         reach = (self.rows.taps - 1) * self.rows.dilation + 1
         return {
-            "x_image": self.rows.size * self.cols.size * self.pixel,
-            "x_row": self.cols.size * self.pixel,
-            "x_pixel": self.pixel,
+            "x_image": self.rows.size * self.cols.size * self.x_pixel,
+            "x_row": self.cols.size * self.x_pixel,
+            "x_pixel": self.x_pixel,
             "in_rows": self.rows.size,
             "in_columns": self.cols.size,
             "row_stride": self.rows.stride,
             "before_rows": self.rows.before,
             "before_columns": self.cols.before,
             "reach_rows": reach,
-            "padded": self.padded,
+            "padded": self.copied,
             "buffer_row": self.row,
         }
 
     def buffer_bytes(self, output_rows: int) -> int:
         """Of the copy of what so many rows of windows read."""
         reach = (self.rows.taps - 1) * self.rows.dilation + 1
-        return self.row * ((output_rows - 1) * self.rows.stride + reach) if self.padded else 0
+        return self.row * ((output_rows - 1) * self.rows.stride + reach) if self.copied else 0
 
 
 # weights
@@ -467,14 +475,15 @@ def _weight_gradient(
     images, all_width = x_shape[0], dy_shape[3]
     depth, width = x_shape[3] // groups, all_width // groups
     channels = Channels.of(width)
-    source = Source(rows, cols, x_shape[3])
+    # One line of each pixel is read again and again: at such a distance all of them meet in a few sets of the cache.
+    source = Source(rows, cols, x_shape[3], GAP if x_shape[3] * ITEM % CONFLICT == 0 else 0)
     starts, length = source.starts(groups)
     w_bytes = len(starts) * length * all_width * ITEM
 
     # dy is copied strip by strip, one block of channels side by side, to be read from the first-level cache; or it lies
     # that way already.
     most = STRIP_BYTES // (cols.outputs * channels.widest * host().vector_bytes)
-    task_rows = _even(rows.outputs, max(most, INPUT_BYTES // (rows.stride * source.row)) if source.padded else most)
+    task_rows = _even(rows.outputs, max(most, INPUT_BYTES // (rows.stride * source.row)) if source.copied else most)
     strip = _even(task_rows, most)
     copied = channels.blocks > 1 or groups > 1
     blocks = -(-rows.outputs // task_rows)
@@ -511,6 +520,7 @@ def _weight_gradient(
         out_rows=rows.outputs,
         out_columns=cols.outputs,
         a_row=rows.stride * source.row,
+        buffer_pixel=source.pixel,
         panel=panel if copied else 0,
         strip=strip,
         last_bytes=channels.last_bytes,

@@ -25,6 +25,24 @@ def fill(x, x_row, height, width, top, left, buffer, buffer_row, rows):
             zero(to + stop, buffer_row - stop)
 
 
+@helper
+def fill_apart(x, x_row, height, width, x_pixel, top, left, buffer, buffer_row, buffer_pixel, rows):
+    """The same, with a gap behind every pixel; width and left are pixels."""
+    columns = buffer_row // buffer_pixel
+    first = min(columns, max(0, left))
+    stop = max(first, min(columns, left + width))
+    for row in range(rows):
+        to = buffer + row * buffer_row
+        h = top + row
+        if h < 0 or h >= height:
+            zero(to, buffer_row)
+            continue
+        zero(to, first * buffer_pixel)
+        for column in range(first, stop):
+            copy(to + column * buffer_pixel, x + h * x_row + (column - left) * x_pixel, x_pixel)
+        zero(to + stop * buffer_pixel, (columns - stop) * buffer_pixel)
+
+
 def correlate(told, index, worker):
     """``rows`` output rows of one image, for ``channel_blocks`` wide blocks of output channels."""
     t = correlate_at(told)
@@ -127,17 +145,13 @@ def weights(told, index, worker):
         a = x + top * t.x_row - t.before_columns * t.x_pixel
         if t.padded:
             a = t.scratch + worker * t.scratch_bytes
-            fill(
-                x,
-                t.x_row,
-                t.in_rows,
-                t.in_columns * t.x_pixel,
-                top,
-                t.before_columns * t.x_pixel,
-                a,
-                t.buffer_row,
-                (rows - 1) * t.row_stride + t.reach_rows,
-            )
+            reach = (rows - 1) * t.row_stride + t.reach_rows
+            if t.buffer_pixel == t.x_pixel:
+                width, left = t.in_columns * t.x_pixel, t.before_columns * t.x_pixel
+                fill(x, t.x_row, t.in_rows, width, top, left, a, t.buffer_row, reach)
+            else:
+                width, left = t.in_columns, t.before_columns
+                fill_apart(x, t.x_row, t.in_rows, width, t.x_pixel, top, left, a, t.buffer_row, t.buffer_pixel, reach)
         dy = t.dy + (image * t.out_rows + first) * t.dy_row
         for group in range(t.groups):
             for block in range(first_block, last_block):
