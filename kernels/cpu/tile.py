@@ -31,6 +31,11 @@ def most_vectors(host: Host) -> int:
     return 4 if host.registers >= 32 else 2
 
 
+def tile_cycles(rows: int, vectors: int) -> float:
+    """Cycles of one step of a tile, as an estimate: two multiplications, or one load, a cycle, and four for a sum."""
+    return max(rows * vectors / 2, rows + vectors, 4) if rows and vectors else 0.0
+
+
 def tile(rows: int, vectors: int, tail: bool = False) -> int:
     """The address of a tile for this host."""
     name = f"tile {rows}x{vectors}{' tail' if tail else ''}"

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.memory import empty
@@ -20,7 +21,7 @@ from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
-from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
+from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
 
 ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
@@ -32,6 +33,8 @@ PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 PIECE_PIXELS = 1536  # summed by a piece at least
 PIECES = 16  # partial sums at most: a number that follows from sizes alone keeps results the same on all machines
 TASKS_OF_A_THREAD = 4  # at least: some cores are faster than others
+MOST_TOGETHER = 4  # neighbouring pixels that are made together
+GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
 FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 PLANS = 1000  # kept
@@ -278,6 +281,11 @@ def correlate(
         activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
         owner: the array of which w is the whole, in its order: what is packed of it can be kept.
     """
+    together = _together(w.shape, cols, out.strides[2:])
+    if together > 1:
+        w, owner = _weights_together(w, cols, together), None
+        cols, out = _columns_together(cols, together), _pixels_together(out, together)
+        bias = None if bias is None else np.tile(bias, together)
     clamped = activation if activation in CLAMPS else "linear"
     in_place = _in_place(w.shape, w.strides, out.shape[0] * out.shape[1] * out.shape[2])
     strides = (w.strides[0], w.strides[3]) if in_place else None
@@ -388,6 +396,59 @@ def _even(rows: int, most: int) -> int:
     return -(-rows // -(-rows // max(1, min(rows, most))))
 
 
+# Few channels fill a part of a vector. Then some neighbouring pixels are made together, as if they were channels of one:
+# its window reaches over the windows of all, and its weights are zero where it reaches beyond one of theirs.
+
+
+def _together(w_shape: tuple[int, ...], cols: Axis, strides: tuple[int, ...]) -> int:
+    """How many neighbouring pixels to make together; ``strides`` are those of an output's columns and channels."""
+    groups, _, taps, depth, width = w_shape
+    if groups > 1 or cols.dilation > 1 or width >= host().lanes or strides != (width * ITEM, ITEM):
+        return 1
+    return _best_together(taps, depth, width, cols.outputs, cols.stride, False)
+
+
+@functools.lru_cache(PLANS)
+def _best_together(taps: int, depth: int, width: int, outputs: int, stride: int, of_weights: bool) -> int:
+    """The number that takes the fewest cycles; it divides ``outputs``."""
+
+    def cycles(together: int) -> float:
+        channels = Channels.of(together * width)
+        pixels, reach = outputs // together, taps + (together - 1) * stride
+        rows = Columns.of(reach * depth if of_weights else pixels, most_rows(channels.widest, host()))
+        steps = pixels if of_weights else reach * depth
+        return steps * sum(
+            count * blocks * tile_cycles(height, vectors)
+            for count, height in ((rows.tall, rows.rows), (rows.low, rows.rows - 1))
+            for blocks, vectors in ((channels.wide, channels.vectors), (1, channels.last_vectors))
+        )
+
+    choices = [n for n in range(1, MOST_TOGETHER + 1) if outputs % n == 0]
+    best = min(choices, key=cycles)
+    return best if cycles(best) < GAIN_TOGETHER * cycles(1) else 1
+
+
+def _weights_together(w: np.ndarray, cols: Axis, together: int) -> np.ndarray:
+    """w [1, R, S, C, K] as [1, R, S of all, C, together * K]."""
+    _, rows, taps, depth, width = w.shape
+    every = np.zeros((1, rows, taps + (together - 1) * cols.stride, depth, together, width), np.float32)
+    for i in range(together):
+        every[:, :, i * cols.stride : i * cols.stride + taps, :, i] = w
+    return every.reshape(*every.shape[:4], -1)
+
+
+def _columns_together(cols: Axis, together: int) -> Axis:
+    taps = cols.taps + (together - 1) * cols.stride
+    return replace(cols, outputs=cols.outputs // together, taps=taps, stride=cols.stride * together)
+
+
+def _pixels_together(y: np.ndarray, together: int) -> np.ndarray:
+    """y [N, P, Q, K] as [N, P, Q / together, together * K]; its rows and images may have any strides."""
+    images, rows, columns, channels = y.shape
+    strides = (*y.strides[:2], y.strides[2] * together, ITEM)
+    return as_strided(y, (images, rows, columns // together, channels * together), strides)
+
+
 # matrix products, which are convolutions 1 x 1
 
 
@@ -458,6 +519,20 @@ def _grids(length: int) -> tuple[Grid, ...]:
 
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, groups: int) -> np.ndarray:
     """dw [R, S, C / groups, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32."""
+    width, taps = dy.shape[3], cols.taps
+    together = 1
+    if groups == 1 and cols.dilation == 1 and width < host().lanes:
+        together = _best_together(taps, x.shape[3], width, cols.outputs, cols.stride, True)
+    if together > 1:
+        every = _sums(x, _pixels_together(dy, together), rows, _columns_together(cols, together), groups)
+        every = every.reshape(rows.taps, -1, x.shape[3], together, width)
+        parts = [every[:, i * cols.stride : i * cols.stride + taps, :, i] for i in range(together)]
+        return np.add.reduce(parts)
+    return _sums(x, dy, rows, cols, groups)
+
+
+def _sums(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, groups: int) -> np.ndarray:
+    """The same, of the pixels as they are."""
     plan, shape = _weight_gradient(x.shape, dy.shape, rows, cols, groups, tasks_wanted())
     sums = np.zeros(shape, np.float32)
     plan(address(x), address(dy), address(sums))
