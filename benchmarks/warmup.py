@@ -19,6 +19,7 @@ import numpy as np
 from deepcore.backend import Backend, emulated_backend, numpy_backend
 from deepcore.backend.dispatch import implementations, use_implementation
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
+from deepcore.backend.numpy.loops import numba_available
 from deepcore.benchmarks.case import Case, cases_of
 from deepcore.benchmarks.suite import suites_of
 from deepcore.device import Device, DeviceLike, as_device, current_device
@@ -257,8 +258,13 @@ def _warm_loops(cases: Iterable[Case], dtype: str, report: Callable[[int, int, C
         if record.name.startswith("numba") and record.available()[0]
     ]
     done = Warmed("cpu", None)
+    pieces = _pieces()
+    for number, make in enumerate(pieces, 1):
+        done.compiled.append(_compiled_piece(make))
+        if report is not None:
+            report(number, len(pieces) + len(pairs), done.compiled[-1])
     before = _loop_counts()
-    for number, (op, name, run) in enumerate(pairs, 1):
+    for number, (op, name, run) in enumerate(pairs, len(pieces) + 1):
         begin = time.perf_counter()
         with use_implementation(op, name):
             _attempt(run)
@@ -270,12 +276,36 @@ def _warm_loops(cases: Iterable[Case], dtype: str, report: Callable[[int, int, C
                 done.compiled += [Compiled(loop, op, cached, seconds)] * count
         before = now
         if report is not None:
-            report(number, len(pairs), Compiled(name, op, True, seconds))
+            report(number, len(pieces) + len(pairs), Compiled(name, op, True, seconds))
     folders = {Path(loop.stats.cache_path) for loop in _loops().values()}
     if pairs and folders:
         done.folder = min(folders)
         done.bytes = sum(_size(folder, "*.nb*") for folder in folders)
+    if pieces:
+        done.folder = cache_folder()
+        done.bytes += _size(cache_folder(), "*.o")
     return done
+
+
+def _pieces() -> list[Callable[[], int]]:
+    """What there is of ``kernels/cpu``, if anything is compiled here."""
+    if not numba_available()[0]:
+        return []
+    from deepcore.kernels.cpu.warm import kernels
+
+    return list(kernels())
+
+
+def _compiled_piece(make: Callable[[], int]) -> Compiled:
+    from deepcore.kernels.cpu import library
+
+    begin, count = time.perf_counter(), len(library.built)
+    make()
+    arguments = " ".join(str(value) for value in getattr(make, "args", ()))
+    cached = len(library.built) == count
+    return Compiled(
+        f"kernels/cpu {getattr(make, 'func', make).__name__}", arguments, cached, time.perf_counter() - begin
+    )
 
 
 def _smallest(cases: Iterable[Case]) -> list[Case]:

@@ -185,9 +185,7 @@ def use_winograd(tile: int) -> Iterator[None]:
 
 def _known_winograd(tile: int) -> int:
     if tile not in WINOGRAD_TILES:
-        raise ValueError(
-            f"Tiles of Winograd's convolution have size {', '.join(map(str, WINOGRAD_TILES))}; got {tile!r}."
-        )
+        raise ValueError(f"The tile of Winograd's convolution is one of {WINOGRAD_TILES}; got {tile!r}.")
     return tile
 
 

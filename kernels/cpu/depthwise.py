@@ -34,8 +34,8 @@ def convolve(window: Window, outputs: int, tail: bool = False) -> int:
     """The address of ``depthwise(rows, x_pixel, w, w_tap, y, y_pixel, vectors, bias, clamp)``.
 
     ``outputs`` neighbours of one row of y for each of ``vectors`` vectors of channels. ``rows`` is the address of the
-    addresses at which the first of their windows begins in each row of x. ``bias`` is added and the sum held between the
-    two floats at ``clamp``. ``tail``: one vector, of which so many lanes exist as ``vectors`` says.
+    addresses at which the first of their windows begins in each row of x. ``bias`` is added and the sum held between
+    the two floats at ``clamp``. ``tail``: one vector, of which so many lanes exist as ``vectors`` says.
     """
     name = f"depthwise {window} outputs {outputs}{' tail' if tail else ''}"
     return library.function(name, lambda: _emit_convolve(window, outputs, tail))

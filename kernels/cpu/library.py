@@ -31,6 +31,7 @@ _SUM_BYTES = hashlib.sha256().digest_size
 
 _lock = threading.RLock()
 _addresses: dict[str, int] = {}
+built: list[str] = []  # names of what this process had to compile
 _engines: list[llvm.ExecutionEngine] = []  # what holds the code of every loaded function
 _building = 0.0  # seconds spent on building so far
 _told = False
@@ -128,6 +129,7 @@ def _build(name: str, make: Callable[[], str]) -> bytes:
             file=sys.stderr,
         )
     code = _emit(make())
+    built.append(name)
     _building += time.perf_counter() - started
     return code
 

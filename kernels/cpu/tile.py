@@ -2,10 +2,10 @@
 
     c[i, :] = clamp(init[i, :] + sum over runs r and steps k of a[offset[r] + i, k] * b[r, k, :])
 
-Every convolution and every matrix product here is this loop over different strides. ``a`` is read one element at a
-time and multiplied with whole vectors of ``b``; ``b`` lies in the order in which it is read. Each element of ``a`` costs
-a load for ``vectors`` multiplications and each vector of ``b`` one for ``rows``, so that a tile should be near square
-in registers (Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
+Every convolution and every matrix product here is this loop over other strides. ``a`` is read one element at a
+time and multiplied with whole vectors of ``b``, which lies in the order in which it is read. An element of ``a`` costs
+a load for ``vectors`` multiplications, a vector of ``b`` one for ``rows``: a tile should be near square in registers
+(Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
 """
 
 from __future__ import annotations

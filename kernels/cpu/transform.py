@@ -69,7 +69,7 @@ def transform(kind: str, m: int, tail: bool = False) -> int:
 
 
 def emit_transform(matrix: Matrix, finishes: bool, tail: bool, host: Host) -> str:
-    """``transform(source, source_row, source_column, target, target_row, target_column, vectors, bias, clamp)``, LLVM IR.
+    """``transform(source, source_row, source_column, target, target_row, target_column, vectors, bias, clamp)``.
 
     L d L^T for each of ``vectors`` neighbouring vectors of channels: d [q, q] with the strides of the source, the
     result [p, p] with those of the target, in bytes. ``tail``: of one vector alone, of which only so many lanes exist
@@ -105,7 +105,7 @@ def emit_transform(matrix: Matrix, finishes: bool, tail: bool, host: Host) -> st
 
 
 def combinations(e: Emitter, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
-    """``matrix`` times ``values``; rows that differ in the sign of every other entry share the two halves of the sum."""
+    """``matrix`` times ``values``; rows that differ in the sign of every other entry share two half sums."""
     rows = np.asarray(matrix, np.float64)
     results: list[ir.Value | None] = [None] * len(rows)
     for i in range(len(rows)):

@@ -12,15 +12,18 @@ from deepcore.backend.dispatch import (
     Call,
     choose,
     get_precision,
+    get_winograd,
     implementation,
     implementations,
     judge,
     operations,
     set_precision,
+    set_winograd,
     use_implementation,
     use_precision,
+    use_winograd,
 )
-from deepcore.backend.geometry import FlatGeometry
+from deepcore.backend.geometry import Conv2DGeometry, FlatGeometry
 from deepcore.errors import UnsupportedCallError
 
 SMALL, LARGE = FlatGeometry(10), FlatGeometry(10_000)
@@ -185,6 +188,29 @@ def test_a_precision_that_is_set_holds_in_every_thread_and_a_block_only_in_its_o
     finally:
         set_precision("float32")
     assert (get_precision(), elsewhere()) == ("float32", "float32")
+
+
+def test_winograd_is_part_of_the_choice():
+    g = Conv2DGeometry.of((32, 56, 56, 128), (3, 3, 128, 128), 1, "same")
+
+    def able():
+        call = Call("conv2d_fprop", "float32", g, winograd=get_winograd())
+        return {record.name for record in implementations("conv2d_fprop", "cpu") if record.supports(call)[0]}
+
+    assert {"winograd-2", "winograd-4", "tiles"} <= able()
+    with use_winograd(2):
+        assert "winograd-4" not in able()
+        with use_winograd(0):
+            assert not {"winograd-2", "winograd-4"} & able()
+            assert not choose("conv2d_fprop", "float32", g).name.startswith("winograd")
+        assert "winograd-2" in able()
+    try:
+        set_winograd(0)
+        assert get_winograd() == 0
+    finally:
+        set_winograd(4)
+    with pytest.raises(ValueError, match="one of \\(0, 2, 4\\); got 3"):
+        set_winograd(3)
 
 
 def test_an_unknown_precision_is_refused():

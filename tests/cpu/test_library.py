@@ -1,4 +1,4 @@
-"""What is kept on disk: found again without Numba, made again when it has to be, and done without where it cannot be."""
+"""What is kept on disk: found again without Numba, made again when it has to be, done without where it cannot."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def run(**settings):
 def test_a_second_process_needs_no_compiler(tmp_path):
     assert run(DEEPCORE_HOME=tmp_path)[0] == "True"
     files = {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").iterdir()}
-    assert files and run(DEEPCORE_HOME=tmp_path) == ("False", "")
+    assert files
+    assert run(DEEPCORE_HOME=tmp_path) == ("False", "")
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").iterdir()} == files
 
 
@@ -55,7 +56,8 @@ def test_a_folder_that_cannot_be_written_to_gives_one_warning(tmp_path):
     blocked = tmp_path / "file"
     blocked.write_text("")
     _, said = run(DEEPCORE_HOME=blocked)
-    assert said.count("RuntimeWarning") == 1 and "DEEPCORE_HOME" in said
+    assert said.count("RuntimeWarning") == 1
+    assert "DEEPCORE_HOME" in said
 
 
 def test_a_long_build_says_what_it_is_doing_once(tmp_path, monkeypatch, capsys):

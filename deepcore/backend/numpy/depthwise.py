@@ -1,4 +1,7 @@
-"""Depthwise convolution on vectors of channels: plans for the tasks of ``kernels/cpu``. float32, one output a channel."""
+"""Depthwise convolution on vectors of channels: plans for the tasks of ``kernels/cpu``.
+
+float32 only, one output a channel.
+"""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class Columns:
 
 @dataclass(frozen=True)
 class Source:
-    """Where the windows of an input lie, in bytes: in the array itself, or in a copy that a task makes of what it reads.
+    """Where the windows of an input lie, in bytes: in the array, or in a copy that a task makes of what it reads.
 
     The copy has zeros where windows reach beyond the input, and ``gap`` bytes behind every pixel.
     """
@@ -396,8 +396,8 @@ def _even(rows: int, most: int) -> int:
     return -(-rows // -(-rows // max(1, min(rows, most))))
 
 
-# Few channels fill a part of a vector. Then some neighbouring pixels are made together, as if they were channels of one:
-# its window reaches over the windows of all, and its weights are zero where it reaches beyond one of theirs.
+# Few channels fill only a part of a vector. Then neighbouring pixels are made together, as if they were channels of one
+# pixel: its window reaches over the windows of all, and its weights are zero where it reaches beyond one of theirs.
 
 
 def _together(w_shape: tuple[int, ...], cols: Axis, strides: tuple[int, ...]) -> int:

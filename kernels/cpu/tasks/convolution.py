@@ -90,11 +90,11 @@ def correlate(told, index, worker):
                 for row in range(rows):
                     from_a = a_group + row * a_row
                     to_c = c_block + row * t.y_row
-                    for i in range(t.tall):
+                    for _ in range(t.tall):
                         call(tall_tile, (tile_told, from_a, w, to_c if init_is_c else bias, to_c))
                         from_a += t.tall_rows * a_pixel
                         to_c += t.tall_rows * t.y_pixel
-                    for i in range(t.low):
+                    for _ in range(t.low):
                         call(low_tile, (tile_told, from_a, w, to_c if init_is_c else bias, to_c))
                         from_a += (t.tall_rows - 1) * a_pixel
                         to_c += (t.tall_rows - 1) * t.y_pixel

@@ -117,7 +117,7 @@ def convolve(told, index, worker):
         for place in range(side * side):
             a = v + place * t.v_place
             c = sums + place * t.sums_place
-            for i in range(calls):
+            for _ in range(calls):
                 call(kernel, (tile_told, a, t.u + place * t.u_place + block * t.wide_u, t.zeros, c))
                 a += t.kernel_rows * t.v_tile
                 c += t.kernel_rows * t.sums_tile
