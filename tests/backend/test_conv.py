@@ -47,7 +47,9 @@ def check(backend, x, w, dy, g):
     magnitudes = naive(abs(x), abs(w), abs(dy), g)
     for op, right, magnitude, length in zip(OPS, expected, magnitudes, lengths(g), strict=True):
         for name in each_implementation(backend, op, x.dtype, g):
-            assert_sums_agree(run(backend, op, x, w, dy, g), right, magnitude, length, x.dtype, f"{op} {name} {g}")
+            # Winograd's transforms round sums that are larger than those of the products.
+            terms = length * 16 if name.startswith("winograd") else length
+            assert_sums_agree(run(backend, op, x, w, dy, g), right, magnitude, terms, x.dtype, f"{op} {name} {g}")
 
 
 GEOMETRIES = {

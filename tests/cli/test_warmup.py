@@ -72,6 +72,7 @@ def test_loops_of_numba(tmp_path):
         "from deepcore.benchmarks import warmup\n"
         "every, warmup._smallest = warmup.others, lambda cases: []\n"
         "warmup.others = lambda *args: [call for call in every(*args) if call[0] == 'dropout']\n"
+        "warmup._pieces = lambda: []\n"
         "done = warmup.warmup('cpu', ['lenet'])\n"
         "print(done.hits, done.misses, sorted({each.name for each in done.compiled}), done.bytes > 1000)"
     )
@@ -86,6 +87,27 @@ def test_loops_of_numba(tmp_path):
     assert first == again
     assert any("dropout" in name for name in first)
     assert first[-1] == "True"
+
+
+def test_pieces_of_the_cpu_kernels(tmp_path):
+    program = (
+        "from deepcore.benchmarks import warmup\n"
+        "from deepcore.kernels.cpu import warm\n"
+        "every = list(warm.kernels())\n"
+        "warmup._pieces = lambda: every[::25]\n"
+        "warmup.others, warmup._smallest = lambda *args: [], lambda cases: []\n"
+        "done = warmup.warmup('cpu', ['lenet'])\n"
+        "print(done.hits, done.misses, len(every[::25]), done.bytes > 1000, done.folder)"
+    )
+    environment = {**os.environ, "DEEPCORE_HOME": str(tmp_path), "DEEPCORE_DISABLE_JIT": "0"}
+    told = [
+        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
+        for _ in range(2)
+    ]
+    (hits, misses, count, *rest), (hits_again, misses_again, *_) = (done.stdout.split() for done in told)
+    assert (hits, misses) == ("0", count)
+    assert (hits_again, misses_again) == (count, "0")
+    assert rest == ["True", str(tmp_path / "kernels")]
 
 
 def test_without_numba_there_is_nothing_to_compile(run, monkeypatch):
