@@ -19,7 +19,7 @@ import numpy as np
 from deepcore.backend import Backend, emulated_backend, numpy_backend
 from deepcore.backend.dispatch import implementations, use_implementation
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
-from deepcore.backend.numpy.loops import numba_available
+from deepcore.backend.numpy.loops import held_to, numba_available
 from deepcore.benchmarks.case import Case, cases_of
 from deepcore.benchmarks.suite import suites_of
 from deepcore.device import Device, DeviceLike, as_device, current_device
@@ -266,8 +266,9 @@ def _warm_loops(cases: Iterable[Case], dtype: str, report: Callable[[int, int, C
     before = _loop_counts()
     for number, (op, name, run) in enumerate(pairs, len(pieces) + 1):
         begin = time.perf_counter()
-        with use_implementation(op, name):
-            _attempt(run)
+        for alone in (True, False):  # a loop and its twin for one thread
+            with use_implementation(op, name), held_to(alone):
+                _attempt(run)
         seconds = time.perf_counter() - begin
         now = _loop_counts()
         for loop, (hits, misses) in now.items():
@@ -321,11 +322,12 @@ def _smallest(cases: Iterable[Case]) -> list[Case]:
 def _loops() -> dict[str, Any]:
     """Every loop that Numba compiles and keeps, of the files that are loaded."""
     return {
-        f"{name.rpartition('.')[2]}.{key}": value.compiled
+        f"{name.rpartition('.')[2]}.{key}{suffix}": loop
         for name, module in list(sys.modules.items())
         if name.startswith("deepcore.kernels.numba.")
         for key, value in vars(module).items()
         if hasattr(value, "compiled") and value.__module__ == name
+        for suffix, loop in (("", value.compiled), (".serial", value.serial))
     }
 
 

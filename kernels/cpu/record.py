@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,12 @@ SCRATCH = ("scratch", "scratch_bytes")
 
 def _record(names: str) -> np.dtype:
     return np.dtype([(name, np.int64) for name in names.split()])
+
+
+def offset(record: np.dtype, field: str) -> int:
+    """Where a field lies in a record, in bytes."""
+    fields: Any = record.fields
+    return int(fields[field][1])
 
 
 # Behind its head, NumPy's C struct of an array begins with the address of its data (the C-API's PyArrayObject_fields).

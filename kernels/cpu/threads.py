@@ -19,7 +19,7 @@ import numpy as np
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import host
-from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST, address
+from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST, address, offset
 
 PATIENCE = 2000  # looks before a thread goes to sleep, some 100 microseconds: waking takes nearly as long
 VARIABLES = ("DEEPCORE_NUM_THREADS", "OMP_NUM_THREADS")
@@ -125,10 +125,10 @@ def _emit_parallel_for(run: int, room: int, told: int, part: int) -> str:
     count = e.low_half(e.arguments["parts"])  # an int in C, which leaves the other half of its register undefined
     fields = {"task": integer(part), "told": e.add(request, integer(front)), "count": count}
     for name, value in fields.items():
-        e.store_integer(value, e.add(request, integer(REQUEST.fields[name][1])))
+        e.store_integer(value, e.add(request, integer(offset(REQUEST, name))))
     for name in names:
         value = count if name == "parts" else e.arguments[name]
-        e.store_integer(value, e.add(request, integer(front + NUMBA_LOOP.fields[name][1])))
+        e.store_integer(value, e.add(request, integer(front + offset(NUMBA_LOOP, name))))
     e.call(integer(run), integer(room), integer(room), integer(told), request, integer(0))
     return e.finish()
 

@@ -15,7 +15,7 @@ from llvmlite import ir
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
-from deepcore.kernels.cpu.record import TILE
+from deepcore.kernels.cpu.record import TILE, offset
 
 PREFETCH = 4  # steps ahead in b: what the second-level cache takes to answer
 
@@ -51,7 +51,7 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
     told, a, b, init, c = e.arguments.values()
 
     def field(name: str) -> ir.Value:
-        return e.load_integer(e.add(told, integer(TILE.fields[name][1])))
+        return e.load_integer(e.add(told, integer(offset(TILE, name))))
 
     a_row, a_step, offsets, b_step = (field(name) for name in ("a_row", "a_step", "offsets", "b_step"))
     steps, runs, init_row, c_row = (field(name) for name in ("steps", "runs", "init_row", "c_row"))
@@ -77,7 +77,7 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
             step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), *sums]
         run.carried = [e.add(at, integer(8)), step.carried[1], *step.carried[2:]]
     floor, ceiling = (
-        e.broadcast(e.load_scalar(e.add(told, integer(TILE.fields[name][1])))) for name in ("floor", "ceiling")
+        e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
     )
     for (i, v), total in zip(places, run.carried[2:], strict=True):
         clamped = e.at_most(e.at_least(total, floor), ceiling)

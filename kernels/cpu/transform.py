@@ -17,8 +17,10 @@ from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
 
+Matrix = tuple[tuple[float, ...], ...]
+
 # Interpolation at 0, 1, -1 and, for m = 4, at 2 and -2, and at infinity.
-INPUT = {
+INPUT: dict[int, Matrix] = {
     2: ((1, 0, -1, 0), (0, 1, 1, 0), (0, -1, 1, 0), (0, 1, 0, -1)),
     4: (
         (4, 0, -5, 0, 1, 0),
@@ -29,7 +31,7 @@ INPUT = {
         (0, 4, 0, -5, 0, 1),
     ),
 }
-WEIGHTS = {
+WEIGHTS: dict[int, Matrix] = {
     2: ((1, 0, 0), (1 / 2, 1 / 2, 1 / 2), (1 / 2, -1 / 2, 1 / 2), (0, 0, 1)),
     4: (
         (1 / 4, 0, 0),
@@ -40,12 +42,10 @@ WEIGHTS = {
         (0, 0, 1),
     ),
 }
-OUTPUT = {
+OUTPUT: dict[int, Matrix] = {
     2: ((1, 1, 1, 0), (0, 1, -1, -1)),
     4: ((1, 1, 1, 1, 1, 0), (0, 1, -1, 2, -2, 0), (0, 1, 1, 4, 4, 0), (0, 1, -1, 8, -8, 1)),
 }
-
-Matrix = tuple[tuple[float, ...], ...]
 
 
 def transposed(matrix: Matrix) -> Matrix:
@@ -53,7 +53,7 @@ def transposed(matrix: Matrix) -> Matrix:
 
 
 # What each kind of transform multiplies with, from the left, and transposed from the right.
-KINDS = {
+KINDS: dict[str, dict[int, Matrix]] = {
     "input": INPUT,
     "weights": WEIGHTS,
     "output": OUTPUT,

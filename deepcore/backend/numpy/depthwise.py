@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -109,7 +110,7 @@ def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[
 
 def _windows(
     x_shape: tuple[int, ...], rows: Axis, cols: Axis, most: int, kernel: Callable[[Window, int, bool], int]
-) -> tuple[dict[str, int], int]:
+) -> tuple[dict[str, Any], int]:
     """What both tasks are told of windows, and how much memory of its own a worker needs.
 
     Windows read x in place, and those at the borders a patch that is made for them. Where most windows lie at borders,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
@@ -106,9 +107,9 @@ class Channels:
         """Channels, with those that the last vector has beyond."""
         return (self.wide * self.wide_bytes + self.last_bytes) // ITEM
 
-    def tiles(self, rows: int, low: bool) -> dict[str, int]:
+    def tiles(self, rows: int, low: bool) -> dict[str, Any]:
         """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last."""
-        found = {}
+        found: dict[str, Any] = {}
         for name, vectors, tail in (
             ("wide", self.vectors * bool(self.wide), False),
             ("last", self.last_vectors, self.tail),
@@ -191,7 +192,7 @@ class Source:
         taps = np.arange(self.cols.taps) * (self.cols.dilation * self.pixel)
         return np.add.outer(starts, taps).reshape(-1).astype(np.int64), depth
 
-    def fields(self, output_rows: int) -> dict[str, int]:
+    def fields(self, output_rows: int) -> dict[str, Any]:
         """What a task is told to read ``output_rows`` rows of windows at a time."""
         reach = (self.rows.taps - 1) * self.rows.dilation + 1
         return {
@@ -232,12 +233,13 @@ def _packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channel
     groups, rows, columns, depth, width = shape
     steps = rows * columns * depth
     names = ("w_group", "w_row", "w_column", "w_depth", "w_width")
+    by_name: dict[str, Any] = dict(zip(names, strides, strict=True))
     return Launch(
         PACK,
         ("convolution", "pack"),
         ("w", "packed"),
         groups * rows * columns,
-        **dict(zip(names, strides, strict=True)),
+        **by_name,
         group_bytes=steps * channels.padded * ITEM,
         rows=rows,
         columns=columns,

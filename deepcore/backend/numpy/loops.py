@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from deepcore.backend.dispatch import Answer, Call
 
+_alone: bool | None = None
 SERIAL_WORK = 50_000  # elements that one core moves in the time that it takes to hand a loop to all
 
 
@@ -44,8 +46,24 @@ def loops(file: str) -> ModuleType:
 
 def loop(file: str, name: str, work: float) -> Callable[..., Any]:
     """The loop ``name`` of that module, on the calling thread alone if it moves too few elements to hand it out."""
-    run = getattr(loops(file), name)
-    return run.serial if work < SERIAL_WORK or _one_thread() else run
+    return fitting(getattr(loops(file), name), work)
+
+
+def fitting(run: Any, work: float, enough: float = SERIAL_WORK) -> Callable[..., Any]:
+    """A loop, or its twin for the calling thread alone if ``work`` is less than ``enough``."""
+    alone = (work < enough or _one_thread()) if _alone is None else _alone
+    return run.serial if alone else run
+
+
+@contextlib.contextmanager
+def held_to(alone: bool) -> Iterator[None]:
+    """Within the block, every loop runs on the calling thread alone, or none does; for compiling ahead."""
+    global _alone
+    before, _alone = _alone, alone
+    try:
+        yield
+    finally:
+        _alone = before
 
 
 def _one_thread() -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.geometry import FlatGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
-from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
+from deepcore.backend.numpy.loops import fitting, loops, numba_available, numba_supports
 from deepcore.backend.numpy.rows import blocks, contiguous, quiet
 from deepcore.backend.updates import Before, Group, Step, Work, offered
 
@@ -200,7 +200,7 @@ def _with_loop(rule: str, work: Work) -> None:
     dtype = work.groups[0].arrays[0].dtype
     scalars, scale, limit = work.cast(dtype), _scale(work.before, dtype), dtype.type(work.before.limit)
     for arrays, decay in work.groups:
-        run = loop if arrays[0].size > _SHARED else loop.serial
+        run = fitting(loop, arrays[0].size, _SHARED + 1)
         run(*arrays, *scalars, (dtype.type(decay), scale, limit))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Iterator
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -187,7 +188,7 @@ def _weights_of_way_back(w: np.ndarray) -> np.ndarray:
 def _winograd(m: int) -> None:
     """Lists the implementations for tiles of m x m."""
     name = f"winograd-{m}"
-    how = {"supports": _supports_winograd(m), "cost": _winograd_cost(m), "available": numba_available}
+    how: dict[str, Any] = {"supports": _supports_winograd(m), "cost": _winograd_cost(m), "available": numba_available}
 
     @implementation("conv2d_fprop", name, **how)
     def fprop(
@@ -246,7 +247,7 @@ def _depthwise_cost(call: Call) -> float:
     return lanes * (g.flops / DEPTHWISE_FLOPS + moved / TILE_BYTES) + phases * TILE_CALL
 
 
-_depthwise = {"supports": _supports_depthwise, "cost": _depthwise_cost, "available": numba_available}
+_depthwise: dict[str, Any] = {"supports": _supports_depthwise, "cost": _depthwise_cost, "available": numba_available}
 
 
 @implementation("conv2d_fprop", "vectors-depthwise", **_depthwise)

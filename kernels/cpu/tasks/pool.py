@@ -20,7 +20,7 @@ from deepcore.kernels.cpu.native import (
     store_int,
     store_release,
 )
-from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST
+from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST, offset
 
 _int = types.intc
 _lock = types.ExternalFunction("pthread_mutex_lock", _int(types.intp))
@@ -31,10 +31,10 @@ _signal = types.ExternalFunction("pthread_cond_broadcast", _int(types.intp))
 pool_at = record(POOL)
 request_at = record(REQUEST)
 loop_at = record(NUMBA_LOOP)
-LAUNCH = POOL.fields["launch"][1]
-NEXT = POOL.fields["next"][1]
-TAKEN = POOL.fields["taken"][1]
-UNFINISHED = POOL.fields["unfinished"][1]
+LAUNCH = offset(POOL, "launch")
+NEXT = offset(POOL, "next")
+TAKEN = offset(POOL, "taken")
+UNFINISHED = offset(POOL, "unfinished")
 
 
 def worker(told, number, unused):
