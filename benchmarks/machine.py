@@ -147,7 +147,7 @@ def loop_threads() -> int:
         return 1
     from deepcore.kernels.cpu import threads
 
-    return threads.pool().threads
+    return threads.count()
 
 
 def set_threads(count: int) -> None:

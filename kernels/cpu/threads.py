@@ -97,6 +97,11 @@ def set_threads(count: int) -> None:
         _pool = _pools[count]
 
 
+def count() -> int:
+    """Threads of the pool, without starting it."""
+    return cores() if _pool is None else _pool.threads
+
+
 def pool() -> Pool:
     """The pool of this process, started when first needed."""
     if _pool is None:

@@ -8,8 +8,10 @@ launched. Where one element is the unit on both, the body takes ``item`` first a
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import threading
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -31,14 +33,19 @@ index = uintp
 FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 # Of Numba's own pools, workqueue neither spins when idle nor fights with the BLAS threads. It must not be entered twice
-# at a time; but its threads sleep for ever, because loops are handed to the pool that convolutions use, too.
+# at a time; but where there are POSIX threads it sleeps for ever, since loops are handed to the pool of convolutions.
 if "NUMBA_THREADING_LAYER" not in os.environ:
     numba.config.THREADING_LAYER = "workqueue"  # type: ignore[attr-defined]
 
 
+_turn = contextlib.nullcontext() if os.name == "posix" else threading.Lock()
+
+
 @functools.cache
 def _share_the_pool() -> None:
-    """From now on, loops that Numba compiles or loads run on the pool of ``kernels/cpu``."""
+    """From now on, loops that Numba compiles or loads run on the pool of ``kernels/cpu``, where that can be."""
+    if os.name != "posix":
+        return
     from numba.np.ufunc.parallel import _launch_threads
 
     _launch_threads()  # it would put its own function back
@@ -71,7 +78,8 @@ def parallel(function: FunctionType) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any) -> Any:
         _share_the_pool()
-        return compiled(*args)
+        with _turn:
+            return compiled(*args)
 
     run.compiled = compiled  # type: ignore[attr-defined]
     # Numba keeps what it compiled under a function's name, whatever the options were: the other needs another name.

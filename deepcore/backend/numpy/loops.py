@@ -26,6 +26,13 @@ def numba_available() -> Answer:
     return True, "Numba is installed"
 
 
+def vectors_available() -> Answer:
+    """Whether kernels for vector units may be used here, and why."""
+    if os.name != "posix":
+        return False, "the pool of threads is made of POSIX threads, which this system does not have"
+    return numba_available()
+
+
 def numba_supports(call: Call) -> Answer:
     """Whether Numba compiles loops for the dtype of ``call``, and why."""
     if call.dtype not in ("float32", "float64"):
@@ -69,4 +76,4 @@ def held_to(alone: bool) -> Iterator[None]:
 def _one_thread() -> bool:
     from deepcore.kernels.cpu import threads
 
-    return threads.pool().threads == 1
+    return threads.count() == 1

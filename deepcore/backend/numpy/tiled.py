@@ -23,7 +23,7 @@ from deepcore.backend.numpy.cost import (
     TRANSFORM_BYTES,
     WEIGHT_BYTES,
 )
-from deepcore.backend.numpy.loops import numba_available
+from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.window import Axis, conv_axes, phase
 
@@ -87,7 +87,9 @@ def _direct_fprop_cost(call: Call) -> float:
     return _tile_seconds(pixels, steps, g.out_channels // g.groups) + _weights_seconds(g) + moved / TILE_BYTES
 
 
-@implementation("conv2d_fprop", "tiles", supports=_supports_direct, cost=_direct_fprop_cost, available=numba_available)
+@implementation(
+    "conv2d_fprop", "tiles", supports=_supports_direct, cost=_direct_fprop_cost, available=vectors_available
+)
 def _fprop_direct(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
@@ -109,7 +111,9 @@ def _direct_dgrad_cost(call: Call) -> float:
     return seconds + _weights_seconds(g, 2.0) + moved / TILE_BYTES
 
 
-@implementation("conv2d_dgrad", "tiles", supports=_supports_direct, cost=_direct_dgrad_cost, available=numba_available)
+@implementation(
+    "conv2d_dgrad", "tiles", supports=_supports_direct, cost=_direct_dgrad_cost, available=vectors_available
+)
 def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     """dx phase by phase: the pixels of one phase of the stride are a convolution of dy with every stride-th tap."""
     g = geometry
@@ -137,7 +141,9 @@ def _direct_wgrad_cost(call: Call) -> float:
     return short / 1.15 * _tile_seconds(rows, pixels, g.out_channels // g.groups, 2) + moved / TILE_BYTES
 
 
-@implementation("conv2d_wgrad", "tiles", supports=_supports_direct, cost=_direct_wgrad_cost, available=numba_available)
+@implementation(
+    "conv2d_wgrad", "tiles", supports=_supports_direct, cost=_direct_wgrad_cost, available=vectors_available
+)
 def _wgrad_direct(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     if geometry.is_pointwise:
         return _module("direct").transposed_product(_as_matrix(x), _as_matrix(dy)).reshape(geometry.w_shape)
@@ -188,7 +194,7 @@ def _weights_of_way_back(w: np.ndarray) -> np.ndarray:
 def _winograd(m: int) -> None:
     """Lists the implementations for tiles of m x m."""
     name = f"winograd-{m}"
-    how: dict[str, Any] = {"supports": _supports_winograd(m), "cost": _winograd_cost(m), "available": numba_available}
+    how: dict[str, Any] = {"supports": _supports_winograd(m), "cost": _winograd_cost(m), "available": vectors_available}
 
     @implementation("conv2d_fprop", name, **how)
     def fprop(
@@ -217,7 +223,7 @@ _winograd(4)
     "winograd-4",
     supports=_supports_winograd(4),
     cost=_winograd_cost(4),
-    available=numba_available,
+    available=vectors_available,
 )
 def _wgrad_winograd(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     return _module("winograd").weight_gradient(x, dy, *conv_axes(geometry))
@@ -247,7 +253,7 @@ def _depthwise_cost(call: Call) -> float:
     return lanes * (g.flops / DEPTHWISE_FLOPS + moved / TILE_BYTES) + phases * TILE_CALL
 
 
-_depthwise: dict[str, Any] = {"supports": _supports_depthwise, "cost": _depthwise_cost, "available": numba_available}
+_depthwise: dict[str, Any] = {"supports": _supports_depthwise, "cost": _depthwise_cost, "available": vectors_available}
 
 
 @implementation("conv2d_fprop", "vectors-depthwise", **_depthwise)
