@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 from typing import Any
 
 from deepcore.errors import explain_missing
@@ -95,7 +96,18 @@ class Backend:
 def numpy_backend() -> Backend:
     import numpy
 
+    if os.environ.get("DEEPCORE_NUM_THREADS"):
+        _limit_blas()
     return Backend("numpy", numpy)
+
+
+def _limit_blas() -> None:
+    """Matrix products take no more threads than loops do; the BLAS itself knows ``OMP_NUM_THREADS`` alone."""
+    from threadpoolctl import threadpool_limits
+
+    from deepcore.kernels.cores import cores
+
+    threadpool_limits(cores(), user_api="blas")
 
 
 @functools.cache

@@ -8,42 +8,23 @@ results are the same bits with any number of threads.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import functools
 import os
 import threading
 
 import numpy as np
 
+from deepcore.kernels.cores import cores
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST, address, offset
 
 PATIENCE = 2000  # looks before a thread goes to sleep, some 100 microseconds: waking takes nearly as long
-VARIABLES = ("DEEPCORE_NUM_THREADS", "OMP_NUM_THREADS")
 _SPACE = 128  # bytes that hold a mutex or a condition of any C library
 
 _Native = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 5)
 _limit = threading.local()
-
-
-@functools.cache
-def cores() -> int:
-    """Threads to use: what ``DEEPCORE_NUM_THREADS`` or else ``OMP_NUM_THREADS`` says, or else the cores there are.
-
-    Raises ``ValueError`` if the variable is not a positive integer.
-    """
-    for variable in VARIABLES:
-        value = os.environ.get(variable, "").split(",")[0].strip()
-        if value:
-            if not value.isdecimal() or int(value) < 1:
-                raise ValueError(f"{variable} must be a positive integer; got {value!r}.")
-            return int(value)
-    with contextlib.suppress(AttributeError):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Pool:

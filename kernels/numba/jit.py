@@ -20,6 +20,7 @@ import llvmlite.binding
 import numba
 from numba import njit, prange, uintp
 
+from deepcore.kernels.cores import cores
 from deepcore.kernels.cpu import threads
 
 __all__ = ["index", "inline", "parallel", "position", "prange"]
@@ -49,7 +50,7 @@ def _share_the_pool() -> None:
     from numba.np.ufunc.parallel import _launch_threads
 
     _launch_threads()  # it would put its own function back
-    numba.set_num_threads(min(threads.cores(), numba.config.NUMBA_NUM_THREADS))
+    numba.set_num_threads(min(cores(), numba.config.NUMBA_NUM_THREADS))
     llvmlite.binding.add_symbol("numba_parallel_for", threads.numba_parallel_for())
 
 

@@ -13,6 +13,7 @@ import pytest
 from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import Call, implementations, use_implementation
 from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.kernels.cores import cores
 from deepcore.kernels.cpu import threads
 
 GEOMETRIES = (
@@ -115,10 +116,19 @@ def test_the_number_of_threads_is_what_the_environment_says(settings, expected):
     assert in_a_process("once()\nprint(threads.pool().threads)", **settings) == [expected]
 
 
+def test_matrix_products_take_no_more_threads_than_loops():
+    body = """
+from threadpoolctl import threadpool_info
+numpy_backend()
+print(max(found["num_threads"] for found in threadpool_info() if found["user_api"] == "blas"))
+"""
+    assert in_a_process(body, DEEPCORE_NUM_THREADS="1", OMP_NUM_THREADS="") == ["1"]
+
+
 def test_a_number_of_threads_that_is_none_is_refused(monkeypatch):
     monkeypatch.setenv("DEEPCORE_NUM_THREADS", "many")
     with pytest.raises(ValueError, match="DEEPCORE_NUM_THREADS must be a positive integer; got 'many'"):
-        threads.cores.__wrapped__()
+        cores.__wrapped__()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
