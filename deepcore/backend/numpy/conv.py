@@ -20,6 +20,7 @@ from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds, item_bytes, numba_seconds, numpy_seconds
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
+from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.window import Axis, Block, blocks, conv_axes, phase
 
 __all__ = ["conv2d_dgrad", "conv2d_fprop", "conv2d_wgrad"]
@@ -188,7 +189,7 @@ def _kernel_matrices(w: np.ndarray, groups: int) -> np.ndarray:
 def _fprop(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str, fill: Fill
 ) -> np.ndarray:
-    y = np.empty(geometry.y_shape, x.dtype)
+    y = empty(geometry.y_shape, x.dtype)
     _correlate(x, _kernel_matrices(w, geometry.groups), *conv_axes(geometry), y, fill, bias, activation)
     return y
 
@@ -261,7 +262,7 @@ def _dgrad(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, fill: Fill) 
     """dx phase by phase: the pixels of one phase of the stride are a convolution of dy with every stride-th tap."""
     g = geometry
     rows, cols = conv_axes(g)
-    dx = np.empty(g.x_shape, dy.dtype)
+    dx = empty(g.x_shape, dy.dtype)
     for i in range(min(rows.stride, g.height)):
         for j in range(min(cols.stride, g.width)):
             target = dx[:, i :: rows.stride, j :: cols.stride]
@@ -409,13 +410,16 @@ def _pointwise_cost(call: Call) -> float:
 def _fprop_pointwise(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
-    y = x.reshape(-1, x.shape[3]) @ w[0, 0]
-    return bias_activation_inplace(y, bias, activation).reshape(geometry.y_shape)
+    y = empty(geometry.y_shape, x.dtype)
+    np.matmul(x.reshape(-1, x.shape[3]), w[0, 0], out=y.reshape(-1, y.shape[3]))
+    return bias_activation_inplace(y, bias, activation)
 
 
 @implementation("conv2d_dgrad", "numpy-pointwise", supports=_supports_pointwise, cost=_pointwise_cost)
 def _dgrad_pointwise(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-    return (dy.reshape(-1, dy.shape[3]) @ w[0, 0].T).reshape(geometry.x_shape)
+    dx = empty(geometry.x_shape, dy.dtype)
+    np.matmul(dy.reshape(-1, dy.shape[3]), w[0, 0].T, out=dx.reshape(-1, dx.shape[3]))
+    return dx
 
 
 @implementation("conv2d_wgrad", "numpy-pointwise", supports=_supports_pointwise, cost=_pointwise_cost)
@@ -521,7 +525,7 @@ def _depthwise_window(g: Conv2DGeometry) -> tuple[Any, ...]:
 def _fprop_depthwise_numba(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
-    y = np.empty(geometry.y_shape, x.dtype)
+    y = empty(geometry.y_shape, x.dtype)
     loops("depthwise").depthwise_fprop(x, w[:, :, 0], y, *_depthwise_window(geometry))
     return bias_activation_inplace(y, bias, activation)
 
@@ -534,7 +538,7 @@ def _fprop_depthwise_numba(
     available=numba_available,
 )
 def _dgrad_depthwise_numba(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-    dx = np.empty(geometry.x_shape, dy.dtype)
+    dx = empty(geometry.x_shape, dy.dtype)
     loops("depthwise").depthwise_dgrad(dy, w[:, :, 0], dx, *_depthwise_window(geometry))
     return dx
 

@@ -9,6 +9,7 @@ from deepcore.backend.geometry import MatmulGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds
 from deepcore.backend.numpy.half import computed_in_float32
+from deepcore.backend.numpy.memory import empty
 
 __all__ = ["matmul"]
 
@@ -56,11 +57,14 @@ def _blas(
     right = blas_ready(b.swapaxes(-1, -2) if transpose_b else b)
     if right.ndim == 2 and (left.ndim == 2 or left.flags.c_contiguous):
         # One right matrix for the whole batch: one large product instead of many small ones.
-        y = (left.reshape(-1, left.shape[-1]) @ right).reshape(*left.shape[:-1], right.shape[-1])
+        rows = left.reshape(-1, left.shape[-1])
+        y = empty((len(rows), right.shape[1]), np.result_type(left, right))
+        np.matmul(rows, right, out=y)
+        y = y.reshape(*left.shape[:-1], right.shape[-1])
     else:
         # An output order of our own: NumPy would follow the strides of the operands.
         batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-        y = np.empty((*batch, left.shape[-2], right.shape[-1]), np.result_type(left, right))
+        y = empty((*batch, left.shape[-2], right.shape[-1]), np.result_type(left, right))
         np.matmul(left, right, out=y)
     return bias_activation_inplace(y, bias, activation)
 

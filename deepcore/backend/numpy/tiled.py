@@ -15,6 +15,7 @@ import numpy as np
 from deepcore.backend.dispatch import Answer, Call, implementation
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy.cost import (
+    DEPTHWISE_BYTES,
     DEPTHWISE_FLOPS,
     TILE_BYTES,
     TILE_CALL,
@@ -250,7 +251,7 @@ def _depthwise_cost(call: Call) -> float:
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
     # Rows of many channels are copied before they are read, and so are those of the small arrays of phases.
     moved *= 2.5 if g.in_channels * ITEM % 1024 == 0 or phases > 1 else 1.0
-    return lanes * (g.flops / DEPTHWISE_FLOPS + moved / TILE_BYTES) + phases * TILE_CALL
+    return lanes * (g.flops / DEPTHWISE_FLOPS + moved / DEPTHWISE_BYTES) + phases * TILE_CALL
 
 
 _depthwise: dict[str, Any] = {"supports": _supports_depthwise, "cost": _depthwise_cost, "available": vectors_available}
