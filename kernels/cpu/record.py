@@ -48,7 +48,7 @@ if sys.implementation.name != "cpython" or address(_probe) != _slow_address(_pro
 POOL = _record(
     """
     mutex work done
-    taken launch next unfinished count task told workers patience
+    taken launch ticket finished count task told workers patience
     """
 )
 

@@ -42,7 +42,7 @@ class Pool:
 
     def start(self) -> None:
         """Starts the other threads, none of which may be running."""
-        self._record["taken"] = self._record["launch"] = self._record["unfinished"] = 0
+        self._record["taken"] = self._record["launch"] = self._record["ticket"] = 0
         if self.threads == 1:
             return
         libc = ctypes.CDLL(None)

@@ -12,6 +12,7 @@ from deepcore.kernels.cpu.native import (
     call_task,
     copy,
     fetch_add,
+    helper,
     load_acquire,
     load_int,
     pause,
@@ -32,13 +33,39 @@ pool_at = record(POOL)
 request_at = record(REQUEST)
 loop_at = record(NUMBA_LOOP)
 LAUNCH = offset(POOL, "launch")
-NEXT = offset(POOL, "next")
+TICKET = offset(POOL, "ticket")
 TAKEN = offset(POOL, "taken")
-UNFINISHED = offset(POOL, "unfinished")
+FINISHED = offset(POOL, "finished")
+FLOOR = 1 << 40  # more than there can be claims in vain
+
+
+@helper
+def claim(told):
+    """Takes an index of the launch that is under way; -1 if none is left.
+
+    The ticket counts down from ``FLOOR`` + count, in one number with nothing else, so that whoever comes late cannot
+    mistake one launch for another: an index that is left belongs to a launch that cannot end before it is done.
+    """
+    left = fetch_add(told + TICKET, -1) - FLOOR
+    return left - 1 if left > 0 else -1
+
+
+@helper
+def take_part(told, pool, number):
+    """Does what is left of a launch; wakes its owner when that was the last of it."""
+    index = claim(told)
+    while index >= 0:
+        count = pool.count
+        call_task(pool.task, pool.told, index, number)
+        if fetch_add(told + FINISHED, 1) == count - 1 and number > 0:
+            _lock(pool.mutex)
+            _signal(pool.done)
+            _unlock(pool.mutex)
+        index = claim(told)
 
 
 def worker(told, number, unused):
-    """Takes part in every launch; returns when one has no task."""
+    """Takes part in every launch that it is awake for."""
     pool = pool_at(told)
     seen = 0
     while True:
@@ -51,21 +78,16 @@ def worker(told, number, unused):
             while load_acquire(told + LAUNCH) == seen:
                 _wait(pool.work, pool.mutex)
             _unlock(pool.mutex)
-        seen += 1
-        if pool.task == 0:
-            return
-        index = fetch_add(told + NEXT, 1)
-        while index < pool.count:
-            call_task(pool.task, pool.told, index, number)
-            index = fetch_add(told + NEXT, 1)
-        if fetch_add(told + UNFINISHED, -1) == 1:
-            _lock(pool.mutex)
-            _signal(pool.done)
-            _unlock(pool.mutex)
+        seen = load_acquire(told + LAUNCH)
+        take_part(told, pool, number)
 
 
 def run(told, request, unused):
-    """Runs a request with all workers and waits for the last of them; without them if someone else has the pool."""
+    """Runs a request with all workers; without them if someone else has the pool.
+
+    It waits for what a worker has begun, never for a worker that has not: one that the system gives no core to in time
+    finds nothing left.
+    """
     pool = pool_at(told)
     wanted = request_at(request)
     if pool.workers == 0 or wanted.count == 1 or fetch_add(told + TAKEN, 1) != 0:
@@ -77,23 +99,20 @@ def run(told, request, unused):
     pool.task = wanted.task
     pool.told = wanted.told
     pool.count = wanted.count
-    store_release(told + NEXT, 0)
-    store_release(told + UNFINISHED, pool.workers)
+    store_release(told + FINISHED, 0)
+    store_release(told + TICKET, FLOOR + wanted.count)
     _lock(pool.mutex)
     store_release(told + LAUNCH, pool.launch + 1)
     _signal(pool.work)
     _unlock(pool.mutex)
-    index = fetch_add(told + NEXT, 1)
-    while index < wanted.count:
-        call_task(wanted.task, wanted.told, index, 0)
-        index = fetch_add(told + NEXT, 1)
+    take_part(told, pool, 0)
     looks = 0
-    while load_acquire(told + UNFINISHED) > 0 and looks < pool.patience:
+    while load_acquire(told + FINISHED) < wanted.count and looks < pool.patience:
         pause()
         looks += 1
-    if load_acquire(told + UNFINISHED) > 0:
+    if load_acquire(told + FINISHED) < wanted.count:
         _lock(pool.mutex)
-        while load_acquire(told + UNFINISHED) > 0:
+        while load_acquire(told + FINISHED) < wanted.count:
             _wait(pool.done, pool.mutex)
         _unlock(pool.mutex)
     fetch_add(told + TAKEN, -1)
