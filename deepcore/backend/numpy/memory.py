@@ -17,7 +17,7 @@ import numpy as np
 __all__ = ["LARGE", "LIMIT", "empty"]
 
 LARGE = 1 << 20  # bytes; the system serves smaller arrays from memory that the process has
-LIMIT = 1 << 30  # bytes that are kept for arrays to come; of more, the size that was asked for longest ago goes first
+LIMIT = 1 << 27  # bytes that are kept for arrays to come; of more, the size that was asked for longest ago goes first
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
