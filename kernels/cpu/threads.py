@@ -27,6 +27,9 @@ _Native = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 5)
 _limit = threading.local()
 
 
+_started: list[Pool] = []  # threads never end, so what they look at must not, either
+
+
 class Pool:
     """``threads`` threads, the calling one among them."""
 
@@ -45,6 +48,7 @@ class Pool:
         self._record["taken"] = self._record["launch"] = self._record["ticket"] = 0
         if self.threads == 1:
             return
+        _started.append(self)
         libc = ctypes.CDLL(None)
         mutex, work, done = (address(row) for row in self._space)
         libc.pthread_mutex_init(ctypes.c_void_p(mutex), None)
