@@ -1,6 +1,6 @@
 """All cores: a pool of threads that hands out the indices of a launch, and sleeps when there is none.
 
-The threads are started by the C library and run native code alone, so that they never wait for Python. One launch at a
+The threads run native code alone, and never come back from it, so that they never wait for Python. One launch at a
 time has the pool; a launch that finds it taken, by another Python thread, runs in the thread that asked, so that two
 training loops share the cores instead of waiting for each other. What a task does must not depend on who does it:
 results are the same bits with any number of threads.
@@ -24,8 +24,6 @@ PATIENCE = 2000  # looks before a thread goes to sleep, some 100 microseconds: w
 _SPACE = 128  # bytes that hold a mutex or a condition of any C library
 
 _Native = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 5)
-_limit = threading.local()
-
 
 _started: list[Pool] = []  # threads never end, so what they look at must not, either
 

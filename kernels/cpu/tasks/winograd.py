@@ -58,6 +58,47 @@ def transform(
         )
 
 
+@helper
+def place_of(t, tile):
+    """(image, first row, first column) of the outputs of a tile."""
+    image_tiles = t.tile_rows * t.tile_columns
+    image = tile // image_tiles
+    row = (tile - image * image_tiles) // t.tile_columns
+    return image, row * t.m, (tile - image * image_tiles - row * t.tile_columns) * t.m
+
+
+@helper
+def transform_input(t, tile, target, patch):
+    """What a tile reads of x, by way of ``patch`` where it reaches beyond."""
+    image, row, column = place_of(t, tile)
+    side = t.m + 2
+    top = row - t.before_rows
+    left = column - t.before_columns
+    source = t.x + image * t.x_image
+    source_row = t.x_row
+    if top >= 0 and left >= 0 and top + side <= t.in_rows and left + side <= t.in_columns:
+        source += top * t.x_row + left * t.x_pixel
+    else:
+        source_row = side * t.x_pixel
+        fill(source, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, -left * t.x_pixel, patch, source_row, side)
+        source = patch
+    transform(
+        t.input,
+        t.input_tail,
+        source,
+        source_row,
+        t.x_pixel,
+        target,
+        side * t.v_place,
+        t.v_place,
+        t.depth_vectors,
+        t.depth_tail,
+        t.vector_bytes,
+        0,
+        0,
+    )
+
+
 def transform_weights(told, index, worker):
     """The weights of one input channel."""
     t = weights_at(told)
@@ -80,35 +121,8 @@ def convolve(told, index, worker):
     sums = v + t.sums_at
     patch = v + t.patch_at
     side = t.m + 2
-    image_tiles = t.tile_rows * t.tile_columns
     for tile in range(first, last):
-        image = tile // image_tiles
-        row = (tile - image * image_tiles) // t.tile_columns
-        top = row * t.m - t.before_rows
-        left = (tile - image * image_tiles - row * t.tile_columns) * t.m - t.before_columns
-        source = t.x + image * t.x_image
-        source_row = t.x_row
-        if top >= 0 and left >= 0 and top + side <= t.in_rows and left + side <= t.in_columns:
-            source += top * t.x_row + left * t.x_pixel
-        else:
-            source_row = side * t.x_pixel
-            fill(source, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, -left * t.x_pixel, patch, source_row, side)
-            source = patch
-        transform(
-            t.input,
-            t.input_tail,
-            source,
-            source_row,
-            t.x_pixel,
-            v + (tile - first) * t.v_tile,
-            side * t.v_place,
-            t.v_place,
-            t.depth_vectors,
-            t.depth_tail,
-            t.vector_bytes,
-            0,
-            0,
-        )
+        transform_input(t, tile, v + (tile - first) * t.v_tile, patch)
     calls = (last - first + t.kernel_rows - 1) // t.kernel_rows
     for block in range(first_block, last_block):
         wide = block < t.wide
@@ -125,10 +139,7 @@ def convolve(told, index, worker):
         tail = 0 if wide else t.last_tail
         begin = block * t.wide_bytes
         for tile in range(first, last):
-            image = tile // image_tiles
-            row = (tile - image * image_tiles) // t.tile_columns
-            column = (tile - image * image_tiles - row * t.tile_columns) * t.m
-            row *= t.m
+            image, row, column = place_of(t, tile)
             target = t.y + image * t.y_image + row * t.y_row + column * t.y_pixel + begin
             source = sums + (tile - first) * t.sums_tile
             if row + t.m <= t.out_rows and column + t.m <= t.out_columns:
@@ -173,39 +184,11 @@ def transform_tiles(told, index, worker):
     """``step`` tiles of x and of dy for the gradient at the weights."""
     t = gradient_at(told)
     side = t.m + 2
-    image_tiles = t.tile_rows * t.tile_columns
     patch = t.scratch + worker * t.scratch_bytes
     first = t.first + index * t.step
     for tile in range(first, min(first + t.step, t.last)):
-        image = tile // image_tiles
-        row = (tile - image * image_tiles) // t.tile_columns
-        column = (tile - image * image_tiles - row * t.tile_columns) * t.m
-        row *= t.m
-        top = row - t.before_rows
-        left = column - t.before_columns
-        source = t.x + image * t.x_image
-        source_row = t.x_row
-        if top >= 0 and left >= 0 and top + side <= t.in_rows and left + side <= t.in_columns:
-            source += top * t.x_row + left * t.x_pixel
-        else:
-            source_row = side * t.x_pixel
-            fill(source, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, -left * t.x_pixel, patch, source_row, side)
-            source = patch
-        transform(
-            t.input,
-            t.input_tail,
-            source,
-            source_row,
-            t.x_pixel,
-            t.v + (tile - t.first) * t.v_tile,
-            side * t.v_place,
-            t.v_place,
-            t.depth_vectors,
-            t.depth_tail,
-            t.vector_bytes,
-            0,
-            0,
-        )
+        transform_input(t, tile, t.v + (tile - t.first) * t.v_tile, patch)
+        image, row, column = place_of(t, tile)
         source = t.dy + image * t.dy_image
         source_row = t.dy_row
         if row + t.m <= t.out_rows and column + t.m <= t.out_columns:
