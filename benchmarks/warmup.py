@@ -326,8 +326,8 @@ def _loops() -> dict[str, Any]:
         for name, module in list(sys.modules.items())
         if name.startswith("deepcore.kernels.numba.")
         for key, value in vars(module).items()
-        if hasattr(value, "compiled") and value.__module__ == name
-        for suffix, loop in (("", value.compiled), (".serial", value.serial))
+        if hasattr(value, "body") and value.__module__ == name
+        for suffix, loop in (("", value.launch), (".serial", value.body))
     }
 
 

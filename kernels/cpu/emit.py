@@ -63,10 +63,6 @@ class Emitter:
     def times(self, value: ir.Value, factor: int) -> ir.Value:
         return self.builder.mul(value, integer(factor))
 
-    def low_half(self, value: ir.Value) -> ir.Value:
-        """The lower 32 bits, as a number without a sign."""
-        return self.builder.zext(self.builder.trunc(value, INT32), INT)
-
     def below(self, left: ir.Value, right: ir.Value) -> ir.Value:
         return self.builder.icmp_signed("<", left, right)
 
@@ -79,19 +75,6 @@ class Emitter:
 
     def load_integer(self, address: ir.Value) -> ir.Value:
         return self._load(address, INT)
-
-    def store_integer(self, value: ir.Value, address: ir.Value) -> None:
-        self.builder.store(value, self.builder.inttoptr(address, INT.as_pointer()))
-
-    def stack(self, size: int) -> ir.Value:
-        """The address of ``size`` bytes that last until the function returns."""
-        room = self.builder.alloca(ir.ArrayType(INT, -(-size // 8)))
-        return self.builder.ptrtoint(room, INT)
-
-    def call(self, function: ir.Value, *arguments: ir.Value) -> None:
-        """Calls the function at an address, which takes integers; what it returns is dropped."""
-        kind = ir.FunctionType(INT32, [INT] * len(arguments)).as_pointer()
-        self.builder.call(self.builder.inttoptr(function, kind), arguments)
 
     def load_scalar(self, address: ir.Value) -> ir.Value:
         return self._load(address, FLOAT)

@@ -84,12 +84,6 @@ def _function(name: str, make: Callable[[], str]) -> int:
     return address
 
 
-def compiled(name: str, text: str) -> int:
-    """The address of the function ``name`` of LLVM IR that is good for this process alone, and not kept."""
-    with _lock:
-        return _loaded(_emit(text), name)
-
-
 def _emit(text: str) -> bytes:
     module = llvm.parse_assembly(text)
     module.verify()

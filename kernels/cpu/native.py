@@ -60,28 +60,6 @@ def call_task(typing, address, told, index, worker):
 
 
 @intrinsic
-def call_loop(typing, address, arguments, dimensions, steps, data):
-    """Calls what Numba makes of the body of a ``prange``: ``void f(char**, int64*, int64*, void*)``."""
-
-    def code(context, builder, signature, values):
-        pointer = ir.FunctionType(ir.VoidType(), [_INT] * 4).as_pointer()
-        builder.call(builder.inttoptr(values[0], pointer), values[1:])
-        return context.get_dummy_value()
-
-    return types.void(*[types.intp] * 5), code
-
-
-@intrinsic
-def stack(typing, size):
-    """The address of ``size`` bytes that last until the function returns; not for loops."""
-
-    def code(context, builder, signature, values):
-        return builder.ptrtoint(builder.alloca(_BYTE, values[0]), _INT)
-
-    return types.intp(types.intp), code
-
-
-@intrinsic
 def copy(typing, target, source, size):
     """Copies ``size`` bytes."""
 

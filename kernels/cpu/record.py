@@ -55,9 +55,6 @@ POOL = _record(
 # What is to be launched; in front of the record that the task is told.
 REQUEST = _record("task told count")
 
-# A loop of Numba's ``parallel`` functions, cut into ``parts``: what it hands to its own pools.
-NUMBA_LOOP = _record("function arguments dimensions steps data inner_dimensions arrays parts")
-
 
 # The strides of a register tile, in bytes; see ``tile.py``.
 TILE = np.dtype(

@@ -16,9 +16,7 @@ import numpy as np
 
 from deepcore.kernels.cores import cores
 from deepcore.kernels.cpu import library
-from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import host
-from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST, address, offset
+from deepcore.kernels.cpu.record import POOL, REQUEST, address
 
 PATIENCE = 2000  # looks before a thread goes to sleep, some 100 microseconds: waking takes nearly as long
 _SPACE = 128  # bytes that hold a mutex or a condition of any C library
@@ -29,16 +27,23 @@ _started: list[Pool] = []  # threads never end, so what they look at must not, e
 
 
 class Pool:
-    """``threads`` threads, the calling one among them."""
+    """``threads`` threads, the calling one among them.
+
+    Attributes:
+        threads: how many.
+        entry: the address of ``run`` of ``tasks/pool.py``, for native code that launches.
+        told: the address of what that is told first.
+    """
 
     def __init__(self, threads: int) -> None:
         self.threads = threads
         self._space = np.zeros((3, _SPACE), np.uint8)
         self._record = np.zeros((), POOL)
-        self._told = address(self._record)
+        self.told = address(self._record)
         self._results = np.zeros(2 * threads, np.int64)  # where tasks put a result that nobody reads
         self._room = address(self._results)
-        self._run = _Native(library.task("pool", "run"))
+        self.entry = library.task("pool", "run")
+        self._run = _Native(self.entry)
         self.start()
 
     def start(self) -> None:
@@ -56,14 +61,14 @@ class Pool:
         self._record["workers"], self._record["patience"] = self.threads - 1, PATIENCE
         worker = _Native(library.task("pool", "worker"))
         for number in range(1, self.threads):
-            arguments = (self._room, self._room, self._told, number, 0)
+            arguments = (self._room, self._room, self.told, number, 0)
             threading.Thread(target=worker, args=arguments, name="deepcore", daemon=True).start()
 
     def run(self, request: np.ndarray) -> None:
         """Runs a task for every index: ``request`` is a ``REQUEST``, and behind it what the task is told, as int64."""
         at = address(request)
         request[1] = at + REQUEST.itemsize
-        self._run(self._room, self._room, self._told, at, 0)
+        self._run(self._room, self._room, self.told, at, 0)
 
 
 _pool: Pool | None = None
@@ -93,36 +98,8 @@ def pool() -> Pool:
     return _pool
 
 
-def numba_parallel_for() -> int:
-    """The address of a function with which Numba's ``parallel`` loops run on this pool instead of one of theirs.
-
-    It takes what they hand to their own pools, ``parallel_for`` of ``numba/np/ufunc/workqueue.c``.
-    """
-    here = pool()
-    part = library.task("pool", "numba_part")
-    run = library.task("pool", "run")
-    # Written into the code as numbers, which makes it good for this process alone: it is not kept.
-    return library.compiled("parallel_for", _emit_parallel_for(run, here._room, here._told, part))
-
-
-def _emit_parallel_for(run: int, room: int, told: int, part: int) -> str:
-    names = NUMBA_LOOP.names or ()
-    e = Emitter("parallel_for", names, host())
-    front = REQUEST.itemsize
-    request = e.stack(front + NUMBA_LOOP.itemsize)
-    count = e.low_half(e.arguments["parts"])  # an int in C, which leaves the other half of its register undefined
-    fields = {"task": integer(part), "told": e.add(request, integer(front)), "count": count}
-    for name, value in fields.items():
-        e.store_integer(value, e.add(request, integer(offset(REQUEST, name))))
-    for name in names:
-        value = count if name == "parts" else e.arguments[name]
-        e.store_integer(value, e.add(request, integer(front + offset(NUMBA_LOOP, name))))
-    e.call(integer(run), integer(room), integer(room), integer(told), request, integer(0))
-    return e.finish()
-
-
 def _start_again() -> None:
-    """A forked child has no threads but the one that forked; its pool is where it was, as Numba's loops know it."""
+    """A forked child has no threads but the one that forked; its pool is where it was, as launches know it."""
     global _making
     _making = threading.Lock()
     for each in _pools.values():

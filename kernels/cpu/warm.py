@@ -12,7 +12,7 @@ from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 from deepcore.kernels.cpu.transform import KINDS, transform
 
 TASKS = {
-    "pool": ("worker", "run", "numba_part"),
+    "pool": ("worker", "run"),
     "convolution": ("pack", "correlate", "weights"),
     "winograd": ("transform_weights", "convolve", "transform_tiles", "multiply", "result"),
     "depthwise": ("convolve", "weights"),

@@ -6,7 +6,7 @@ A body makes the columns from ``first`` to ``last`` of a row: all of them for a 
 from __future__ import annotations
 
 from deepcore.kernels.numba.elementary import exp, expm1, log1p_of_fraction, sigmoid, tanh
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import inline, parallel, part_of
 
 # The order of deepcore.backend.numpy.activation.ACTIVATIONS: a loop is told its activation by position.
 LINEAR, RELU, RELU6, LEAKY_RELU, ELU, SELU, SIGMOID, HARD_SIGMOID, TANH, EXPONENTIAL, SOFTPLUS = range(11)
@@ -184,16 +184,16 @@ def activation_dgrad_row(dy, y, dz, activation, row, first, last):
 
 
 @parallel
-def bias_activation(x, bias, y, activation):
+def bias_activation(piece, x, bias, y, activation):
     """y = activation(x + bias) for x, y [rows, columns]."""
-    for row in prange(x.shape[0]):
+    for row in part_of(piece, x.shape[0]):
         bias_activation_row(x, bias, y, activation, row, 0, x.shape[1])
 
 
 @parallel
-def bias_activation_inplace(y, bias, activation):
+def bias_activation_inplace(piece, y, bias, activation):
     """The same over x itself: of two arrays the compiler would find that they overlap, and make no vectors."""
-    for row in prange(y.shape[0]):
+    for row in part_of(piece, y.shape[0]):
         bias_activation_row(y, bias, y, activation, row, 0, y.shape[1])
 
 
@@ -210,9 +210,9 @@ def add_row(x, row, total):
 
 
 @parallel
-def column_sums(x, partial, chunk):
+def column_sums(piece, x, partial, chunk):
     """partial [chunks, columns] gets the sums of every ``chunk`` rows of x [rows, columns]."""
-    for part in prange(partial.shape[0]):
+    for part in part_of(piece, partial.shape[0]):
         total = partial[part]
         total[:] = 0
         for row in range(part * chunk, min((part + 1) * chunk, x.shape[0])):
@@ -220,9 +220,9 @@ def column_sums(x, partial, chunk):
 
 
 @parallel
-def bias_activation_dgrad(dy, y, dz, partial, chunk, activation):
+def bias_activation_dgrad(piece, dy, y, dz, partial, chunk, activation):
     """dz = dy * activation'(y), [rows, columns]; partial [chunks, columns] gets the sums of every ``chunk`` rows."""
-    for part in prange(partial.shape[0]):
+    for part in part_of(piece, partial.shape[0]):
         total = partial[part]
         total[:] = 0
         for row in range(part * chunk, min((part + 1) * chunk, y.shape[0])):
@@ -231,9 +231,9 @@ def bias_activation_dgrad(dy, y, dz, partial, chunk, activation):
 
 
 @parallel
-def activation_dgrad(dy, y, dz, activation):
+def activation_dgrad(piece, dy, y, dz, activation):
     """dz = dy * activation'(y), [rows, columns]."""
-    for row in prange(y.shape[0]):
+    for row in part_of(piece, y.shape[0]):
         activation_dgrad_row(dy, y, dz, activation, row, 0, y.shape[1])
 
 

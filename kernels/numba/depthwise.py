@@ -6,7 +6,7 @@ The bodies make one pixel for the input channels from ``first`` to ``last``. A c
 vectorise; a GPU's thread takes one.
 """
 
-from deepcore.kernels.numba.jit import index, inline, parallel, position, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, part_of, position
 
 
 @inline
@@ -31,9 +31,9 @@ def output_pixel(x, w, y, n, p, q, stride, dilation, start, first, last, multipl
 
 
 @parallel
-def depthwise_fprop(x, w, y, stride, dilation, start, multiplier):
+def depthwise_fprop(piece, x, w, y, stride, dilation, start, multiplier):
     out_height = y.shape[1]
-    for row in prange(y.shape[0] * out_height):
+    for row in part_of(piece, y.shape[0] * out_height):
         n, p = row // out_height, row % out_height
         for q in range(y.shape[2]):
             output_pixel(x, w, y, n, p, q, stride, dilation, start, 0, x.shape[3], multiplier)
@@ -68,9 +68,9 @@ def input_pixel(dy, w, dx, n, h, column, stride, dilation, start, first, last, m
 
 
 @parallel
-def depthwise_dgrad(dy, w, dx, stride, dilation, start, multiplier):
+def depthwise_dgrad(piece, dy, w, dx, stride, dilation, start, multiplier):
     height = dx.shape[1]
-    for row in prange(dx.shape[0] * height):
+    for row in part_of(piece, dx.shape[0] * height):
         n, h = row // height, row % height
         for column in range(dx.shape[2]):
             input_pixel(dy, w, dx, n, h, column, stride, dilation, start, 0, dx.shape[3], multiplier)
@@ -105,8 +105,8 @@ def kernel_row(x, dy, dw, n, r, stride, dilation, start, multiplier):
 
 
 @parallel
-def depthwise_wgrad(x, dy, dw, stride, dilation, start, multiplier):
+def depthwise_wgrad(piece, x, dy, dw, stride, dilation, start, multiplier):
     """dw [N, R, S, C * M], one summand an image, so that no two threads add to one element."""
     window_height = dw.shape[1]
-    for row in prange(dw.shape[0] * window_height):
+    for row in part_of(piece, dw.shape[0] * window_height):
         kernel_row(x, dy, dw, row // window_height, row % window_height, stride, dilation, start, multiplier)

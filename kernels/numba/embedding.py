@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import inline, parallel, part_of
 
 
 @inline
@@ -20,9 +20,9 @@ def gather_row(table, ids, y, position, first, last):
 
 
 @parallel
-def gather(table, ids, y):
+def gather(piece, table, ids, y):
     """y[i] = table[ids[i]] for table [vocabulary, columns], ids [positions] and y [positions, columns]."""
-    for position in prange(ids.shape[0]):
+    for position in part_of(piece, ids.shape[0]):
         gather_row(table, ids, y, position, 0, y.shape[1])
 
 
@@ -42,7 +42,7 @@ def scatter_segment(dy, order, starts, present, table, segment):
 
 
 @parallel
-def scatter(dy, order, starts, present, table):
+def scatter(piece, dy, order, starts, present, table):
     """table[present[s]] += the rows dy[order[i]] for starts[s] <= i < starts[s + 1]."""
-    for segment in prange(present.shape[0]):
+    for segment in part_of(piece, present.shape[0]):
         scatter_segment(dy, order, starts, present, table, segment)

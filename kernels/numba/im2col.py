@@ -5,7 +5,7 @@ Columns are [groups, pixels, taps * channels of a group] with the taps in row-ma
 ``top`` above and ``left`` beside the image; what lies outside reads as zero.
 """
 
-from deepcore.kernels.numba.jit import index, inline, parallel, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, part_of
 
 
 @inline
@@ -30,14 +30,14 @@ def gather_window(x, columns, n, p, q, pixel, group, window, stride, dilation, s
 
 
 @parallel
-def im2col(x, columns, first, rows, out_size, window, stride, dilation, start, channels, runs, length):
+def im2col(piece, x, columns, first, rows, out_size, window, stride, dilation, start, channels, runs, length):
     """Columns of ``rows`` output rows from row ``first``, counted through all images.
 
     A window row is ``runs`` runs of ``length`` elements: one of all its taps where these are neighbours in memory (no
     dilation, no groups), else one a tap.
     """
     out_height, out_width = out_size
-    for row in prange(rows):
+    for row in part_of(piece, rows):
         n = (first + row) // out_height
         p = (first + row) % out_height
         for q in range(out_width):
@@ -79,13 +79,13 @@ def add_row(columns, x, n, h, image, group, rows, out_width, window, stride, dil
 
 
 @parallel
-def col2im(columns, x, images, rows, out_width, window, stride, dilation, start, channels, runs, length):
+def col2im(piece, columns, x, images, rows, out_width, window, stride, dilation, start, channels, runs, length):
     """Adds the columns of the output rows ``rows`` of ``images`` (both first and last) to the pixels they came from.
 
     Every row of x belongs to one thread, which adds in a fixed order.
     """
     height = x.shape[1]
-    for row in prange((images[1] - images[0]) * height):
+    for row in part_of(piece, (images[1] - images[0]) * height):
         image = row // height
         for group in range(columns.shape[0]):
             add_row(

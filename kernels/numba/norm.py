@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import inline, parallel, part_of
 
 
 @inline
@@ -23,16 +23,16 @@ def chunk_statistics_of(x, first, last, means, squares, part):
 
 
 @parallel
-def chunk_statistics(x, chunk, means, squares):
+def chunk_statistics(piece, x, chunk, means, squares):
     """means and squares [chunks, columns], zeros, get the statistics of every ``chunk`` rows of x [rows, columns]."""
-    for part in prange(means.shape[0]):
+    for part in part_of(piece, means.shape[0]):
         chunk_statistics_of(x, part * chunk, min((part + 1) * chunk, x.shape[0]), means, squares, part)
 
 
 @parallel
-def normalise(x, mean, scale, shift, y):
+def normalise(piece, x, mean, scale, shift, y):
     """y = (x - mean) * scale + shift for x, y [rows, columns] and vectors [columns]."""
-    for row in prange(x.shape[0]):
+    for row in part_of(piece, x.shape[0]):
         for column in range(x.shape[1]):
             y[row, column] = (x[row, column] - mean[column]) * scale[column] + shift[column]
 
@@ -45,17 +45,17 @@ def batch_norm_sums_of(dy, x, mean, rstd, row, gammas, betas, part):
 
 
 @parallel
-def batch_norm_sums(dy, x, mean, rstd, chunk, gammas, betas):
+def batch_norm_sums(piece, dy, x, mean, rstd, chunk, gammas, betas):
     """gammas and betas [chunks, columns], zeros, get the sums of dy * h and dy over every ``chunk`` rows."""
-    for part in prange(gammas.shape[0]):
+    for part in part_of(piece, gammas.shape[0]):
         for row in range(part * chunk, min((part + 1) * chunk, x.shape[0])):
             batch_norm_sums_of(dy, x, mean, rstd, row, gammas, betas, part)
 
 
 @parallel
-def batch_norm_dgrad(dy, x, mean, rstd, mean_product, mean_dy, scale, dx):
+def batch_norm_dgrad(piece, dy, x, mean, rstd, mean_product, mean_dy, scale, dx):
     """dx = scale * (dy - mean_dy - h * mean_product) with h = (x - mean) * rstd; vectors [columns]."""
-    for row in prange(x.shape[0]):
+    for row in part_of(piece, x.shape[0]):
         for column in range(x.shape[1]):
             h = (x[row, column] - mean[column]) * rstd[column]
             dx[row, column] = scale[column] * (dy[row, column] - mean_dy[column] - h * mean_product[column])
@@ -80,9 +80,9 @@ def layer_norm_row(x, gamma, beta, epsilon, y, mean, rstd, row):
 
 
 @parallel
-def layer_norm_fprop(x, gamma, beta, epsilon, y, mean, rstd):
+def layer_norm_fprop(piece, x, gamma, beta, epsilon, y, mean, rstd):
     """y [rows, columns], mean [rows] and rstd [rows] of x [rows, columns]."""
-    for row in prange(x.shape[0]):
+    for row in part_of(piece, x.shape[0]):
         layer_norm_row(x, gamma, beta, epsilon, y, mean, rstd, row)
 
 
@@ -107,9 +107,9 @@ def layer_norm_dgrad_row(dy, x, gamma, mean, rstd, row, dx, gammas, betas, part)
 
 
 @parallel
-def layer_norm_dgrad(dy, x, gamma, mean, rstd, chunk, dx, gammas, betas):
+def layer_norm_dgrad(piece, dy, x, gamma, mean, rstd, chunk, dx, gammas, betas):
     """dx [rows, columns]; gammas and betas [chunks, columns], zeros, get the sums over every ``chunk`` rows."""
-    for part in prange(gammas.shape[0]):
+    for part in part_of(piece, gammas.shape[0]):
         for row in range(part * chunk, min((part + 1) * chunk, x.shape[0])):
             layer_norm_dgrad_row(dy, x, gamma, mean, rstd, row, dx, gammas, betas, part)
 
@@ -154,9 +154,9 @@ def local_response_norm_row(x, depth_radius, bias, alpha, beta, y, scale, row):
 
 
 @parallel
-def local_response_norm_fprop(x, depth_radius, bias, alpha, beta, y, scale):
+def local_response_norm_fprop(piece, x, depth_radius, bias, alpha, beta, y, scale):
     """y and scale [rows, columns] of x [rows, columns]."""
-    for row in prange(x.shape[0]):
+    for row in part_of(piece, x.shape[0]):
         local_response_norm_row(x, depth_radius, bias, alpha, beta, y, scale, row)
 
 
@@ -175,7 +175,7 @@ def local_response_norm_dgrad_row(dy, x, scale, depth_radius, alpha, beta, scrat
 
 
 @parallel
-def local_response_norm_dgrad(dy, x, scale, depth_radius, alpha, beta, scratch, dx):
+def local_response_norm_dgrad(piece, dy, x, scale, depth_radius, alpha, beta, scratch, dx):
     """dx of x, dy and scale, with a scratch array, all [rows, columns]."""
-    for row in prange(x.shape[0]):
+    for row in part_of(piece, x.shape[0]):
         local_response_norm_dgrad_row(dy, x, scale, depth_radius, alpha, beta, scratch, dx, row)

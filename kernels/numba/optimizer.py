@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from deepcore.kernels.numba.jit import index, inline, parallel, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, part_of
 
 
 @inline
@@ -30,8 +30,8 @@ def sgd_element(i, p, g, learning_rate, before):
 
 
 @parallel
-def sgd(p, g, learning_rate, before):
-    for i in prange(p.shape[0]):
+def sgd(piece, p, g, learning_rate, before):
+    for i in part_of(piece, p.shape[0]):
         sgd_element(index(i), p, g, learning_rate, before)
 
 
@@ -45,8 +45,8 @@ def momentum_element(i, p, g, v, learning_rate, momentum, nesterov, before):
 
 
 @parallel
-def momentum(p, g, v, learning_rate, momentum, nesterov, before):
-    for i in prange(p.shape[0]):
+def momentum(piece, p, g, v, learning_rate, momentum, nesterov, before):
+    for i in part_of(piece, p.shape[0]):
         momentum_element(index(i), p, g, v, learning_rate, momentum, nesterov, before)
 
 
@@ -59,8 +59,8 @@ def adagrad_element(i, p, g, accumulator, learning_rate, epsilon, before):
 
 
 @parallel
-def adagrad(p, g, accumulator, learning_rate, epsilon, before):
-    for i in prange(p.shape[0]):
+def adagrad(piece, p, g, accumulator, learning_rate, epsilon, before):
+    for i in part_of(piece, p.shape[0]):
         adagrad_element(index(i), p, g, accumulator, learning_rate, epsilon, before)
 
 
@@ -84,8 +84,10 @@ def rmsprop_element(
 
 
 @parallel
-def rmsprop(p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before):
-    for i in prange(p.shape[0]):
+def rmsprop(
+    piece, p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before
+):
+    for i in part_of(piece, p.shape[0]):
         rmsprop_element(
             index(i),
             p,
@@ -113,8 +115,8 @@ def adadelta_element(i, p, g, mean_square, mean_change, learning_rate, rho, one_
 
 
 @parallel
-def adadelta(p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before):
-    for i in prange(p.shape[0]):
+def adadelta(piece, p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before):
+    for i in part_of(piece, p.shape[0]):
         adadelta_element(index(i), p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before)
 
 
@@ -132,8 +134,8 @@ def adam_element(i, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2
 
 
 @parallel
-def adam(p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before):
-    for i in prange(p.shape[0]):
+def adam(piece, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before):
+    for i in part_of(piece, p.shape[0]):
         adam_element(index(i), p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before)
 
 
@@ -149,8 +151,8 @@ def adamax_element(i, p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, be
 
 
 @parallel
-def adamax(p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before):
-    for i in prange(p.shape[0]):
+def adamax(piece, p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before):
+    for i in part_of(piece, p.shape[0]):
         adamax_element(index(i), p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before)
 
 
@@ -165,8 +167,8 @@ def nadam_element(i, p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, c
 
 
 @parallel
-def nadam(p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before):
-    for i in prange(p.shape[0]):
+def nadam(piece, p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before):
+    for i in part_of(piece, p.shape[0]):
         nadam_element(index(i), p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before)
 
 
@@ -181,8 +183,8 @@ def lion_element(i, p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one
 
 
 @parallel
-def lion(p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before):
-    for i in prange(p.shape[0]):
+def lion(piece, p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before):
+    for i in part_of(piece, p.shape[0]):
         lion_element(index(i), p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before)
 
 
@@ -201,8 +203,8 @@ def ftrl_element(i, p, g, accumulator, linear, learning_rate, power, l1, twice_l
 
 
 @parallel
-def ftrl(p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before):
-    for i in prange(p.shape[0]):
+def ftrl(piece, p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before):
+    for i in part_of(piece, p.shape[0]):
         ftrl_element(
             index(i), p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before
         )
@@ -215,6 +217,6 @@ def blend_element(i, p, value, keep, share, before):
 
 
 @parallel
-def blend(p, value, keep, share, before):
-    for i in prange(p.shape[0]):
+def blend(piece, p, value, keep, share, before):
+    for i in part_of(piece, p.shape[0]):
         blend_element(index(i), p, value, keep, share, before)

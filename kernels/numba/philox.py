@@ -13,7 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import inline, parallel, part_of
 
 MULTIPLIER_0, MULTIPLIER_1 = np.uint64(0xD2511F53), np.uint64(0xCD9E8D57)
 WEYL_0, WEYL_1 = np.uint32(0x9E3779B9), np.uint32(0xBB67AE85)
@@ -167,9 +167,9 @@ def words_of(words, chunk, key_0, key_1, offset):
 
 
 @parallel
-def random_bits(bits, key_0, key_1, offset):
+def random_bits(piece, bits, key_0, key_1, offset):
     """bits [size] of uint32: word i of the stream whose first block has counter ``offset``."""
-    for chunk in prange((bits.size + CHUNK - 1) // CHUNK):
+    for chunk in part_of(piece, (bits.size + CHUNK - 1) // CHUNK):
         words = np.empty(CHUNK, np.uint32)
         words_of(words, chunk, key_0, key_1, offset)
         part = bits[chunk * CHUNK : (chunk + 1) * CHUNK]
@@ -178,9 +178,9 @@ def random_bits(bits, key_0, key_1, offset):
 
 
 @parallel
-def uniform(y, key_0, key_1, offset):
+def uniform(piece, y, key_0, key_1, offset):
     """y [size] of float32, in [0, 1), from the top 24 bits of a word each."""
-    for chunk in prange((y.size + CHUNK - 1) // CHUNK):
+    for chunk in part_of(piece, (y.size + CHUNK - 1) // CHUNK):
         words = np.empty(CHUNK, np.uint32)
         words_of(words, chunk, key_0, key_1, offset)
         part = y[chunk * CHUNK : (chunk + 1) * CHUNK]
@@ -189,10 +189,10 @@ def uniform(y, key_0, key_1, offset):
 
 
 @parallel
-def double_uniform(y, key_0, key_1, offset):
+def double_uniform(piece, y, key_0, key_1, offset):
     """y [size] of float64, in [0, 1), from 27 + 26 bits of two words each."""
     high, scale = np.float64(2**26), np.float64(2**-53)
-    for chunk in prange((2 * y.size + CHUNK - 1) // CHUNK):
+    for chunk in part_of(piece, (2 * y.size + CHUNK - 1) // CHUNK):
         words = np.empty(CHUNK, np.uint32)
         words_of(words, chunk, key_0, key_1, offset)
         part = y[chunk * CHUNK // 2 : (chunk + 1) * CHUNK // 2]
@@ -208,9 +208,9 @@ def dropout_part(x, y, words, threshold, scale):
 
 
 @parallel
-def dropout(x, y, threshold, scale, key_0, key_1, offset):
+def dropout(piece, x, y, threshold, scale, key_0, key_1, offset):
     """y[i] = x[i] * scale where word i of the stream is at least ``threshold``, else 0; x, y [size]."""
-    for chunk in prange((x.size + CHUNK - 1) // CHUNK):
+    for chunk in part_of(piece, (x.size + CHUNK - 1) // CHUNK):
         words = np.empty(CHUNK, np.uint32)
         words_of(words, chunk, key_0, key_1, offset)
         first, last = chunk * CHUNK, (chunk + 1) * CHUNK

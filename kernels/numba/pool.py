@@ -10,7 +10,7 @@ channel of one pixel, so that neighbouring threads read neighbouring addresses.
 
 import numpy as np
 
-from deepcore.kernels.numba.jit import index, inline, parallel, position, prange
+from deepcore.kernels.numba.jit import index, inline, parallel, part_of, position
 from deepcore.kernels.numba.window import add_shares, largest, picked, put_picked, put_tiles, scatter, total
 
 
@@ -47,12 +47,12 @@ def run_of(q, stride, first, last):
 
 
 @parallel
-def max_fprop(x, y, argmax, window, stride, start):
+def max_fprop(piece, x, y, argmax, window, stride, start):
     height, width, channels = x.shape[1], x.shape[2], x.shape[3]
     line = width * channels
     inside = start[1], width - window[1] + start[1] + 1  # columns of y whose windows are wholly inside of x
     flat_x, flat_y, flat_argmax = x.reshape(-1), y.reshape(-1), argmax.reshape(-1)
-    for row in prange(y.shape[0] * y.shape[1]):
+    for row in part_of(piece, y.shape[0] * y.shape[1]):
         n = row // y.shape[1]
         top, first_i, last_i = bounds(row - n * y.shape[1], stride[0], start[0], window[0], height)
         q = 0
@@ -93,14 +93,14 @@ def max_fprop_thread(item, x, y, argmax, window, stride, start):
 
 
 @parallel
-def max_dgrad_dense(dy, argmax, dx, window, stride, start):
+def max_dgrad_dense(piece, dy, argmax, dx, window, stride, start):
     """For windows that move by one column: dx in whole rows, each pixel from all the windows that hold it."""
     height, width, channels = dx.shape[1], dx.shape[2], dx.shape[3]
     line = dy.shape[2] * channels
     columns = holders_of_all(width, stride[1], start[1], window[1], dy.shape[2])
     inside = window[1] - 1 - start[1], dy.shape[2] - start[1]  # columns of dx that a window holds by each of its taps
     flat_dy, flat_argmax, flat_dx = dy.reshape(-1), argmax.reshape(-1), dx.reshape(-1)
-    for row in prange(dx.shape[0] * height):
+    for row in part_of(piece, dx.shape[0] * height):
         n = row // height
         h = row - n * height
         first_p, last_p = holders(h, stride[0], start[0], window[0], dy.shape[1])
@@ -164,13 +164,13 @@ def rows_in_strip(top, window, first, last):
 
 
 @parallel
-def max_dgrad(dy, argmax, dx, window, stride, start, strips):
+def max_dgrad(piece, dy, argmax, dx, window, stride, start, strips):
     height, width, channels = dx.shape[1], dx.shape[2], dx.shape[3]
     line = width * channels
     apart = window[0] == stride[0] and window[1] == stride[1]  # no gaps either: all but the edges is written
     beside = min(line, (dy.shape[2] * stride[1] - start[1]) * channels)
     flat_dy, flat_argmax, flat_dx = dy.reshape(-1), argmax.reshape(-1), dx.reshape(-1)
-    for task in prange(dx.shape[0] * strips):
+    for task in part_of(piece, dx.shape[0] * strips):
         n, first, last = strip_of(task, strips, height)
         image, cleared = n * height * line, first
         first_p, _ = holders(first, stride[0], start[0], window[0], dy.shape[1])
@@ -205,12 +205,12 @@ def max_dgrad(dy, argmax, dx, window, stride, start, strips):
 
 
 @parallel
-def max_dgrad_tiles(dy, argmax, dx):
+def max_dgrad_tiles(piece, dy, argmax, dx):
     """The same for windows of 2 by 2 side by side."""
     height, line = dx.shape[1], dx.shape[2] * dx.shape[3]
     tiles, channels = dy.shape[2], dy.shape[3]
     flat_dy, flat_argmax, flat_dx = dy.reshape(-1), argmax.reshape(-1), dx.reshape(-1)
-    for row in prange(dy.shape[0] * dy.shape[1]):
+    for row in part_of(piece, dy.shape[0] * dy.shape[1]):
         n = row // dy.shape[1]
         p = row - n * dy.shape[1]
         top = (n * height + 2 * p) * line
@@ -232,7 +232,7 @@ def scatter_within(dy, argmax, image, top, corners, offsets, first_place, last_p
 
 
 @parallel
-def max_dgrad_short(dy, argmax, dx, window, stride, start, strips):
+def max_dgrad_short(piece, dy, argmax, dx, window, stride, start, strips):
     """The same element by element, for few channels or many taps."""
     height, width, channels = dx.shape[1], dx.shape[2], dx.shape[3]
     line, row = width * channels, dy.shape[2] * channels
@@ -246,7 +246,7 @@ def max_dgrad_short(dy, argmax, dx, window, stride, start, strips):
             corners[q * channels + c] = (q * stride[1] - start[1]) * channels + c
     rows_dy, rows_argmax = dy.reshape(-1, row), argmax.reshape(-1, row)
     flat_dy, flat_argmax, flat_dx = dy.reshape(-1), argmax.reshape(-1), dx.reshape(-1)
-    for task in prange(dx.shape[0] * strips):
+    for task in part_of(piece, dx.shape[0] * strips):
         n, first, last = strip_of(task, strips, height)
         first_p, _ = holders(first, stride[0], start[0], window[0], dy.shape[1])
         _, last_p = holders(last - 1, stride[0], start[0], window[0], dy.shape[1])
@@ -274,9 +274,9 @@ def max_gather_pixel(x, argmax, y, n, p, q, first, last, window, stride, start):
 
 
 @parallel
-def max_gather(x, argmax, y, window, stride, start):
+def max_gather(piece, x, argmax, y, window, stride, start):
     height = y.shape[1]
-    for row in prange(y.shape[0] * height):
+    for row in part_of(piece, y.shape[0] * height):
         for q in range(y.shape[2]):
             max_gather_pixel(x, argmax, y, row // height, row % height, q, 0, y.shape[3], window, stride, start)
 
@@ -287,12 +287,12 @@ def max_gather_thread(item, x, argmax, y, window, stride, start):
 
 
 @parallel
-def mean_fprop(x, y, window, stride, start):
+def mean_fprop(piece, x, y, window, stride, start):
     height, width, channels = x.shape[1], x.shape[2], x.shape[3]
     line = width * channels
     inside = start[1], width - window[1] + start[1] + 1
     flat_x, flat_y = x.reshape(-1), y.reshape(-1)
-    for row in prange(y.shape[0] * y.shape[1]):
+    for row in part_of(piece, y.shape[0] * y.shape[1]):
         n = row // y.shape[1]
         top, first_i, last_i = bounds(row - n * y.shape[1], stride[0], start[0], window[0], height)
         q = 0
@@ -326,14 +326,14 @@ def mean_fprop_thread(item, x, y, window, stride, start):
 
 
 @parallel
-def mean_dgrad_dense(shares, dx, window, stride, start, scale):
+def mean_dgrad_dense(piece, shares, dx, window, stride, start, scale):
     """For windows that move by one column: dx in whole rows, from ``shares`` as in ``mean_dgrad_short``."""
     height, width, channels = dx.shape[1], dx.shape[2], dx.shape[3]
     line = shares.shape[2] * channels
     columns = holders_of_all(width, stride[1], start[1], window[1], shares.shape[2])
     inside = window[1] - 1 - start[1], shares.shape[2] - start[1]
     flat_shares, flat_dx = shares.reshape(-1), dx.reshape(-1)
-    for row in prange(dx.shape[0] * height):
+    for row in part_of(piece, dx.shape[0] * height):
         n = row // height
         first_p, last_p = holders(row - n * height, stride[0], start[0], window[0], shares.shape[1])
         column = 0
@@ -356,11 +356,11 @@ def mean_dgrad_dense(shares, dx, window, stride, start, scale):
 
 
 @parallel
-def mean_dgrad(dy, dx, window, stride, start, strips):
+def mean_dgrad(piece, dy, dx, window, stride, start, strips):
     height, width, channels = dx.shape[1], dx.shape[2], dx.shape[3]
     line = width * channels
     flat_dy, flat_dx = dy.reshape(-1), dx.reshape(-1)
-    for task in prange(dx.shape[0] * strips):
+    for task in part_of(piece, dx.shape[0] * strips):
         n, first, last = strip_of(task, strips, height)
         image, cleared = n * height * line, first
         first_p, _ = holders(first, stride[0], start[0], window[0], dy.shape[1])
@@ -389,7 +389,7 @@ def mean_dgrad(dy, dx, window, stride, start, strips):
 
 
 @parallel
-def mean_dgrad_short(shares, dx, window, stride, start, scale):
+def mean_dgrad_short(piece, shares, dx, window, stride, start, scale):
     """The same for few channels, from ``shares``: adds up the windows of a row, then hands the sums to its pixels.
 
     The shares are dy if each is still to be multiplied by ``scale``, or dy over the number of pixels of its window.
@@ -404,7 +404,7 @@ def mean_dgrad_short(shares, dx, window, stride, start, scale):
             for c in range(channels):
                 sources[q - first_q, column * channels + c] = q * channels + c
     flat_shares, flat_dx = shares.reshape(-1), dx.reshape(-1)
-    for row in prange(dx.shape[0] * height):
+    for row in part_of(piece, dx.shape[0] * height):
         n = row // height
         first_p, last_p = holders(row - n * height, stride[0], start[0], window[0], shares.shape[1])
         sums = np.zeros(line + 1, dx.dtype)

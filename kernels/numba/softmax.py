@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from deepcore.kernels.numba.elementary import difference, exp
-from deepcore.kernels.numba.jit import inline, parallel, prange
+from deepcore.kernels.numba.jit import inline, parallel, part_of
 
 
 @inline
@@ -30,9 +30,9 @@ def softmax_row(x, y, row, largest):
 
 
 @parallel
-def softmax_fprop(x, y):
+def softmax_fprop(piece, x, y):
     """y = softmax(x), both [rows, classes]."""
-    for row in prange(x.shape[0]):
+    for row in part_of(piece, x.shape[0]):
         softmax_row(x, y, row, row_max(x, row))
 
 
@@ -46,9 +46,9 @@ def softmax_dgrad_row(dy, y, dx, row):
 
 
 @parallel
-def softmax_dgrad(dy, y, dx):
+def softmax_dgrad(piece, dy, y, dx):
     """dx = y * (dy - sum(dy * y)), all [rows, classes]."""
-    for row in prange(y.shape[0]):
+    for row in part_of(piece, y.shape[0]):
         softmax_dgrad_row(dy, y, dx, row)
 
 
@@ -63,9 +63,9 @@ def log_softmax_row(x, y, row, largest):
 
 
 @parallel
-def log_softmax_fprop(x, y):
+def log_softmax_fprop(piece, x, y):
     """y = log(softmax(x)), both [rows, classes]."""
-    for row in prange(x.shape[0]):
+    for row in part_of(piece, x.shape[0]):
         log_softmax_row(x, y, row, row_max(x, row))
 
 
@@ -79,16 +79,16 @@ def log_softmax_dgrad_row(dy, y, dx, row):
 
 
 @parallel
-def log_softmax_dgrad(dy, y, dx):
+def log_softmax_dgrad(piece, dy, y, dx):
     """dx = dy - exp(y) * sum(dy), all [rows, classes]."""
-    for row in prange(y.shape[0]):
+    for row in part_of(piece, y.shape[0]):
         log_softmax_dgrad_row(dy, y, dx, row)
 
 
 @parallel
-def cross_entropy_of_classes_fprop(logits, targets, loss, probabilities):
+def cross_entropy_of_classes_fprop(piece, logits, targets, loss, probabilities):
     """loss [rows] and probabilities [rows, classes] of logits [rows, classes] for integer targets [rows]."""
-    for row in prange(logits.shape[0]):
+    for row in part_of(piece, logits.shape[0]):
         largest = row_max(logits, row)
         total = softmax_row(logits, probabilities, row, largest)
         loss[row] = difference(math.log(total), difference(logits[row, targets[row]], largest))
@@ -103,9 +103,9 @@ def weighted_loss(logits, targets, row, largest, log_total):
 
 
 @parallel
-def cross_entropy_of_weights_fprop(logits, targets, loss, probabilities):
+def cross_entropy_of_weights_fprop(piece, logits, targets, loss, probabilities):
     """The same for floating targets [rows, classes]."""
-    for row in prange(logits.shape[0]):
+    for row in part_of(piece, logits.shape[0]):
         largest = row_max(logits, row)
         total = softmax_row(logits, probabilities, row, largest)
         loss[row] = weighted_loss(logits, targets, row, largest, math.log(total))
@@ -121,9 +121,9 @@ def cross_entropy_of_classes_dgrad_row(dloss, probabilities, targets, dlogits, r
 
 
 @parallel
-def cross_entropy_of_classes_dgrad(dloss, probabilities, targets, dlogits):
+def cross_entropy_of_classes_dgrad(piece, dloss, probabilities, targets, dlogits):
     """dlogits = dloss * (probabilities - one_hot(targets))."""
-    for row in prange(probabilities.shape[0]):
+    for row in part_of(piece, probabilities.shape[0]):
         cross_entropy_of_classes_dgrad_row(dloss, probabilities, targets, dlogits, row)
 
 
@@ -137,7 +137,7 @@ def cross_entropy_of_weights_dgrad_row(dloss, probabilities, targets, dlogits, r
 
 
 @parallel
-def cross_entropy_of_weights_dgrad(dloss, probabilities, targets, dlogits):
+def cross_entropy_of_weights_dgrad(piece, dloss, probabilities, targets, dlogits):
     """dlogits = dloss * (probabilities * sum(targets) - targets)."""
-    for row in prange(probabilities.shape[0]):
+    for row in part_of(piece, probabilities.shape[0]):
         cross_entropy_of_weights_dgrad_row(dloss, probabilities, targets, dlogits, row)

@@ -34,4 +34,4 @@ def test_both_ways_give_the_same(rng):
 def test_both_have_names_of_their_own():
     """Numba's cache tells functions apart by their names, and not by how they were compiled."""
     run = loops.loops("softmax").softmax_fprop
-    assert run.serial.py_func.__qualname__ != run.compiled.py_func.__qualname__
+    assert run.launch.py_func.__qualname__ != run.body.py_func.__qualname__

@@ -8,20 +8,15 @@ and then sleep.
 from numba import types
 
 from deepcore.kernels.cpu.native import (
-    call_loop,
     call_task,
-    copy,
     fetch_add,
     helper,
     load_acquire,
-    load_int,
     pause,
     record,
-    stack,
-    store_int,
     store_release,
 )
-from deepcore.kernels.cpu.record import NUMBA_LOOP, POOL, REQUEST, offset
+from deepcore.kernels.cpu.record import POOL, REQUEST, offset
 
 _int = types.intc
 _lock = types.ExternalFunction("pthread_mutex_lock", _int(types.intp))
@@ -31,7 +26,6 @@ _signal = types.ExternalFunction("pthread_cond_broadcast", _int(types.intp))
 
 pool_at = record(POOL)
 request_at = record(REQUEST)
-loop_at = record(NUMBA_LOOP)
 LAUNCH = offset(POOL, "launch")
 TICKET = offset(POOL, "ticket")
 TAKEN = offset(POOL, "taken")
@@ -116,21 +110,6 @@ def run(told, request, unused):
             _wait(pool.done, pool.mutex)
         _unlock(pool.mutex)
     fetch_add(told + TAKEN, -1)
-
-
-def numba_part(told, index, worker):
-    """One part of a loop of Numba's: every array from where the part begins, and how long it is."""
-    loop = loop_at(told)
-    total = load_int(loop.dimensions)
-    size = total // loop.parts
-    arguments = stack(8 * loop.arrays)
-    for i in range(loop.arrays):
-        begin = load_int(loop.arguments + 8 * i)
-        store_int(arguments + 8 * i, begin + load_int(loop.steps + 8 * i) * size * index)
-    dimensions = stack(8 * (loop.inner_dimensions + 1))
-    copy(dimensions, loop.dimensions, 8 * (loop.inner_dimensions + 1))
-    store_int(dimensions, size if index < loop.parts - 1 else total - size * index)
-    call_loop(loop.function, arguments, dimensions, loop.steps, loop.data)
 
 
 def nothing(told, index, worker):
