@@ -20,6 +20,7 @@ from deepcore.benchmarks.row import Row
 from deepcore.errors import UnsupportedCallError, unknown_name
 
 LONG = 20e-3  # seconds beside which waking threads and filling instruction caches is nothing
+WAKING = 2e-3  # seconds of calls that are enough for both
 
 
 @dataclass(frozen=True)
@@ -186,9 +187,10 @@ def compare(rows: Sequence[Row], samples: Sequence[Sequence[float]]) -> list[Row
 
 
 class _Turn:
-    """A trial among those of other libraries, after one for nothing, so that it finds its own threads and code awake.
+    """A trial among those of other libraries, after some for nothing, so that it finds its own threads and code awake.
 
-    A long call does not notice what waking costs, and is not made twice.
+    So it is in a network, where one call follows the other. A thread that sleeps may be given a core only after a
+    millisecond or two; a long call does not notice, and is not made twice.
     """
 
     def __init__(self, trial: Callable[[], float]) -> None:
@@ -197,8 +199,9 @@ class _Turn:
 
     def __call__(self) -> float:
         settle()
-        if self._last < LONG:
-            self._trial()
+        waking = 0.0
+        while waking < WAKING and self._last < LONG:
+            waking += self._trial()
         self._last = self._trial()
         return self._last
 

@@ -44,11 +44,12 @@ if sys.implementation.name != "cpython" or address(_probe) != _slow_address(_pro
     address = _slow_address  # ten times slower, wherever the struct is another
 
 
-# The pool of threads: who has it, and what is being launched. The mutex and conditions are of the C library.
+# The pool of threads: who has it, and what is being launched. The mutex and conditions are of the C library. Threads
+# that wait look ``looks`` times before they sleep: ``patience`` from each launch on, until they are told to rest.
 POOL = _record(
     """
     mutex work done
-    taken launch ticket finished count task told workers patience
+    taken launch ticket finished count task told workers patience looks
     """
 )
 

@@ -18,7 +18,9 @@ from deepcore.kernels.cores import cores
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.record import POOL, REQUEST, address
 
-PATIENCE = 2000  # looks before a thread goes to sleep, some 100 microseconds: waking takes nearly as long
+# Looks before a thread goes to sleep, some 2 ms: between two launches of a training step lie microseconds, and a thread
+# that sleeps may be given a core only after a millisecond.
+PATIENCE = 40_000
 _SPACE = 128  # bytes that hold a mutex or a condition of any C library
 
 _Native = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 5)
@@ -70,6 +72,10 @@ class Pool:
         request[1] = at + REQUEST.itemsize
         self._run(self._room, self._room, self.told, at, 0)
 
+    def rest(self) -> None:
+        """Sends the threads that wait to sleep now: another library's threads are about to want their cores."""
+        self._record["looks"] = 0
+
 
 _pool: Pool | None = None
 _pools: dict[int, Pool] = {}
@@ -88,6 +94,12 @@ def set_threads(count: int) -> None:
 def count() -> int:
     """Threads of the pool, without starting it."""
     return cores() if _pool is None else _pool.threads
+
+
+def rest() -> None:
+    """Leaves the cores to the threads of another library until the next launch, which wakes the pool."""
+    if _pool is not None:
+        _pool.rest()
 
 
 def pool() -> Pool:

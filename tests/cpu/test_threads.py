@@ -104,6 +104,22 @@ def test_an_idle_pool_takes_no_processor_time():
     assert float(spent) < 0.2
 
 
+def test_a_pool_that_is_told_to_rest_takes_no_processor_time():
+    # Twelve threads of a pool that is patient for a minute.
+    body = """
+threads.pool()._record["patience"] = 10**9
+once()
+threads.rest()
+time.sleep(0.2)
+before = time.process_time()
+time.sleep(1)
+print(time.process_time() - before)
+once()
+"""
+    (spent,) = in_a_process(body, DEEPCORE_NUM_THREADS="12")
+    assert float(spent) < 0.2
+
+
 @pytest.mark.parametrize(
     ("settings", "expected"),
     [

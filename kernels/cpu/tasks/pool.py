@@ -64,7 +64,7 @@ def worker(told, number, unused):
     seen = 0
     while True:
         looks = 0
-        while load_acquire(told + LAUNCH) == seen and looks < pool.patience:
+        while load_acquire(told + LAUNCH) == seen and looks < pool.looks:
             pause()
             looks += 1
         if load_acquire(told + LAUNCH) == seen:
@@ -93,6 +93,7 @@ def run(told, request, unused):
     pool.task = wanted.task
     pool.told = wanted.told
     pool.count = wanted.count
+    pool.looks = pool.patience
     store_release(told + FINISHED, 0)
     store_release(told + TICKET, FLOOR + wanted.count)
     _lock(pool.mutex)
