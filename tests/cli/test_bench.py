@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from benchmark_examples import row
 
 import deepcore
 from deepcore.benchmarks import peer
@@ -285,3 +286,16 @@ def test_misuse_of_networks_ends_with_status_2_and_one_sentence(run, arguments, 
     assert sentence in result.stderr
     assert "Traceback" not in result.stderr
     assert result.stdout == ""
+
+
+def test_kept_rows_are_reported(run, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    theirs = row(peer="torch", ratio_p20=1.0, ratio_p50=1.25, ratio_p80=1.5)
+    path.write_text(f"{row().to_json()}\n{theirs.to_json()}\n", encoding="utf-8")
+    result = run("bench", "report", path)
+    assert result.exit_code == 0, result.stderr
+    assert "| lenet conv1 | 32x28x28x1 · 5x5x1x6 | 1.2 | 1.25 |  |  |" in result.stdout
+
+    missing = run("bench", "report", path, "--against", "jax")
+    assert missing.exit_code == 2
+    assert "No row compares deepcore with jax" in missing.stderr

@@ -7,6 +7,7 @@ import typer
 from deepcore.cli.bench.memory import memory
 from deepcore.cli.bench.ops import ops
 from deepcore.cli.bench.predict import predict
+from deepcore.cli.bench.report import report
 from deepcore.cli.bench.train import train
 
 bench = typer.Typer(
@@ -18,3 +19,4 @@ bench.command()(ops)
 bench.command()(train)
 bench.command()(predict)
 bench.command()(memory)
+bench.command()(report)

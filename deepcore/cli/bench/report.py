@@ -1,0 +1,32 @@
+"""``deepcore bench report``: kept rows as Markdown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepcore.cli.terminal import sentences
+
+
+def report(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Rows that --json or --output-dir kept.")],
+    against: Annotated[str, typer.Option(metavar="PEER", help="The library that deepcore is compared with.")] = "torch",
+) -> None:
+    """Print kept rows as Markdown: how deepcore compares with another library, beside what it aims at.
+
+    Rows of any of the other commands may be mixed; each number of threads has a column of its own. What is below its
+    aim is marked ▾.
+
+    [bold]Example[/bold]
+
+    deepcore bench ops --suite cpu --against torch --json rows.jsonl && deepcore bench report rows.jsonl
+    """
+    from deepcore.benchmarks.comparison import Comparison
+    from deepcore.benchmarks.row import read
+
+    with sentences():
+        rows = [row for file in files for row in read(file)]
+        text = Comparison.of(rows, against).markdown()
+    typer.echo(text, nl=False)
