@@ -169,13 +169,12 @@ WINOGRAD_RESULT = _record(
     "sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes"
 )
 
-# A depthwise convolution with one output a channel.
-_WINDOWS = """
-    x x_image x_row x_pixel in_rows in_columns
-    row_stride column_stride row_dilation before_rows before_columns taps reach_rows reach_columns
-    copied window_pixel buffer_row buffer_columns
-    outputs tall low tall_kernel low_kernel tall_tail low_tail
-    vectors lanes vector_bytes w_tap out_rows rows blocks
+# A depthwise convolution with one output a channel. An image is ``rows`` rows of ``columns`` blocks; of each block, where
+# its inputs and outputs begin in the image, and the kernels for whole vectors of channels and for the rest.
+DEPTHWISE_BLOCK = _record("x y kernel tail")
+_IMAGE = """
+    x x_image x_row x_pixel y_image y_row y_pixel
+    blocks rows columns taps vectors lanes vector_bytes
 """
-DEPTHWISE = _record(_WINDOWS + "y y_image y_row y_pixel w bias clamp scratch scratch_bytes")
-DEPTHWISE_WEIGHTS = _record(_WINDOWS + "dy dy_row dw dw_piece pieces all_blocks scratch scratch_bytes")
+DEPTHWISE = _record(_IMAGE + "y w bias clamp parts")
+DEPTHWISE_WEIGHTS = _record(_IMAGE + "dy dw dw_piece pieces all_rows")

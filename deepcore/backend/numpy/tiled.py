@@ -268,15 +268,8 @@ def _fprop_depthwise(
 
 @implementation("conv2d_dgrad", "vectors-depthwise", **_depthwise)
 def _dgrad_depthwise(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-    g = geometry
-    dx = empty(g.x_shape, np.float32)
-    for i, j, vertical, horizontal in _phases(g):
-        target = dx[:, i :: g.strides[0], j :: g.strides[1]]
-        if vertical is None or horizontal is None:
-            target[...] = 0
-            continue
-        taps = w[vertical[0], horizontal[0], 0][::-1, ::-1]
-        _module("depthwise").convolve(dy, taps, vertical[1], horizontal[1], target)
+    dx = empty(geometry.x_shape, np.float32)
+    _module("depthwise").input_gradient(dy, w[:, :, 0], *conv_axes(geometry), dx)
     return dx
 
 
