@@ -1,7 +1,6 @@
 """Depthwise convolution on vectors of channels: each channel has a window of its own, so that lanes never meet.
 
-A block of neighbouring outputs, of two rows where the registers allow, is made at a time: what their windows share is
-loaded once. Blocks at the borders are kernels of their own, in which the taps that would read padding are missing.
+A block of neighbouring outputs is made at a time: what their windows share is loaded once. Blocks at the borders are kernels of their own, in which the taps that would read padding are missing.
 """
 
 from __future__ import annotations
@@ -86,9 +85,7 @@ def convolve(block: Block, tail: bool = False) -> int:
     has the taps of one vector of channels after those of the other. ``bias`` is added and the sum held between the two
     floats at ``clamp``. ``tail``: one vector, of which so many lanes exist as ``vectors`` says.
     """
-    return library.function(
-        f"depthwise {block}{' tail' if tail else ''}", lambda: _emit_convolve(block, tail)
-    )
+    return library.function(f"depthwise {block}{' tail' if tail else ''}", lambda: _emit_convolve(block, tail))
 
 
 def accumulate(block: Block, tail: bool = False) -> int:

@@ -23,6 +23,10 @@ from deepcore.kernels.cpu.record import DEPTHWISE, DEPTHWISE_BLOCK, DEPTHWISE_WE
 
 TASK_BYTES = 1 << 18  # of the input that a task walks over, unless there would be too few tasks
 SUMS_BYTES = 1 << 20  # of partial gradients at the weights
+# Outputs that are made together: with a 3 x 3 window's weights, what 32 registers hold. They lie below each other, for
+# then the next block reads on where this one ended, in as few streams as there are rows.
+ROWS = 6
+COLUMNS = 1
 
 
 def convolve(
@@ -128,19 +132,15 @@ def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[
     return launch, pieces
 
 
-# What neighbouring outputs are made together: with the weights of a 3 x 3 window, what 32 registers hold.
-ROWS = 2 if host().registers >= 32 else 1
-COLUMNS = 4
-
 Piece = tuple[Line, int, int]  # how it reads, and its first input that exists and its first output
 
 
 def _cut(axis: Axis, most: int, back: bool = False) -> list[Piece]:
-    """Cuts the outputs of an axis into pieces of ``most``, or on the way back its inputs into so many phases."""
+    """Cuts the outputs of an axis, or on the way back its inputs, into pieces of about ``most``."""
     size, outputs = (axis.outputs, axis.size) if back else (axis.size, axis.outputs)
     unit = axis.stride if back else 1  # all pieces start at the same phase of the stride
     reach = (axis.taps - 1) * axis.dilation
-    cut = Columns.of(-(-outputs // unit), most)
+    cut = Columns.of(-(-outputs // unit), max(1, most // unit))
     found, output = [], 0
     for number in range(cut.tall + cut.low):
         count = min((cut.rows if number < cut.tall else cut.rows - 1) * unit, outputs - output)
