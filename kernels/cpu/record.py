@@ -169,12 +169,17 @@ WINOGRAD_RESULT = _record(
     "sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes"
 )
 
-# A depthwise convolution with one output a channel. An image is ``rows`` rows of ``columns`` blocks; of each block, where
-# its inputs and outputs begin in the image, and the kernels for whole vectors of channels and for the rest.
-DEPTHWISE_BLOCK = _record("x y kernel tail")
+# A block of outputs of a sliding window: where in an image its inputs and outputs begin, and the kernels that make it,
+# for whole vectors of channels and for the rest. An image is ``rows`` rows of ``columns`` blocks.
+BLOCK = _record("x y kernel tail")
+
+# A depthwise convolution with one output a channel.
 _IMAGE = """
     x x_image x_row x_pixel y_image y_row y_pixel
-    blocks rows columns taps vectors lanes vector_bytes
+    blocks rows columns vectors
 """
-DEPTHWISE = _record(_IMAGE + "y w bias clamp parts")
-DEPTHWISE_WEIGHTS = _record(_IMAGE + "dy dw dw_piece pieces all_rows")
+DEPTHWISE = _record(_IMAGE + "y w bias clamp taps lanes vector_bytes parts")
+DEPTHWISE_WEIGHTS = _record(_IMAGE + "dy dw taps lanes vector_bytes dw_piece pieces all_rows")
+
+# Pooling, and its gradient, for which x is the output's gradient and y the input's.
+POOLING = _record(_IMAGE + "y places back parts")

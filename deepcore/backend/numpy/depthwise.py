@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, PIECES, PLANS, Channels, Columns
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, PIECES, PLANS, Channels
+from deepcore.backend.numpy.pieces import Piece, cut
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import depthwise
-from deepcore.kernels.cpu.depthwise import Block, Line
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.record import DEPTHWISE, DEPTHWISE_BLOCK, DEPTHWISE_WEIGHTS, address
+from deepcore.kernels.cpu.record import BLOCK, DEPTHWISE, DEPTHWISE_WEIGHTS, address
+from deepcore.kernels.cpu.window import Block, Line
 
 TASK_BYTES = 1 << 18  # of the input that a task walks over, unless there would be too few tasks
 SUMS_BYTES = 1 << 20  # of partial gradients at the weights
@@ -71,7 +72,7 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np
     sums = np.zeros((pieces, -(-channels // lanes), rows.taps * cols.taps, lanes), np.float32)
     plan(address(x), address(dy), address(sums))
     total = sums[0] if pieces == 1 else sums.sum(axis=0)
-    return total.transpose(1, 0, 2).reshape(rows.taps, cols.taps, -1)[..., :channels]
+    return np.ascontiguousarray(total.transpose(1, 0, 2).reshape(rows.taps, cols.taps, -1)[..., :channels])
 
 
 def _by_vectors(w: np.ndarray) -> np.ndarray:
@@ -90,7 +91,7 @@ def _convolution(
 ) -> tuple[Launch, np.ndarray]:
     """The launch, and zeros to use as a bias; ``back`` from dy, of ``x_shape``, to dx."""
     zeros, clamp = np.zeros(x_shape[3], np.float32), np.array(CLAMPS[activation], np.float32)
-    fields, keep = _blocks(x_shape, out_strides, _cut(rows, ROWS, back), _cut(cols, COLUMNS, back), depthwise.convolve)
+    fields, keep = _blocks(x_shape, out_strides, cut(rows, ROWS, back), cut(cols, COLUMNS, back), depthwise.convolve)
     parts = max(x_shape[1] * fields["x_row"] // TASK_BYTES, -(-PIECES // x_shape[0]))
     parts = min(parts, fields["rows"])
     launch = Launch(
@@ -113,7 +114,7 @@ def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[
     images, channels = x_shape[0], x_shape[3]
     pixel = channels * ITEM
     strides = (rows.outputs * cols.outputs * pixel, cols.outputs * pixel, pixel)
-    fields, keep = _blocks(x_shape, strides, _cut(rows, ROWS), _cut(cols, COLUMNS), depthwise.accumulate)
+    fields, keep = _blocks(x_shape, strides, cut(rows, ROWS), cut(cols, COLUMNS), depthwise.accumulate)
     all_rows = images * fields["rows"]
     w_bytes = rows.taps * cols.taps * -(-channels // host().lanes) * host().vector_bytes
     pieces = max(1, min(PIECES, all_rows, SUMS_BYTES // w_bytes))
@@ -132,31 +133,6 @@ def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[
     return launch, pieces
 
 
-Piece = tuple[Line, int, int]  # how it reads, and its first input that exists and its first output
-
-
-def _cut(axis: Axis, most: int, back: bool = False) -> list[Piece]:
-    """Cuts the outputs of an axis, or on the way back its inputs, into pieces of about ``most``."""
-    size, outputs = (axis.outputs, axis.size) if back else (axis.size, axis.outputs)
-    unit = axis.stride if back else 1  # all pieces start at the same phase of the stride
-    reach = (axis.taps - 1) * axis.dilation
-    cut = Columns.of(-(-outputs // unit), max(1, most // unit))
-    found, output = [], 0
-    for number in range(cut.tall + cut.low):
-        count = min((cut.rows if number < cut.tall else cut.rows - 1) * unit, outputs - output)
-        if back:
-            start = -((reach - output - axis.before) // axis.stride)
-            phase = output + axis.before - start * axis.stride
-        else:
-            start, phase = output * axis.stride - axis.before, None
-        whole = Line(count, axis.taps, axis.stride, axis.dilation, phase)
-        before, after = (min(max(0, beyond), whole.inputs) for beyond in (-start, start + whole.inputs - size))
-        line = Line(count, axis.taps, axis.stride, axis.dilation, phase, before, after)
-        found.append((line, min(max(0, start), size - 1), output))
-        output += count
-    return found
-
-
 def _blocks(
     x_shape: tuple[int, ...],
     y_strides: tuple[int, ...],
@@ -170,7 +146,7 @@ def _blocks(
     pixel = x_shape[3] * ITEM
     x_row = x_shape[2] * pixel
     addresses: dict[tuple[Line, Line], tuple[int, int]] = {}
-    table = np.zeros((len(rows), len(columns)), DEPTHWISE_BLOCK)
+    table = np.zeros((len(rows), len(columns)), BLOCK)
     for i, (row, first_row, output_row) in enumerate(rows):
         for j, (column, first_column, output_column) in enumerate(columns):
             if (row, column) not in addresses:

@@ -1,12 +1,12 @@
 """Depthwise convolution, a block of neighbouring outputs at a time, over the input in place."""
 
 from deepcore.kernels.cpu.native import call, helper, record
-from deepcore.kernels.cpu.record import DEPTHWISE, DEPTHWISE_BLOCK, DEPTHWISE_WEIGHTS
+from deepcore.kernels.cpu.record import BLOCK, DEPTHWISE, DEPTHWISE_WEIGHTS
 
 depthwise_at = record(DEPTHWISE)
 weights_at = record(DEPTHWISE_WEIGHTS)
-block_at = record(DEPTHWISE_BLOCK)
-BLOCK_BYTES = DEPTHWISE_BLOCK.itemsize
+block_at = record(BLOCK)
+BLOCK_BYTES = BLOCK.itemsize
 
 
 @helper
