@@ -19,8 +19,10 @@ from deepcore.kernels.cpu.record import BLOCK, POOLING, address
 from deepcore.kernels.cpu.window import Block
 
 TASK_BYTES = 1 << 18  # that a task reads and writes, unless there would be too few tasks
-ROWS = 4  # outputs below each other that are made together, ...
-COLUMNS = 2  # ... and side by side, or as many as a vector holds
+# Outputs below each other that are made together. They are not side by side, unless in one vector: memory is then read
+# and written in few streams, as many as there are rows.
+ROWS = 8
+ROWS_OF_VECTORS = 4  # where windows reach over twice as many rows, of whole vectors each
 
 
 def max_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
@@ -57,8 +59,8 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, divided: bool = False) -> La
     lanes = host().lanes
     vectors, tail = (0, 0) if g.channels < lanes else divmod(g.channels, lanes)
     few = g.channels if g.channels < lanes else 0
-    width = lanes // few if few else COLUMNS
-    rows, columns = cut(vertical, ROWS, back), cut(horizontal, width, back)
+    height, width = (ROWS, lanes // few) if few else (ROWS if back else ROWS_OF_VECTORS, 1)
+    rows, columns = cut(vertical, height, back), cut(horizontal, width, back)
     pixel = g.channels * ITEM
     (x_height, x_width), (y_height, y_width) = (g.height, g.width), (g.out_height, g.out_width)
     if back:
