@@ -167,13 +167,17 @@ WINOGRAD_RESULT = _record(
     "sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes"
 )
 
+# A block of outputs of a sliding window: where in an image its inputs and outputs begin, and the kernels that make it,
+# for whole vectors of channels and for the rest. An image is ``rows`` rows of ``columns`` blocks.
+BLOCK = _record("x y kernel tail")
+
 # A depthwise convolution with one output a channel.
-_WINDOWS = """
-    x x_image x_row x_pixel in_rows in_columns
-    row_stride column_stride row_dilation before_rows before_columns taps reach_rows reach_columns
-    copied window_pixel buffer_row buffer_columns
-    outputs tall low tall_kernel low_kernel tall_tail low_tail
-    vectors lanes vector_bytes w_tap out_rows rows blocks
+_IMAGE = """
+    x x_image x_row x_pixel y_image y_row y_pixel
+    blocks rows columns vectors
 """
-DEPTHWISE = _record(_WINDOWS + "y y_image y_row y_pixel w bias clamp scratch scratch_bytes")
-DEPTHWISE_WEIGHTS = _record(_WINDOWS + "dy dy_row dw dw_piece pieces all_blocks scratch scratch_bytes")
+DEPTHWISE = _record(_IMAGE + "y w bias clamp taps lanes vector_bytes parts")
+DEPTHWISE_WEIGHTS = _record(_IMAGE + "dy dw taps lanes vector_bytes dw_piece pieces all_rows")
+
+# Pooling, and its gradient, for which x is the output's gradient and y the input's.
+POOLING = _record(_IMAGE + "y places back parts")

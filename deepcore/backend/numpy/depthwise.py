@@ -1,6 +1,7 @@
 """Depthwise convolution on vectors of channels: plans for the tasks of ``kernels/cpu``.
 
-float32 only, one output a channel.
+float32 only, one output a channel. Windows read the input in place; at its borders they are cut short, so that nothing
+is padded or copied.
 """
 
 from __future__ import annotations
@@ -12,17 +13,21 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, CONFLICT, ITEM, PIECES, PLANS, Channels, Columns
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, PIECES, PLANS, Channels
+from deepcore.backend.numpy.pieces import Piece, cut
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import depthwise
-from deepcore.kernels.cpu.depthwise import ACCUMULATED, OUTPUTS, Window
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.record import DEPTHWISE, DEPTHWISE_WEIGHTS, address
+from deepcore.kernels.cpu.record import BLOCK, DEPTHWISE, DEPTHWISE_WEIGHTS, address
+from deepcore.kernels.cpu.window import Block, Line
 
-ROWS_BYTES = 1 << 18  # of the input that a task walks over
-INTERIOR = 8  # groups of outputs in a row, from which on those at its ends matter little
+TASK_BYTES = 1 << 18  # of the input that a task walks over, unless there would be too few tasks
 SUMS_BYTES = 1 << 20  # of partial gradients at the weights
+# Outputs that are made together: with a 3 x 3 window's weights, what 32 registers hold. They lie below each other, for
+# then the next block reads on where this one ended, in as few streams as there are rows.
+ROWS = 6
+COLUMNS = 1
 
 
 def convolve(
@@ -45,131 +50,129 @@ def convolve(
         activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
     """
     clamped = activation if activation in CLAMPS else "linear"
-    plan, zeros = _convolution(x.shape, rows, cols, out.strides, clamped)
-    w = np.ascontiguousarray(w)
+    plan, zeros = _convolution(x.shape, rows, cols, out.strides, clamped, False)
+    taps = _by_vectors(w)
     bias = zeros if bias is None else np.ascontiguousarray(bias)
-    plan(address(x), address(out), address(w), address(bias))
+    plan(address(x), address(out), address(taps), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
 
 
-@functools.lru_cache(PLANS)
-def _convolution(
-    x_shape: tuple[int, ...], rows: Axis, cols: Axis, out_strides: tuple[int, ...], activation: str
-) -> tuple[Launch, np.ndarray]:
-    """The launch, and zeros to use as a bias."""
-    channels = x_shape[3]
-    zeros, clamp = np.zeros(channels, np.float32), np.array(CLAMPS[activation], np.float32)
-    fields, scratch_bytes = _windows(x_shape, rows, cols, OUTPUTS, depthwise.convolve)
-    launch = Launch(
-        DEPTHWISE,
-        ("depthwise", "convolve"),
-        ("x", "y", "w", "bias"),
-        x_shape[0] * fields["blocks"],
-        scratch_bytes,
-        (clamp, zeros),
-        **fields,
-        y_image=out_strides[0],
-        y_row=out_strides[1],
-        y_pixel=out_strides[2],
-        clamp=address(clamp),
-    )
-    return launch, zeros
+def input_gradient(dy: np.ndarray, w: np.ndarray, rows: Axis, cols: Axis, dx: np.ndarray) -> None:
+    """Writes the gradient at x [N, H, W, C] to ``dx``, from dy [N, P, Q, C], C-contiguous, and w [R, S, C]."""
+    plan, zeros = _convolution(dy.shape, rows, cols, dx.strides, "linear", True)
+    taps = _by_vectors(w)
+    plan(address(dy), address(dx), address(taps), address(zeros))
 
 
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     """dw [R, S, C] from x [N, H, W, C] and dy [N, P, Q, C], both C-contiguous float32."""
     plan, pieces = _weight_gradient(x.shape, rows, cols)
-    sums = np.zeros((pieces, rows.taps, cols.taps, x.shape[3]), np.float32)
+    channels, lanes = x.shape[3], host().lanes
+    sums = np.zeros((pieces, -(-channels // lanes), rows.taps * cols.taps, lanes), np.float32)
     plan(address(x), address(dy), address(sums))
-    return sums[0] if pieces == 1 else sums.sum(axis=0)
+    total = sums[0] if pieces == 1 else sums.sum(axis=0)
+    return np.ascontiguousarray(total.transpose(1, 0, 2).reshape(rows.taps, cols.taps, -1)[..., :channels])
+
+
+def _by_vectors(w: np.ndarray) -> np.ndarray:
+    """w [R, S, C] as [vectors of channels, taps, lanes], the last filled up with zeros."""
+    lanes = host().lanes
+    taps, channels = w.shape[0] * w.shape[1], w.shape[2]
+    vectors = -(-channels // lanes)
+    if channels % lanes:
+        w = np.concatenate([w, np.zeros((*w.shape[:2], vectors * lanes - channels), np.float32)], axis=2)
+    return np.ascontiguousarray(w.reshape(taps, vectors, lanes).transpose(1, 0, 2))
+
+
+@functools.lru_cache(PLANS)
+def _convolution(
+    x_shape: tuple[int, ...], rows: Axis, cols: Axis, out_strides: tuple[int, ...], activation: str, back: bool
+) -> tuple[Launch, np.ndarray]:
+    """The launch, and zeros to use as a bias; ``back`` from dy, of ``x_shape``, to dx."""
+    zeros, clamp = np.zeros(x_shape[3], np.float32), np.array(CLAMPS[activation], np.float32)
+    fields, keep = _blocks(x_shape, out_strides, cut(rows, ROWS, back), cut(cols, COLUMNS, back), depthwise.convolve)
+    parts = max(x_shape[1] * fields["x_row"] // TASK_BYTES, -(-PIECES // x_shape[0]))
+    parts = min(parts, fields["rows"])
+    launch = Launch(
+        DEPTHWISE,
+        ("depthwise", "convolve"),
+        ("x", "y", "w", "bias"),
+        x_shape[0] * parts,
+        0,
+        (clamp, zeros, keep),
+        **fields,
+        clamp=address(clamp),
+        parts=parts,
+    )
+    return launch, zeros
 
 
 @functools.lru_cache(PLANS)
 def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[Launch, int]:
     """The launch, and how many sums it makes: as many as follow from the sizes, whatever the number of cores."""
-    channels = x_shape[3]
-    w_bytes = rows.taps * cols.taps * channels * ITEM
-    fields, scratch_bytes = _windows(x_shape, rows, cols, ACCUMULATED, depthwise.accumulate)
-    all_blocks = x_shape[0] * fields["blocks"]
-    pieces = max(1, min(PIECES, all_blocks, SUMS_BYTES // w_bytes))
+    images, channels = x_shape[0], x_shape[3]
+    pixel = channels * ITEM
+    strides = (rows.outputs * cols.outputs * pixel, cols.outputs * pixel, pixel)
+    fields, keep = _blocks(x_shape, strides, cut(rows, ROWS), cut(cols, COLUMNS), depthwise.accumulate)
+    all_rows = images * fields["rows"]
+    w_bytes = rows.taps * cols.taps * -(-channels // host().lanes) * host().vector_bytes
+    pieces = max(1, min(PIECES, all_rows, SUMS_BYTES // w_bytes))
     launch = Launch(
         DEPTHWISE_WEIGHTS,
         ("depthwise", "weights"),
         ("x", "dy", "dw"),
         pieces,
-        scratch_bytes,
+        0,
+        (keep,),
         **fields,
-        dy_row=cols.outputs * channels * ITEM,
         dw_piece=w_bytes,
         pieces=pieces,
-        all_blocks=all_blocks,
+        all_rows=all_rows,
     )
     return launch, pieces
 
 
-def _windows(
-    x_shape: tuple[int, ...], rows: Axis, cols: Axis, most: int, kernel: Callable[[Window, int, bool], int]
-) -> tuple[dict[str, Any], int]:
-    """What both tasks are told of windows, and how much memory of its own a worker needs.
-
-    Windows read x in place, and those at the borders a patch that is made for them. Where most windows lie at borders,
-    or the distance of pixels is a power of two so that they would meet in one set of the cache, the rows that a task
-    reads are copied instead.
-    """
-    images, channels = x_shape[0], x_shape[3]
-    every = Channels.together(channels)
-    window = Window(rows.taps, cols.taps, cols.stride, cols.dilation)
-    cut = Columns.of(cols.outputs, most)
+def _blocks(
+    x_shape: tuple[int, ...],
+    y_strides: tuple[int, ...],
+    rows: list[Piece],
+    columns: list[Piece],
+    kernel: Callable[[Block, bool], int],
+) -> tuple[dict[str, Any], np.ndarray]:
+    """What both tasks are told of an image and its blocks, and the table that they read."""
+    every = Channels.together(x_shape[3])
     whole = every.last_vectors - every.tail
-    reach_rows, reach_columns = (rows.taps - 1) * rows.dilation + 1, (cols.taps - 1) * cols.dilation + 1
-    pixel = channels * ITEM
-
-    most_rows = max(
-        1, min(rows.outputs, ROWS_BYTES // (rows.stride * cols.size * pixel), images * rows.outputs // PIECES)
-    )
-    blocks = -(-rows.outputs // most_rows)
-    task_rows = -(-rows.outputs // blocks)
-    blocks = -(-rows.outputs // task_rows)
-    copied = cut.tall + cut.low < INTERIOR or pixel % CONFLICT == 0
-    window_pixel = pixel + host().vector_bytes if copied and pixel % CONFLICT == 0 else pixel
-    columns = (cols.outputs if copied else cut.rows) * cols.stride - cols.stride + reach_columns
-    buffer_rows = (task_rows - 1) * rows.stride + reach_rows if copied else rows.taps
-
-    def address_of(outputs: int, tail: bool, needed: bool) -> int:
-        return kernel(window, outputs, tail) if needed else 0
-
+    pixel = x_shape[3] * ITEM
+    x_row = x_shape[2] * pixel
+    addresses: dict[tuple[Line, Line], tuple[int, int]] = {}
+    table = np.zeros((len(rows), len(columns)), BLOCK)
+    for i, (row, first_row, output_row) in enumerate(rows):
+        for j, (column, first_column, output_column) in enumerate(columns):
+            if (row, column) not in addresses:
+                block = Block(row, column)
+                addresses[row, column] = (
+                    kernel(block, False) if whole else 0,
+                    kernel(block, True) if every.tail else 0,
+                )
+            table[i, j] = (
+                first_row * x_row + first_column * pixel,
+                output_row * y_strides[1] + output_column * y_strides[2],
+                *addresses[row, column],
+            )
     fields = {
-        "x_image": rows.size * cols.size * pixel,
-        "x_row": cols.size * pixel,
+        "x_image": x_shape[1] * x_row,
+        "x_row": x_row,
         "x_pixel": pixel,
-        "in_rows": rows.size,
-        "in_columns": cols.size,
-        "row_stride": rows.stride,
-        "column_stride": cols.stride,
-        "row_dilation": rows.dilation,
-        "before_rows": rows.before,
-        "before_columns": cols.before,
-        "taps": rows.taps,
-        "reach_rows": reach_rows,
-        "reach_columns": reach_columns,
-        "copied": copied,
-        "window_pixel": window_pixel,
-        "buffer_row": columns * window_pixel,
-        "buffer_columns": columns,
-        "outputs": cut.rows,
-        "tall": cut.tall,
-        "low": cut.low,
-        "tall_kernel": address_of(cut.rows, False, bool(whole)),
-        "low_kernel": address_of(cut.rows - 1, False, bool(whole and cut.low)),
-        "tall_tail": address_of(cut.rows, True, every.tail),
-        "low_tail": address_of(cut.rows - 1, True, bool(every.tail and cut.low)),
+        "y_image": y_strides[0],
+        "y_row": y_strides[1],
+        "y_pixel": y_strides[2],
+        "blocks": address(table),
+        "rows": len(rows),
+        "columns": len(columns),
+        "taps": rows[0][0].taps * columns[0][0].taps,
         "vectors": whole,
         "lanes": every.lanes * every.tail,
         "vector_bytes": host().vector_bytes,
-        "w_tap": pixel,
-        "out_rows": rows.outputs,
-        "rows": task_rows,
-        "blocks": blocks,
     }
-    return fields, 8 * rows.taps + buffer_rows * columns * window_pixel
+    return fields, table

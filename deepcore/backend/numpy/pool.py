@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -10,9 +11,17 @@ import numpy as np
 
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import Pool2DGeometry
-from deepcore.backend.numpy.cost import GEMM_CALL, SERIAL_BYTES, item_bytes, numba_seconds, numpy_seconds
+from deepcore.backend.numpy.cost import (
+    GEMM_CALL,
+    NUMBA_BYTES,
+    SERIAL_BYTES,
+    SERIAL_CALL,
+    item_bytes,
+    numba_seconds,
+    numpy_seconds,
+)
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loop, numba_available, numba_supports
+from deepcore.backend.numpy.loops import loop, numba_available, numba_supports, vectors_available
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.window import Block, blocks, pool_axes
 
@@ -300,3 +309,50 @@ def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
         shares, scale = dy / _counts(g, dy.dtype), dy.dtype.type(1)
     _loop("mean_dgrad_dense" if g.strides[1] == 1 else "mean_dgrad_short", g)(shares, dx, *_window(g), scale)
     return dx
+
+
+# The vector units: one pass, every array read once and written once
+
+
+def _vectors(name: str) -> Callable[..., Any]:
+    return getattr(importlib.import_module("deepcore.backend.numpy.pooling"), name)  # type: ignore[no-any-return]
+
+
+def _supports_vectors(call: Call) -> Answer:
+    g = call.geometry
+    if call.dtype != "float32":
+        return False, f"vectors are of float32; the arrays are {call.dtype}"
+    if g.window[0] * g.window[1] > MANY_TAPS:
+        return False, f"a window has at most {MANY_TAPS} taps, which are written out in the code"
+    return True, "float32, any stride and padding"
+
+
+def _vectors_cost(call: Call) -> float:
+    g = call.geometry
+    moved = math.prod(g.x_shape) + 2 * math.prod(g.y_shape) + g.flops / 16
+    return SERIAL_CALL + moved * item_bytes(call.dtype) / NUMBA_BYTES
+
+
+_on_vectors: dict[str, Any] = {"supports": _supports_vectors, "cost": _vectors_cost, "available": vectors_available}
+
+
+@implementation("max_pool2d_fprop", "vectors", **_on_vectors)
+def _max_fprop_vectors(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
+    return _vectors("max_fprop")(x, geometry)  # type: ignore[no-any-return]
+
+
+@implementation("max_pool2d_dgrad", "vectors", **_on_vectors)
+def _max_dgrad_vectors(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
+    return _vectors("max_dgrad")(dy, argmax, geometry)  # type: ignore[no-any-return]
+
+
+@implementation("avg_pool2d_fprop", "vectors", **_on_vectors)
+def _avg_fprop_vectors(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
+    return _vectors("mean_fprop")(x, geometry)  # type: ignore[no-any-return]
+
+
+@implementation("avg_pool2d_dgrad", "vectors", **_on_vectors)
+def _avg_dgrad_vectors(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
+    divided = not all(axis.stays_inside for axis in pool_axes(geometry))
+    shares = dy / _counts(geometry, dy.dtype) if divided else dy
+    return _vectors("mean_dgrad")(shares, geometry, divided)  # type: ignore[no-any-return]

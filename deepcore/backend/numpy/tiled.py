@@ -247,11 +247,8 @@ def _supports_depthwise(call: Call) -> Answer:
 def _depthwise_cost(call: Call) -> float:
     g = call.geometry
     lanes = -(-g.in_channels // TILE_LANES) * TILE_LANES / g.in_channels
-    phases = g.strides[0] * g.strides[1] if call.op == "conv2d_dgrad" else 1
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
-    # Rows of many channels are copied before they are read, and so are those of the small arrays of phases.
-    moved *= 2.5 if g.in_channels * ITEM % 1024 == 0 or phases > 1 else 1.0
-    return lanes * (g.flops / DEPTHWISE_FLOPS + moved / DEPTHWISE_BYTES) + phases * TILE_CALL
+    return lanes * (g.flops / DEPTHWISE_FLOPS + moved / DEPTHWISE_BYTES) + TILE_CALL
 
 
 _depthwise: dict[str, Any] = {"supports": _supports_depthwise, "cost": _depthwise_cost, "available": vectors_available}
@@ -268,15 +265,8 @@ def _fprop_depthwise(
 
 @implementation("conv2d_dgrad", "vectors-depthwise", **_depthwise)
 def _dgrad_depthwise(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-    g = geometry
-    dx = empty(g.x_shape, np.float32)
-    for i, j, vertical, horizontal in _phases(g):
-        target = dx[:, i :: g.strides[0], j :: g.strides[1]]
-        if vertical is None or horizontal is None:
-            target[...] = 0
-            continue
-        taps = w[vertical[0], horizontal[0], 0][::-1, ::-1]
-        _module("depthwise").convolve(dy, taps, vertical[1], horizontal[1], target)
+    dx = empty(geometry.x_shape, np.float32)
+    _module("depthwise").input_gradient(dy, w[:, :, 0], *conv_axes(geometry), dx)
     return dx
 
 
