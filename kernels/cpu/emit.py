@@ -117,6 +117,11 @@ class Emitter:
         every = ir.Constant(ir.VectorType(INT32, self.host.lanes), [0] * self.host.lanes)
         return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), every)
 
+    def shuffle(self, left: ir.Value, right: ir.Value, order: Sequence[int]) -> ir.Value:
+        """A vector of elements of two, those of ``right`` being numbered after those of ``left``."""
+        kind = ir.VectorType(INT32, len(order))
+        return self.builder.shuffle_vector(left, right, ir.Constant(kind, list(order)))
+
     def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
         """left * right + total, rounded once where the host can."""
         name = "llvm.fma" if self.host.fused else "llvm.fmuladd"

@@ -5,6 +5,7 @@ Tasks are compiled by ``library.task``; nothing here can raise.
 
 from __future__ import annotations
 
+import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import from_dtype, njit, types
@@ -133,3 +134,18 @@ def pause(typing):
         return context.get_dummy_value()
 
     return types.void(), code
+
+
+@intrinsic
+def prefetch(typing, address):
+    """Asks for the cache line at ``address``, into the first-level cache."""
+
+    def code(context, builder, signature, values):
+        kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), *[ir.IntType(32)] * 3])
+        name = f"llvm.prefetch.p0{'i8' if llvm.llvm_version_info[0] < 15 else ''}"
+        function = cgutils.get_or_insert_function(builder.module, kind, name)
+        read, keep, data = (ir.Constant(ir.IntType(32), value) for value in (0, 3, 1))
+        builder.call(function, [builder.inttoptr(values[0], _BYTE.as_pointer()), read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(types.intp), code

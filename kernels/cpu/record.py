@@ -121,33 +121,48 @@ WEIGHTS = _record(
     """
 )
 
-# Weights [9, depth, width] to [place, (block of channels, depth, channel of the block)].
-WINOGRAD_WEIGHTS = _record("w w_tap w_depth u u_row u_place wide wide_bytes wide_u last_bytes transform vector_bytes")
+# Weights of Winograd's convolution, which are transformed by blocks of output channels; ``w_width`` is a float's size,
+# or else ``w_depth`` is.
+_WINOGRAD_WEIGHTS = """
+    w w_row w_tap w_depth w_width
+    weights weights_tail transpose transpose_tail vector_bytes m
+    wide wide_vectors wide_bytes last_vectors last_tail last_bytes
+    depth part_depth
+    u u_place
+"""
 
-# Winograd's convolution 3 x 3 of stride 1: ``block`` tiles at a time, for ``span`` blocks of output channels at a time.
+# All of them at once: [3, 3, depth, width] to [place, (block of channels, depth, channel of the block)].
+WINOGRAD_WEIGHTS = _record(_WINOGRAD_WEIGHTS + "parts scratch scratch_bytes")
+
+# Winograd's convolution 3 x 3 of stride 1: a block of tiles at a time, for ``channel_blocks`` blocks of output
+# channels. ``told`` has two ``TILE`` for each part of the depth, that of the wide blocks and that of the last one.
 WINOGRAD = _record(
-    """
+    _WINOGRAD_WEIGHTS
+    + """
     x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
     y y_image y_row y_pixel out_rows out_columns
-    u u_place bias clamp zeros
-    before_rows before_columns m
-    tile_rows tile_columns tiles block
-    v_place v_tile sums_at sums_place sums_tile patch_at
-    input input_tail output output_tail vector_bytes
-    told wide wide_vectors wide_bytes wide_u wide_kernel last_kernel last_vectors last_tail wide_told last_told
-    kernel_rows channel_tasks channel_blocks
+    bias clamp zeros
+    before_rows before_columns
+    tile_rows tile_columns tiles blocks
+    v_part v_place v_tile part_vectors sums_at sums_place sums_tile u_at patch_at
+    input input_tail output output_tail
+    told parts part_bytes
+    wide_tall wide_low last_tall last_low wide_told last_told
+    tall_rows channel_tasks channel_blocks
     scratch scratch_bytes
     """
 )
 
-# Winograd's gradient at the weights, for one chunk of tiles: first the transforms of x and dy, ...
+# Winograd's gradient at the weights, for one chunk of tiles: first the transforms of x and dy, whose channels may lie
+# in parts of a few vectors, ...
 WINOGRAD_GRADIENT = _record(
     """
     x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
     dy dy_image dy_row dy_pixel out_rows out_columns width_vectors width_tail
+    depth_parts part_vectors width_parts block_vectors
     before_rows before_columns m
     tile_rows tile_columns first last step
-    v v_place v_tile d d_place d_tile
+    v v_part v_place v_tile d d_part d_place d_tile
     input input_tail output output_tail vector_bytes
     scratch scratch_bytes
     """
@@ -159,6 +174,19 @@ WINOGRAD_PRODUCTS = _record(
     v v_place d d_place sums sums_place sums_row
     told wide wide_bytes wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low parts
+    """
+)
+
+# ... or, where all tiles are one chunk, the products of a part of x's channels and a block of dy's, and at once the way
+# back; ``told`` has two ``TILE`` for each run of tiles.
+WINOGRAD_BLOCK = _record(
+    """
+    v v_part v_place v_tile d d_part d_place d_tile
+    depth parts part_depth runs run_tiles zeros
+    told run_bytes wide wide_vectors wide_bytes wide_kernel last_kernel last_vectors last_tail wide_told last_told
+    tile_rows sums_place sums_row
+    dw dw_tap dw_depth kernel tail_kernel vector_bytes
+    scratch scratch_bytes
     """
 )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import mmap
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from deepcore.kernels.cpu.record import address
 
+HUGE_PAGE = 2 << 20
 LINE = 64  # bytes: a vector of AVX-512, and a cache line
 KEPT_BYTES = 256 << 20  # most that is kept for later
 
@@ -49,4 +51,14 @@ def _take(size: int) -> np.ndarray:
         fitting = [i for i, array in enumerate(_free) if array.nbytes >= size]
         if fitting:
             return _free.pop(min(fitting, key=lambda i: _free[i].nbytes))
-    return np.empty(size, np.uint8)
+    return _huge(size) if size >= HUGE_PAGE // 2 else np.empty(size, np.uint8)
+
+
+def _huge(size: int) -> np.ndarray:
+    """New memory in huge pages, where the system has them: tasks walk over it in strides of many small pages."""
+    memory = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE + HUGE_PAGE)
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        with contextlib.suppress(OSError):  # a system that was built without them
+            memory.madvise(mmap.MADV_HUGEPAGE)
+    array = np.frombuffer(memory, np.uint8)
+    return array[-address(array) % HUGE_PAGE :]

@@ -65,42 +65,85 @@ KINDS: dict[str, dict[int, Matrix]] = {
 def transform(kind: str, m: int, tail: bool = False) -> int:
     """The address of a transform for this host."""
     name = f"transform {kind} {m}{' tail' if tail else ''}"
-    return library.function(name, lambda: emit_transform(KINDS[kind][m], kind == "output", tail, host()))
+    return library.function(name, lambda: emit_transform(kind, m, tail, host()))
 
 
-def emit_transform(matrix: Matrix, finishes: bool, tail: bool, host: Host) -> str:
-    """``transform(source, source_row, source_column, target, target_row, target_column, vectors, bias, clamp)``.
+def emit_transform(kind: str, m: int, tail: bool, host: Host) -> str:
+    """``transform(source, source_row, source_column, target, target_row, target_column, vectors, ...)``; LLVM IR.
 
     L d L^T for each of ``vectors`` neighbouring vectors of channels: d [q, q] with the strides of the source, the
     result [p, p] with those of the target, in bytes. ``tail``: of one vector alone, of which only so many lanes exist
-    as ``vectors`` says. Where the transform ``finishes`` a convolution, ``bias`` is added and the sum held between the
-    two floats at ``clamp``.
+    as ``vectors`` says; of weights, the target has all, and zeros in those.
+
+    The last arguments of ``"output"``, which finishes a convolution, are ``bias``, which is added, and ``clamp``, the
+    address of two floats between which the sum is held; of the others, ``ahead``: so many bytes behind the source lies
+    what will be read soon.
     """
-    names = "source source_row source_column target target_row target_column vectors bias clamp"
-    e = Emitter("transform", names.split(), host)
-    source, source_row, source_column, target, target_row, target_column, vectors, bias, clamp = e.arguments.values()
+    matrix, finishes = KINDS[kind][m], kind == "output"
+    names = "source source_row source_column target target_row target_column vectors"
+    e = Emitter("transform", f"{names} {'bias clamp' if finishes else 'ahead'}".split(), host)
+    source, source_row, source_column, target, target_row, target_column, vectors, extra, *clamp = e.arguments.values()
     outputs, inputs = len(matrix), len(matrix[0])
     mask = e.first_lanes(vectors) if tail else None
+    stored = None if kind == "weights" else mask
     count = integer(1) if tail else vectors
     if finishes:
-        floor, ceiling = (e.broadcast(e.load_scalar(e.add(clamp, integer(4 * i)))) for i in range(2))
-    with e.loop(count, [source, target, bias]) as loop:
-        source, target, bias = loop.carried
+        floor, ceiling = (e.broadcast(e.load_scalar(e.add(clamp[0], integer(4 * i)))) for i in range(2))
+    with e.loop(count, [source, target, extra if finishes else e.add(source, extra)]) as loop:
+        source, target, third = loop.carried
         middle = [[None] * inputs for _ in range(outputs)]
         for j in range(inputs):
-            column = e.add(source, e.times(source_column, j))
-            loaded = [e.load(e.add(column, e.times(source_row, i)), mask) for i in range(inputs)]
+            places = [e.add(e.times(source_column, j), e.times(source_row, i)) for i in range(inputs)]
+            loaded = [e.load(e.add(source, place), mask) for place in places]
+            if not finishes:
+                for place in places:
+                    e.prefetch(e.add(third, place))
             for i, value in enumerate(combinations(e, matrix, loaded)):
                 middle[i][j] = value
         for i in range(outputs):
             row = e.add(target, e.times(target_row, i))
             for j, value in enumerate(combinations(e, matrix, middle[i])):
                 if finishes:
-                    value = e.builder.fadd(value, e.load(bias, mask))
+                    value = e.builder.fadd(value, e.load(third, mask))
                     value = e.at_most(e.at_least(value, floor), ceiling)
-                e.store(value, e.add(row, e.times(target_column, j)), mask)
+                e.store(value, e.add(row, e.times(target_column, j)), stored)
         step = integer(host.vector_bytes)
-        loop.carried = [e.add(value, step) for value in (source, target, bias)]
+        loop.carried = [e.add(value, step) for value in (source, target, third)]
+    return e.finish()
+
+
+def transpose(tail: bool = False) -> int:
+    """The address of the transposition of a square of vectors for this host."""
+    return library.function(f"transpose{' tail' if tail else ''}", lambda: emit_transpose(tail, host()))
+
+
+def emit_transpose(tail: bool, host: Host) -> str:
+    """``transpose(source, source_row, rows, columns, target, target_row)`` of as many rows as a vector has lanes.
+
+    ``tail``: the source has only so many ``rows`` and ``columns``, one at least; the others of the target are written,
+    but what to is not said.
+    """
+    e = Emitter("transpose", ("source", "source_row", "rows", "columns", "target", "target_row"), host)
+    source, source_row, count, columns, target, target_row = e.arguments.values()
+    lanes = host.lanes
+    mask = e.first_lanes(columns) if tail else None
+    last = e.add(source, e.builder.mul(e.builder.sub(count, integer(1)), source_row))
+    rows = []
+    for i in range(lanes):
+        row = e.add(source, e.times(source_row, i))
+        rows.append(e.load(e.builder.select(e.below(integer(i), count), row, last) if tail else row, mask))
+    # Each round swaps the two off-diagonal squares of side ``bit`` in every square of twice that side.
+    bit = lanes // 2
+    while bit:
+        here = [i if not i & bit else lanes + i - bit for i in range(lanes)]
+        there = [i + bit if not i & bit else lanes + i for i in range(lanes)]
+        for i in range(lanes):
+            if not i & bit:
+                pair = rows[i], rows[i + bit]
+                rows[i], rows[i + bit] = (e.shuffle(*pair, order) for order in (here, there))
+        bit //= 2
+    for i, row in enumerate(rows):
+        e.store(row, e.add(target, e.times(target_row, i)))
     return e.finish()
 
 

@@ -9,12 +9,12 @@ from deepcore.kernels.cpu import depthwise, library
 from deepcore.kernels.cpu.depthwise import ACCUMULATED, OUTPUTS, Window
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
-from deepcore.kernels.cpu.transform import KINDS, transform
+from deepcore.kernels.cpu.transform import KINDS, transform, transpose
 
 TASKS = {
     "pool": ("worker", "run"),
     "convolution": ("pack", "correlate", "weights"),
-    "winograd": ("transform_weights", "convolve", "transform_tiles", "multiply", "result"),
+    "winograd": ("transform_weights", "convolve", "transform_tiles", "gradient_of_block", "multiply", "result"),
     "depthwise": ("convolve", "weights"),
 }
 
@@ -32,6 +32,7 @@ def kernels() -> Iterator[Callable[[], int]]:
     for kind, sizes in KINDS.items():
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
+    yield from (functools.partial(transpose, tail) for tail in (False, True))
     for window in WINDOWS:
         for make, most in ((depthwise.convolve, OUTPUTS), (depthwise.accumulate, ACCUMULATED)):
             for outputs in range(1, most + 1):

@@ -22,7 +22,11 @@ from deepcore.backend.numpy.cost import (
     TILE_FLOPS,
     TILE_LANES,
     TRANSFORM_BYTES,
+    TRANSFORMED_BYTES,
+    TRANSPOSED_BYTES,
     WEIGHT_BYTES,
+    WINOGRAD_PLACES,
+    WINOGRAD_WEIGHTS_BYTES,
 )
 from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
@@ -168,7 +172,7 @@ def _supports_winograd(m: int) -> Callable[[Call], Answer]:
     return supports
 
 
-def _winograd_cost(m: int, forward: bool = True) -> Callable[[Call], float]:
+def _winograd_cost(m: int) -> Callable[[Call], float]:
     def cost(call: Call) -> float:
         g = call.geometry
         places = (m + 2) ** 2
@@ -183,9 +187,21 @@ def _winograd_cost(m: int, forward: bool = True) -> Callable[[Call], float]:
         else:
             products = _tile_seconds(places * tiles, depth, outputs, 2)
         transforms = 2.0 * places * tiles * vectors * ITEM / TRANSFORM_BYTES
-        return products + transforms + _weights_seconds(g, places / 9)
+        return products + transforms + _transformed_seconds(call, m, tiles)
 
     return cost
+
+
+def _transformed_seconds(call: Call, m: int, tiles: int) -> float:
+    """Of the weights' transform, which each block of tiles does anew unless all transformed weights are few."""
+    size = np.prod(call.geometry.w_shape, dtype=float) * ITEM
+    places = (m + 2) ** 2
+    once = call.op == "conv2d_wgrad" or size * places / 9 <= WINOGRAD_WEIGHTS_BYTES
+    times = 1 if once else -(-tiles * places // WINOGRAD_PLACES)
+    seconds = size * places / 9 / TRANSFORMED_BYTES
+    if call.op == "conv2d_dgrad":
+        seconds += size / TRANSPOSED_BYTES
+    return times * seconds
 
 
 def _weights_of_way_back(w: np.ndarray) -> np.ndarray:

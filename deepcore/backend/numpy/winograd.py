@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, pack, tasks_wanted
+from deepcore.backend.numpy.cost import WINOGRAD_PLACES, WINOGRAD_WEIGHTS_BYTES
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, tasks_wanted
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.window import Axis
@@ -22,6 +23,7 @@ from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import (
     TILE,
     WINOGRAD,
+    WINOGRAD_BLOCK,
     WINOGRAD_GRADIENT,
     WINOGRAD_PRODUCTS,
     WINOGRAD_RESULT,
@@ -29,10 +31,11 @@ from deepcore.kernels.cpu.record import (
     address,
 )
 from deepcore.kernels.cpu.tile import most_rows, tile
-from deepcore.kernels.cpu.transform import transform
+from deepcore.kernels.cpu.transform import transform, transpose
 
-BLOCK_BYTES = 1 << 20  # transformed tiles and sums of a task: what a second-level cache holds
-FEWEST_TILES = 60  # in a task where there are more: each task reads all the weights
+PART_BYTES = 600_000  # transformed weights that are made and used at once, while they are in the second-level cache
+PART_VECTORS = 3  # of input channels whose gradient at the weights is made at once: for tiles of 6 rows no row is lost
+RUN = 64  # tiles that the sums of such a part are read and written again for
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
 STEP = 4  # tiles that one index of the first of them transforms
 PAD = (
@@ -43,34 +46,63 @@ PAD = (
 # weights
 
 
+def _parts(depth: int, bytes_of_step: int) -> tuple[int, int]:
+    """(parts, steps of each) in which transformed weights are made and used; all but the last are whole vectors."""
+    lanes = host().lanes
+    parts = -(-depth * bytes_of_step // PART_BYTES)
+    share = -(-depth // (parts * lanes)) * lanes
+    return -(-depth // share), min(share, depth)
+
+
+def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...], channels: Channels) -> dict[str, int]:
+    """What a task is told of weights [3, 3, depth, width] with these strides."""
+    across = strides[3] != ITEM
+    return {
+        "w_row": strides[0],
+        "w_tap": strides[1],
+        "w_depth": strides[2],
+        "w_width": strides[3],
+        "weights": transform("weights", m),
+        "weights_tail": transform("weights", m, True) if channels.tail else 0,
+        "transpose": transpose() if across else 0,
+        "transpose_tail": transpose(True) if across else 0,
+        "vector_bytes": host().vector_bytes,
+        "m": m,
+        "wide": channels.wide,
+        "wide_vectors": channels.vectors,
+        "wide_bytes": channels.wide_bytes,
+        "last_vectors": channels.last_vectors - channels.tail,
+        "last_tail": channels.lanes * channels.tail,
+        "last_bytes": channels.last_bytes,
+        "depth": depth,
+        "part_depth": part_depth,
+    }
+
+
+def _taps_bytes(channels: Channels) -> int:
+    """Of weights while they are transposed."""
+    return 9 * host().lanes * channels.widest * host().vector_bytes
+
+
 def transform_weights(w: np.ndarray, m: int, channels: Channels) -> np.ndarray:
-    """w [3, 3, depth, width], of any strides, as [places, (block of channels, depth, channel of the block)]."""
-    depth, width = w.shape[2:]
-    every = Channels.together(width)
-    if w.strides[3] != ITEM or every.tail or w.strides[0] != 3 * w.strides[1]:
-        w = pack(w[np.newaxis], every).reshape(3, 3, depth, every.padded)
-    u = empty(((m + 2) ** 2, depth * every.padded + PAD // ITEM), np.float32)
-    _weight_transform(m, depth, w.strides, u.strides[0], channels)(address(w), address(u))
+    """w [3, 3, depth, width] as [places, (block of channels, depth, channel of the block)]."""
+    u = empty(((m + 2) ** 2, w.shape[2] * channels.padded + PAD // ITEM), np.float32)
+    _weight_transform(m, w.shape[2], w.strides, u.strides[0], channels)(address(w), address(u))
     return u
 
 
 @functools.lru_cache(PLANS)
 def _weight_transform(m: int, depth: int, strides: tuple[int, ...], u_place: int, channels: Channels) -> Launch:
+    parts, part_depth = _parts(depth, (m + 2) ** 2 * channels.widest * host().vector_bytes)
     return Launch(
         WINOGRAD_WEIGHTS,
         ("winograd", "transform_weights"),
         ("w", "u"),
-        depth,
-        w_tap=strides[1],
-        w_depth=strides[2],
-        u_row=(m + 2) * u_place,
+        channels.blocks * parts,
+        _taps_bytes(channels),
         u_place=u_place,
-        wide=channels.wide,
-        wide_bytes=channels.wide_bytes,
-        wide_u=depth * channels.wide_bytes,
-        last_bytes=channels.last_bytes,
-        transform=transform("weights", m),
-        vector_bytes=host().vector_bytes,
+        parts=parts,
+        **_weight_fields(depth, part_depth, m, strides, channels),
     )
 
 
@@ -100,104 +132,123 @@ def convolve(
         activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
         owner: the array of which w is the whole, in its order: what is made of it can be kept.
     """
+    if ITEM not in w.strides[2:]:
+        w = np.ascontiguousarray(w)
     width = w.shape[3]
-    if owner is None:
-        u = transform_weights(w, m, Channels.of(width))
-    else:
-        u = packed(owner, ("winograd", m), lambda _: transform_weights(w, m, Channels.of(width)))
+    channels = Channels.of(width)
     clamped = activation if activation in CLAMPS else "linear"
-    plan, zeros = _convolution(x.shape, width, rows, cols, m, clamped, u.strides[0], tasks_wanted())
+    plan, zeros, once = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, tasks_wanted())
+    u = None
+    if once:
+        u = packed(w if owner is None else owner, ("winograd", m), lambda _: transform_weights(w, m, channels))
     bias = zeros if bias is None else np.ascontiguousarray(bias)
-    plan(address(x), address(out), address(u), address(bias))
+    plan(address(x), address(out), address(w), 0 if u is None else address(u), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
 
 
 @functools.lru_cache(PLANS)
 def _convolution(
-    x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, m: int, activation: str, u_place: int, tasks: int
-) -> tuple[Launch, np.ndarray]:
-    """The launch, and zeros to use as a bias."""
+    x_shape: tuple[int, ...],
+    width: int,
+    w_strides: tuple[int, ...],
+    rows: Axis,
+    cols: Axis,
+    m: int,
+    activation: str,
+    tasks: int,
+) -> tuple[Launch, np.ndarray, bool]:
+    """The launch, zeros to use as a bias, and whether it is given the transformed weights."""
     depth = x_shape[3]
     channels, every = Channels.of(width), Channels.together(depth)
     vector, side = host().vector_bytes, m + 2
+    widest = channels.widest * vector
     places = side * side
     tiles = x_shape[0] * -(-rows.outputs // m) * -(-cols.outputs // m)
 
-    v_tile = every.padded * ITEM + PAD
-    sums_tile = channels.widest * vector + PAD
-    block = max(FEWEST_TILES, BLOCK_BYTES // (places * (v_tile + sums_tile)))
-    block = min(block, -(-tiles // min(tasks, -(-tiles // FEWEST_TILES))))
-    kernel_rows = Columns.of(block, most_rows(channels.widest, host())).rows
-    block = -(-block // kernel_rows) * kernel_rows
-    number = -(-tiles // block)
-    channel_tasks, channel_blocks = channels.split(-(-tasks // number))
+    blocks = -(-tiles * places // WINOGRAD_PLACES)
+    block = -(-tiles // blocks)
+    channel_tasks, channel_blocks = channels.split(-(-tasks // blocks))
+    tall_rows = Columns.of(block, most_rows(channels.widest, host())).rows
 
-    v_place, sums_place = block * v_tile + PAD, block * sums_tile + PAD
-    patch_bytes = max(places * depth * ITEM, m * m * channels.widest * vector)
+    once = blocks > 1 and places * depth * channels.padded * ITEM <= WINOGRAD_WEIGHTS_BYTES
+    parts, part_depth = (1, depth) if once else _parts(depth, places * widest)
+    u_place = depth * channels.padded * ITEM + PAD if once else part_depth * widest + PAD
+    last_depth = Channels.together(depth - (parts - 1) * part_depth)
+    v_tile = -(-part_depth // host().lanes) * vector + PAD
+    v_place, sums_place = block * v_tile + PAD, block * widest + PAD
+    v_part = places * v_place
+    sums_at = parts * v_part
+    u_at = sums_at + places * sums_place
+    patch_at = u_at + (0 if once else places * u_place)
+    patch_bytes = max(places * depth * ITEM, m * m * widest, _taps_bytes(channels))
     start, clamp = np.zeros(1, np.int64), np.array(CLAMPS[activation], np.float32)
     zeros = np.zeros(channels.padded, np.float32)
-    told = np.zeros(2, TILE)  # of wide blocks, and of the last
+    told = np.zeros((parts, 2), TILE)  # of wide blocks, and of the last
     told["a_row"], told["a_step"], told["offsets"] = v_tile, ITEM, address(start)
-    told["b_step"], told["steps"], told["runs"] = (channels.wide_bytes, channels.last_bytes), depth, 1
-    told["c_row"], told["floor"], told["ceiling"] = sums_tile, -np.inf, np.inf
-    last = channels.last_vectors
+    told["b_step"], told["runs"] = (channels.wide_bytes, channels.last_bytes), 1
+    told["floor"], told["ceiling"] = -np.inf, np.inf
+    told["steps"] = part_depth
+    told["steps"][-1] = depth - (parts - 1) * part_depth
+    told["init_row"][1:], told["c_row"] = widest, widest
+    heights = {
+        f"{name}_{height}": tile(count, vectors) if vectors and count else 0
+        for name, vectors in (("wide", channels.vectors * bool(channels.wide)), ("last", channels.last_vectors))
+        for height, count in (("tall", tall_rows), ("low", tall_rows - 1))
+    }
     launch = Launch(
         WINOGRAD,
         ("winograd", "convolve"),
-        ("x", "y", "u", "bias"),
-        number * channel_tasks,
-        places * (v_place + sums_place) + patch_bytes,
+        ("x", "y", "w", "u", "bias"),
+        blocks * channel_tasks,
+        patch_at + patch_bytes,
         (told, start, clamp, zeros),
+        **_weight_fields(depth, part_depth, m, w_strides, channels),
+        **heights,
         x_image=rows.size * cols.size * depth * ITEM,
         x_row=cols.size * depth * ITEM,
         x_pixel=depth * ITEM,
         in_rows=rows.size,
         in_columns=cols.size,
-        depth_vectors=every.last_vectors - every.tail,
-        depth_tail=every.lanes * every.tail,
+        depth_vectors=last_depth.last_vectors - last_depth.tail,
+        depth_tail=last_depth.lanes * last_depth.tail,
+        part_vectors=part_depth // host().lanes,
         y_image=rows.outputs * cols.outputs * width * ITEM,
         y_row=cols.outputs * width * ITEM,
         y_pixel=width * ITEM,
         out_rows=rows.outputs,
         out_columns=cols.outputs,
-        u_place=u_place,
         clamp=address(clamp),
         zeros=address(zeros),
         before_rows=rows.before,
         before_columns=cols.before,
-        m=m,
         tile_rows=-(-rows.outputs // m),
         tile_columns=-(-cols.outputs // m),
         tiles=tiles,
-        block=block,
+        blocks=blocks,
+        v_part=v_part,
         v_place=v_place,
         v_tile=v_tile,
-        sums_at=places * v_place,
+        sums_at=sums_at,
         sums_place=sums_place,
-        sums_tile=sums_tile,
-        patch_at=places * (v_place + sums_place),
+        sums_tile=widest,
+        u_at=0 if once else u_at,
+        u_place=u_place,
+        patch_at=patch_at,
         input=transform("input", m),
         input_tail=transform("input", m, True) if every.tail else 0,
         output=transform("output", m),
         output_tail=transform("output", m, True) if channels.tail else 0,
-        vector_bytes=vector,
         told=address(told),
-        wide=channels.wide,
-        wide_vectors=channels.vectors,
-        wide_bytes=channels.wide_bytes,
-        wide_u=depth * channels.wide_bytes,
-        wide_kernel=tile(kernel_rows, channels.vectors) if channels.wide else 0,
-        last_kernel=tile(kernel_rows, last) if last else 0,
-        last_vectors=last - channels.tail,
-        last_tail=channels.lanes * channels.tail,
+        parts=parts,
+        part_bytes=told.strides[0],
         wide_told=0,
-        last_told=told.strides[0],
-        kernel_rows=kernel_rows,
+        last_told=told.strides[1],
+        tall_rows=tall_rows,
         channel_tasks=channel_tasks,
         channel_blocks=channel_blocks,
     )
-    return launch, zeros
+    return launch, zeros, once
 
 
 # the gradient at the weights
@@ -206,26 +257,193 @@ def _convolution(
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     """dw [3, 3, C, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32, in tiles of 4 x 4 outputs."""
     depth, width = x.shape[3], dy.shape[3]
-    plan = _weight_gradient(x.shape, width, rows, cols, tasks_wanted())
-    sums = np.zeros((plan.places, plan.place_bytes // ITEM), np.float32)
     dw = empty((3, 3, depth, width), np.float32)
+    tiles = x.shape[0] * -(-rows.outputs // 4) * -(-cols.outputs // 4)
+    if _chunk(tiles, depth, width) == tiles:
+        small = _gradient_by_blocks(x.shape, width, rows, cols, tiles)
+        with scratch.borrow(1, small.tile_bytes) as room:
+            v, d = room.address, room.address + small.d_at
+            small.transform(address(x), address(dy), v, d, 0, tiles)
+            small.multiply(v, d, address(dw))
+        return dw
+    plan = _gradient_by_chunks(x.shape, width, rows, cols, tiles, tasks_wanted())
+    sums = np.zeros((36, plan.place_bytes // ITEM), np.float32)
     with scratch.borrow(1, plan.tile_bytes) as room:
         v, d = room.address, room.address + plan.d_at
-        for first in range(0, plan.tiles, plan.chunk):
-            last = min(first + plan.chunk, plan.tiles)
+        for first in range(0, tiles, plan.chunk):
+            last = min(first + plan.chunk, tiles)
             plan.transform(address(x), address(dy), v, d, first, last)
             plan.multiply(v, d, address(sums), plan.told(last - first))
     plan.result(address(sums), address(dw))
     return dw
 
 
+def _chunk(tiles: int, depth: int, width: int) -> int:
+    """Tiles between one step and the next: each chunk reads and writes all the sums once more."""
+    sums_bytes = 36 * depth * width * ITEM
+    chunk_bytes = min(max(CHUNK_BYTES[0], 2 * sums_bytes), CHUNK_BYTES[1])
+    chunk = min(tiles, max(RUN, chunk_bytes // (36 * (depth + width) * ITEM)))
+    return -(-tiles // -(-tiles // chunk))
+
+
 @dataclass(frozen=True)
-class _WeightGradient:
-    """The three launches, and what lies between them.
+class _Layout:
+    """Where transformed tiles lie: [part of the channels][place][tile][channel], the parts but the last of ``vectors``.
 
     Attributes:
-        tiles, chunk: tiles in all, and between one pair of launches and the next.
-        places, place_bytes: products, and bytes of the sums of each.
+        parts, vectors: of channels.
+        last_vectors, last_tail: whole vectors of the last part, and the lanes of one that is not.
+        part, place, tile: bytes from one to the next.
+    """
+
+    parts: int
+    vectors: int
+    last_vectors: int
+    last_tail: int
+    part: int
+    place: int
+    tile: int
+
+    @staticmethod
+    def of(channels: int, tiles: int, vectors: int, pad: int) -> _Layout:
+        parts = -(-channels // (vectors * host().lanes))
+        last = Channels.together(channels - (parts - 1) * vectors * host().lanes)
+        tile = vectors * host().vector_bytes + pad
+        place = tiles * tile + PAD
+        return _Layout(parts, vectors, last.last_vectors - last.tail, last.lanes * last.tail, 36 * place, place, tile)
+
+    @property
+    def bytes(self) -> int:
+        return self.parts * self.part
+
+
+def _transform_tiles(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, v: _Layout, d: _Layout) -> Launch:
+    """The launch that transforms the tiles ``first`` to ``last`` of x and dy."""
+    m, depth = 4, x_shape[3]
+    most = v.place // v.tile
+    return Launch(
+        WINOGRAD_GRADIENT,
+        ("winograd", "transform_tiles"),
+        ("x", "dy", "v", "d", "first", "last"),
+        -(-most // STEP),
+        ITEM * max(36 * depth, m * m * width),
+        x_image=rows.size * cols.size * depth * ITEM,
+        x_row=cols.size * depth * ITEM,
+        x_pixel=depth * ITEM,
+        in_rows=rows.size,
+        in_columns=cols.size,
+        depth_parts=v.parts,
+        part_vectors=v.vectors,
+        depth_vectors=v.last_vectors,
+        depth_tail=v.last_tail,
+        dy_image=rows.outputs * cols.outputs * width * ITEM,
+        dy_row=cols.outputs * width * ITEM,
+        dy_pixel=width * ITEM,
+        out_rows=rows.outputs,
+        out_columns=cols.outputs,
+        width_parts=d.parts,
+        block_vectors=d.vectors,
+        width_vectors=d.last_vectors,
+        width_tail=d.last_tail,
+        before_rows=rows.before,
+        before_columns=cols.before,
+        m=m,
+        tile_rows=-(-rows.outputs // m),
+        tile_columns=-(-cols.outputs // m),
+        step=STEP,
+        v_part=v.part,
+        v_place=v.place,
+        v_tile=v.tile,
+        d_part=d.part,
+        d_place=d.place,
+        d_tile=d.tile,
+        input=transform("input", m),
+        input_tail=transform("input", m, True) if v.last_tail else 0,
+        output=transform("output_gradient", m),
+        output_tail=transform("output_gradient", m, True) if d.last_tail else 0,
+        vector_bytes=host().vector_bytes,
+    )
+
+
+@dataclass(frozen=True)
+class _ByBlocks:
+    """The two launches where all tiles are transformed at once, and where the tiles of dy lie behind those of x."""
+
+    transform: Launch
+    multiply: Launch
+    tile_bytes: int
+    d_at: int
+
+
+@functools.lru_cache(PLANS)
+def _gradient_by_blocks(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, tiles: int) -> _ByBlocks:
+    depth, channels = x_shape[3], Channels.of(width)
+    vector = host().vector_bytes
+    widest = channels.widest * vector
+    v = _Layout.of(depth, tiles, min(PART_VECTORS, Channels.together(depth).last_vectors), 0)
+    d = _Layout.of(width, tiles, channels.widest, 0)
+    part_depth = v.vectors * host().lanes
+    tile_rows = Columns.of(part_depth, most_rows(channels.widest, host())).rows
+    sums_place = -(-part_depth // tile_rows) * tile_rows * widest + PAD
+
+    runs = -(-tiles // RUN)
+    run_tiles = -(-tiles // runs)
+    start, zeros = np.zeros(1, np.int64), np.zeros(widest // ITEM, np.float32)
+    told = np.zeros((runs, 2), TILE)
+    told["a_row"], told["a_step"], told["offsets"], told["runs"] = ITEM, v.tile, address(start), 1
+    told["b_step"], told["c_row"], told["init_row"][1:] = d.tile, widest, widest
+    told["floor"], told["ceiling"] = -np.inf, np.inf
+    told["steps"] = run_tiles
+    told["steps"][-1] = tiles - (runs - 1) * run_tiles
+    multiply = Launch(
+        WINOGRAD_BLOCK,
+        ("winograd", "gradient_of_block"),
+        ("v", "d", "dw"),
+        channels.blocks * v.parts,
+        36 * sums_place,
+        (told, start, zeros),
+        v_part=v.part,
+        v_place=v.place,
+        v_tile=v.tile,
+        d_part=d.part,
+        d_place=d.place,
+        d_tile=d.tile,
+        depth=depth,
+        parts=v.parts,
+        part_depth=part_depth,
+        runs=runs,
+        run_tiles=run_tiles,
+        zeros=address(zeros),
+        told=address(told),
+        run_bytes=told.strides[0],
+        wide=channels.wide,
+        wide_vectors=channels.vectors,
+        wide_bytes=channels.wide_bytes,
+        wide_kernel=tile(tile_rows, channels.vectors) if channels.wide else 0,
+        last_kernel=tile(tile_rows, channels.last_vectors) if channels.last_vectors else 0,
+        last_vectors=channels.last_vectors - channels.tail,
+        last_tail=channels.lanes * channels.tail,
+        wide_told=0,
+        last_told=told.strides[1],
+        tile_rows=tile_rows,
+        sums_place=sums_place,
+        sums_row=widest,
+        dw_tap=depth * width * ITEM,
+        dw_depth=width * ITEM,
+        kernel=transform("weights_gradient", 4),
+        tail_kernel=transform("weights_gradient", 4, True) if channels.tail else 0,
+        vector_bytes=vector,
+    )
+    return _ByBlocks(_transform_tiles(x_shape, width, rows, cols, v, d), multiply, v.bytes + d.bytes + PAD, v.bytes)
+
+
+@dataclass(frozen=True)
+class _ByChunks:
+    """The three launches where the tiles are many: the first two for each chunk of them.
+
+    Attributes:
+        chunk: tiles of each but the last.
+        place_bytes: of the sums of a place.
         tile_bytes, d_at: of the transformed tiles of x and dy, and where those of dy begin.
         tile_records: ``TILE`` records for a whole chunk and for the last one, of wide blocks and of the last.
     """
@@ -233,9 +451,7 @@ class _WeightGradient:
     transform: Launch
     multiply: Launch
     result: Launch
-    tiles: int
     chunk: int
-    places: int
     place_bytes: int
     tile_bytes: int
     d_at: int
@@ -247,80 +463,35 @@ class _WeightGradient:
 
 
 @functools.lru_cache(PLANS)
-def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, tasks: int) -> _WeightGradient:
-    m, side = 4, 6
-    places = side * side
-    depth = x_shape[3]
-    channels, of_x, of_dy = Channels.of(width), Channels.together(depth), Channels.together(width)
-    vector = host().vector_bytes
-    tile_rows, tile_columns = -(-rows.outputs // m), -(-cols.outputs // m)
-    tiles = x_shape[0] * tile_rows * tile_columns
-
+def _gradient_by_chunks(
+    x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, tiles: int, tasks: int
+) -> _ByChunks:
+    depth, chunk = x_shape[3], _chunk(tiles, x_shape[3], width)
+    channels = Channels.of(width)
+    of_x, of_dy = Channels.together(depth), Channels.together(width)
+    v = _Layout.of(depth, chunk, of_x.last_vectors, PAD)
+    d = _Layout.of(width, chunk, of_dy.last_vectors, PAD)
     sums_row = of_dy.padded * ITEM
     place_bytes = depth * sums_row + PAD
-    v_tile, d_tile = of_x.padded * ITEM + PAD, sums_row + PAD
-    # Each chunk reads and writes all the sums once more.
-    chunk_bytes = min(max(CHUNK_BYTES[0], 2 * places * place_bytes), CHUNK_BYTES[1])
-    chunk = min(tiles, max(FEWEST_TILES, chunk_bytes // (places * (v_tile + d_tile))))
-    chunk = -(-tiles // -(-tiles // chunk))
-    v_place, d_place = chunk * v_tile + PAD, chunk * d_tile + PAD
 
     start = np.zeros(1, np.int64)
     told = np.zeros((2, 2), TILE)
-    told["a_row"], told["a_step"], told["offsets"], told["runs"] = ITEM, v_tile, address(start), 1
-    told["b_step"], told["c_row"], told["init_row"] = d_tile, sums_row, sums_row
+    told["a_row"], told["a_step"], told["offsets"], told["runs"] = ITEM, v.tile, address(start), 1
+    told["b_step"], told["c_row"], told["init_row"] = d.tile, sums_row, sums_row
     told["floor"], told["ceiling"] = -np.inf, np.inf
     told["steps"] = [[chunk], [tiles - (-(-tiles // chunk) - 1) * chunk]]
     cut = Columns.of(depth, most_rows(channels.widest, host()))
-    whole = Channels(
-        channels.wide, channels.vectors, channels.last_vectors, host().lanes
-    )  # sums have room for all lanes
-    parts = min(cut.tall + cut.low, -(-tasks // places))
-
-    transforms = Launch(
-        WINOGRAD_GRADIENT,
-        ("winograd", "transform_tiles"),
-        ("x", "dy", "v", "d", "first", "last"),
-        -(-chunk // STEP),
-        ITEM * max(places * depth, m * m * width),
-        x_image=rows.size * cols.size * depth * ITEM,
-        x_row=cols.size * depth * ITEM,
-        x_pixel=depth * ITEM,
-        in_rows=rows.size,
-        in_columns=cols.size,
-        depth_vectors=of_x.last_vectors - of_x.tail,
-        depth_tail=of_x.lanes * of_x.tail,
-        dy_image=rows.outputs * cols.outputs * width * ITEM,
-        dy_row=cols.outputs * width * ITEM,
-        dy_pixel=width * ITEM,
-        out_rows=rows.outputs,
-        out_columns=cols.outputs,
-        width_vectors=of_dy.last_vectors - of_dy.tail,
-        width_tail=of_dy.lanes * of_dy.tail,
-        before_rows=rows.before,
-        before_columns=cols.before,
-        m=m,
-        tile_rows=tile_rows,
-        tile_columns=tile_columns,
-        step=STEP,
-        v_place=v_place,
-        v_tile=v_tile,
-        d_place=d_place,
-        d_tile=d_tile,
-        input=transform("input", m),
-        input_tail=transform("input", m, True) if of_x.tail else 0,
-        output=transform("output_gradient", m),
-        output_tail=transform("output_gradient", m, True) if of_dy.tail else 0,
-        vector_bytes=vector,
-    )
+    # Sums have room for all lanes.
+    whole = Channels(channels.wide, channels.vectors, channels.last_vectors, host().lanes)
+    parts = min(cut.tall + cut.low, -(-tasks // 36))
     multiply = Launch(
         WINOGRAD_PRODUCTS,
         ("winograd", "multiply"),
         ("v", "d", "sums", "told"),
-        places * parts,
+        36 * parts,
         keep=(told, start),
-        v_place=v_place,
-        d_place=d_place,
+        v_place=v.place,
+        d_place=d.place,
         sums_place=place_bytes,
         sums_row=sums_row,
         wide=channels.wide,
@@ -338,18 +509,16 @@ def _weight_gradient(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axi
         ("winograd", "result"),
         ("sums", "dw"),
         depth,
-        sums_row=side * place_bytes,
+        sums_row=6 * place_bytes,
         sums_place=place_bytes,
         sums_depth=sums_row,
         dw_tap=depth * width * ITEM,
         dw_depth=width * ITEM,
         vectors=of_dy.last_vectors - of_dy.tail,
         tail=of_dy.lanes * of_dy.tail,
-        kernel=transform("weights_gradient", m),
-        tail_kernel=transform("weights_gradient", m, True) if of_dy.tail else 0,
-        vector_bytes=vector,
+        kernel=transform("weights_gradient", 4),
+        tail_kernel=transform("weights_gradient", 4, True) if of_dy.tail else 0,
+        vector_bytes=host().vector_bytes,
     )
-    d_at = places * v_place
-    return _WeightGradient(
-        transforms, multiply, result, tiles, chunk, places, place_bytes, d_at + places * d_place, d_at, told
-    )
+    transforms = _transform_tiles(x_shape, width, rows, cols, v, d)
+    return _ByChunks(transforms, multiply, result, chunk, place_bytes, v.bytes + d.bytes, v.bytes, told)

@@ -4,9 +4,10 @@ The places of a tile are the (m + 2)^2 positions of its transform. For each ther
 with the weights over the input channels.
 """
 
-from deepcore.kernels.cpu.native import call, copy, helper, record
+from deepcore.kernels.cpu.native import call, copy, helper, prefetch, record
 from deepcore.kernels.cpu.record import (
     WINOGRAD,
+    WINOGRAD_BLOCK,
     WINOGRAD_GRADIENT,
     WINOGRAD_PRODUCTS,
     WINOGRAD_RESULT,
@@ -14,9 +15,13 @@ from deepcore.kernels.cpu.record import (
 )
 from deepcore.kernels.cpu.tasks.convolution import fill
 
+LINE = 64  # bytes of a cache line
+AHEAD = 8  # input channels whose weights are asked for before they are read: they are pages apart
+
 weights_at = record(WINOGRAD_WEIGHTS)
 winograd_at = record(WINOGRAD)
 gradient_at = record(WINOGRAD_GRADIENT)
+block_at = record(WINOGRAD_BLOCK)
 products_at = record(WINOGRAD_PRODUCTS)
 result_at = record(WINOGRAD_RESULT)
 
@@ -34,27 +39,29 @@ def transform(
     vectors,
     tail,
     vector_bytes,
-    bias,
-    clamp,
+    ahead,
 ):
-    """All channels of a tile: whole vectors, then the rest of the last one."""
+    """Channels of a tile: whole vectors, then the rest of the last one."""
     if vectors:
-        call(kernel, (source, source_row, source_pixel, target, target_row, target_place, vectors, bias, clamp))
+        call(kernel, (source, source_row, source_pixel, target, target_row, target_place, vectors, ahead))
     if tail:
-        done = vectors * vector_bytes
+        source += vectors * vector_bytes
+        target += vectors * vector_bytes
+        call(tail_kernel, (source, source_row, source_pixel, target, target_row, target_place, tail, ahead))
+
+
+@helper
+def finish(t, sums, target, target_row, target_pixel, vectors, tail, bias):
+    """The outputs of a tile for one block of channels."""
+    place = t.sums_place
+    side_places = (t.m + 2) * place
+    if vectors:
+        call(t.output, (sums, side_places, place, target, target_row, target_pixel, vectors, bias, t.clamp))
+    if tail:
+        done = vectors * t.vector_bytes
         call(
-            tail_kernel,
-            (
-                source + done,
-                source_row,
-                source_pixel,
-                target + done,
-                target_row,
-                target_place,
-                tail,
-                bias + done,
-                clamp,
-            ),
+            t.output_tail,
+            (sums + done, side_places, place, target + done, target_row, target_pixel, tail, bias + done, t.clamp),
         )
 
 
@@ -68,73 +75,159 @@ def place_of(t, tile):
 
 
 @helper
-def transform_input(t, tile, target, patch):
-    """What a tile reads of x, by way of ``patch`` where it reaches beyond."""
+def read_input(t, tile, patch):
+    """(address, bytes of a row) of what a tile reads of x, by way of ``patch`` where it reaches beyond."""
     image, row, column = place_of(t, tile)
     side = t.m + 2
     top = row - t.before_rows
     left = column - t.before_columns
     source = t.x + image * t.x_image
-    source_row = t.x_row
     if top >= 0 and left >= 0 and top + side <= t.in_rows and left + side <= t.in_columns:
-        source += top * t.x_row + left * t.x_pixel
-    else:
-        source_row = side * t.x_pixel
-        fill(source, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, -left * t.x_pixel, patch, source_row, side)
-        source = patch
-    transform(
-        t.input,
-        t.input_tail,
-        source,
-        source_row,
-        t.x_pixel,
-        target,
-        side * t.v_place,
-        t.v_place,
-        t.depth_vectors,
-        t.depth_tail,
-        t.vector_bytes,
-        0,
-        0,
-    )
+        return source + top * t.x_row + left * t.x_pixel, t.x_row
+    row_bytes = side * t.x_pixel
+    fill(source, t.x_row, t.in_rows, t.in_columns * t.x_pixel, top, -left * t.x_pixel, patch, row_bytes, side)
+    return patch, row_bytes
+
+
+@helper
+def weights_of_block(t, block, begin, end, target, target_place, taps):
+    """The weights of one block of output channels from the input channels ``begin`` to ``end``, at every place.
+
+    Where neighbouring floats are input channels, a vector of them is transposed at a time, by way of ``taps``.
+    """
+    wide = block < t.wide
+    size = t.wide_bytes if wide else t.last_bytes
+    vectors = t.wide_vectors if wide else t.last_vectors
+    tail = 0 if wide else t.last_tail
+    lanes = t.vector_bytes // 4
+    target_row = (t.m + 2) * target_place
+    first_channel = t.w + block * (t.wide_bytes // 4) * t.w_width
+    if t.w_width == 4:
+        for depth in range(begin, end):
+            source = first_channel + depth * t.w_depth
+            to = target + (depth - begin) * size
+            transform(
+                t.weights,
+                t.weights_tail,
+                source,
+                t.w_row,
+                t.w_tap,
+                to,
+                target_row,
+                target_place,
+                vectors,
+                tail,
+                t.vector_bytes,
+                AHEAD * t.w_depth,
+            )
+        return
+    for first in range(begin, end, lanes):
+        count = min(lanes, end - first)
+        source = first_channel + first * t.w_depth
+        for tap in range(9):
+            row = tap // 3
+            from_w = source + row * t.w_row + (tap - 3 * row) * t.w_tap
+            to = taps + tap * lanes * size
+            kernel = t.transpose if count == lanes else t.transpose_tail
+            for _ in range(vectors):
+                call(kernel, (from_w, t.w_width, lanes, count, to, size))
+                from_w += lanes * t.w_width
+                to += t.vector_bytes
+            if tail:
+                call(t.transpose_tail, (from_w, t.w_width, tail, count, to, size))
+        for depth in range(count):
+            to = target + (first - begin + depth) * size
+            call(
+                t.weights,
+                (
+                    taps + depth * size,
+                    3 * lanes * size,
+                    lanes * size,
+                    to,
+                    target_row,
+                    target_place,
+                    size // t.vector_bytes,
+                    size,
+                ),
+            )
 
 
 def transform_weights(told, index, worker):
-    """The weights of one input channel."""
+    """One block of output channels and one part of the depth."""
     t = weights_at(told)
-    for block in range(t.wide + (1 if t.last_bytes else 0)):
-        size = t.wide_bytes if block < t.wide else t.last_bytes
-        source = t.w + index * t.w_depth + block * t.wide_bytes
-        target = t.u + block * t.wide_u + index * size
-        call(t.transform, (source, 3 * t.w_tap, t.w_tap, target, t.u_row, t.u_place, size // t.vector_bytes, 0, 0))
+    block = index // t.parts
+    begin = (index - block * t.parts) * t.part_depth
+    size = t.wide_bytes if block < t.wide else t.last_bytes
+    target = t.u + block * t.depth * t.wide_bytes + begin * size
+    taps = t.scratch + worker * t.scratch_bytes
+    weights_of_block(t, block, begin, min(begin + t.part_depth, t.depth), target, t.u_place, taps)
+
+
+@helper
+def multiply_tiles(t, block, part, u, v, sums, tiles):
+    """Adds the products of one part of the depth, at every place, for one block of output channels."""
+    wide = block < t.wide
+    tall_tile = t.wide_tall if wide else t.last_tall
+    low_tile = t.wide_low if wide else t.last_low
+    tile_told = t.told + part * t.part_bytes + (t.wide_told if wide else t.last_told)
+    calls = (tiles + t.tall_rows - 1) // t.tall_rows
+    low = calls * t.tall_rows - tiles
+    for place in range((t.m + 2) * (t.m + 2)):
+        a = v + part * t.v_part + place * t.v_place
+        b = u + place * t.u_place
+        c = sums + place * t.sums_place
+        for number in range(calls):
+            rows = t.tall_rows - (1 if number < low else 0)
+            for line in range(0, rows * t.sums_tile, LINE):  # of the next tile, in the time that this one takes
+                prefetch(c + rows * t.sums_tile + line)
+            call(low_tile if number < low else tall_tile, (tile_told, a, b, c if part else t.zeros, c))
+            a += rows * t.v_tile
+            c += rows * t.sums_tile
 
 
 def convolve(told, index, worker):
-    """``block`` tiles, all the way from x to y, for some of the output channels."""
+    """A block of tiles, all the way from x to y, for some of the output channels."""
     t = winograd_at(told)
     number = index // t.channel_tasks
     first_block = (index - number * t.channel_tasks) * t.channel_blocks
-    last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_kernel else 0))
-    first = number * t.block
-    last = min(first + t.block, t.tiles)
+    last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_tall else 0))
+    first = t.tiles * number // t.blocks
+    last = t.tiles * (number + 1) // t.blocks
     v = t.scratch + worker * t.scratch_bytes
     sums = v + t.sums_at
     patch = v + t.patch_at
     side = t.m + 2
     for tile in range(first, last):
-        transform_input(t, tile, v + (tile - first) * t.v_tile, patch)
-    calls = (last - first + t.kernel_rows - 1) // t.kernel_rows
+        source, source_row = read_input(t, tile, patch)
+        ahead = 2 * t.m * t.x_pixel
+        for part in range(t.parts):
+            target = v + part * t.v_part + (tile - first) * t.v_tile
+            vectors = t.part_vectors if part < t.parts - 1 else t.depth_vectors
+            tail = 0 if part < t.parts - 1 else t.depth_tail
+            transform(
+                t.input,
+                t.input_tail,
+                source,
+                source_row,
+                t.x_pixel,
+                target,
+                side * t.v_place,
+                t.v_place,
+                vectors,
+                tail,
+                t.vector_bytes,
+                ahead,
+            )
+            source += 4 * t.part_depth
     for block in range(first_block, last_block):
         wide = block < t.wide
-        kernel = t.wide_kernel if wide else t.last_kernel
-        tile_told = t.told + (t.wide_told if wide else t.last_told)
-        for place in range(side * side):
-            a = v + place * t.v_place
-            c = sums + place * t.sums_place
-            for _ in range(calls):
-                call(kernel, (tile_told, a, t.u + place * t.u_place + block * t.wide_u, t.zeros, c))
-                a += t.kernel_rows * t.v_tile
-                c += t.kernel_rows * t.sums_tile
+        for part in range(t.parts):
+            u = t.u + block * t.depth * t.wide_bytes
+            if t.u_at:
+                u = v + t.u_at
+                begin = part * t.part_depth
+                weights_of_block(t, block, begin, min(begin + t.part_depth, t.depth), u, t.u_place, patch)
+            multiply_tiles(t, block, part, u, v, sums, last - first)
         vectors = t.wide_vectors if wide else t.last_vectors
         tail = 0 if wide else t.last_tail
         begin = block * t.wide_bytes
@@ -142,42 +235,15 @@ def convolve(told, index, worker):
             image, row, column = place_of(t, tile)
             target = t.y + image * t.y_image + row * t.y_row + column * t.y_pixel + begin
             source = sums + (tile - first) * t.sums_tile
+            bias = t.bias + begin
             if row + t.m <= t.out_rows and column + t.m <= t.out_columns:
-                transform(
-                    t.output,
-                    t.output_tail,
-                    source,
-                    side * t.sums_place,
-                    t.sums_place,
-                    target,
-                    t.y_row,
-                    t.y_pixel,
-                    vectors,
-                    tail,
-                    t.vector_bytes,
-                    t.bias + begin,
-                    t.clamp,
-                )
-            else:
-                size = vectors * t.vector_bytes + 4 * tail
-                transform(
-                    t.output,
-                    t.output_tail,
-                    source,
-                    side * t.sums_place,
-                    t.sums_place,
-                    patch,
-                    t.m * size,
-                    size,
-                    vectors,
-                    tail,
-                    t.vector_bytes,
-                    t.bias + begin,
-                    t.clamp,
-                )
-                for i in range(min(t.m, t.out_rows - row)):
-                    for j in range(min(t.m, t.out_columns - column)):
-                        copy(target + i * t.y_row + j * t.y_pixel, patch + (i * t.m + j) * size, size)
+                finish(t, source, target, t.y_row, t.y_pixel, vectors, tail, bias)
+                continue
+            size = vectors * t.vector_bytes + 4 * tail
+            finish(t, source, patch, t.m * size, size, vectors, tail, bias)
+            for i in range(min(t.m, t.out_rows - row)):
+                for j in range(min(t.m, t.out_columns - column)):
+                    copy(target + i * t.y_row + j * t.y_pixel, patch + (i * t.m + j) * size, size)
 
 
 def transform_tiles(told, index, worker):
@@ -187,7 +253,23 @@ def transform_tiles(told, index, worker):
     patch = t.scratch + worker * t.scratch_bytes
     first = t.first + index * t.step
     for tile in range(first, min(first + t.step, t.last)):
-        transform_input(t, tile, t.v + (tile - t.first) * t.v_tile, patch)
+        source, source_row = read_input(t, tile, patch)
+        for part in range(t.depth_parts):
+            transform(
+                t.input,
+                t.input_tail,
+                source,
+                source_row,
+                t.x_pixel,
+                t.v + part * t.v_part + (tile - t.first) * t.v_tile,
+                side * t.v_place,
+                t.v_place,
+                t.part_vectors if part < t.depth_parts - 1 else t.depth_vectors,
+                0 if part < t.depth_parts - 1 else t.depth_tail,
+                t.vector_bytes,
+                2 * t.m * t.x_pixel,
+            )
+            source += t.part_vectors * t.vector_bytes
         image, row, column = place_of(t, tile)
         source = t.dy + image * t.dy_image
         source_row = t.dy_row
@@ -207,20 +289,57 @@ def transform_tiles(told, index, worker):
                 t.m,
             )
             source = patch
+        for part in range(t.width_parts):
+            transform(
+                t.output,
+                t.output_tail,
+                source,
+                source_row,
+                t.dy_pixel,
+                t.d + part * t.d_part + (tile - t.first) * t.d_tile,
+                side * t.d_place,
+                t.d_place,
+                t.block_vectors if part < t.width_parts - 1 else t.width_vectors,
+                0 if part < t.width_parts - 1 else t.width_tail,
+                t.vector_bytes,
+                2 * t.m * t.dy_pixel,
+            )
+            source += t.block_vectors * t.vector_bytes
+
+
+def gradient_of_block(told, index, worker):
+    """The gradient at the weights of a part of the input channels and a block of the output channels."""
+    t = block_at(told)
+    block = index // t.parts
+    part = index - block * t.parts
+    wide = block < t.wide
+    kernel = t.wide_kernel if wide else t.last_kernel
+    begin = part * t.part_depth
+    rows = min(t.part_depth, t.depth - begin)
+    sums = t.scratch + worker * t.scratch_bytes
+    for run in range(t.runs):
+        tile_told = t.told + run * t.run_bytes + (t.wide_told if wide else t.last_told)
+        for place in range(36):
+            a = t.v + part * t.v_part + place * t.v_place + run * t.run_tiles * t.v_tile
+            b = t.d + block * t.d_part + place * t.d_place + run * t.run_tiles * t.d_tile
+            c = sums + place * t.sums_place
+            for row in range(0, rows, t.tile_rows):  # rows beyond the part are made, too, and not read
+                call(kernel, (tile_told, a + 4 * row, b, c if run else t.zeros, c))
+                c += t.tile_rows * t.sums_row
+    for row in range(rows):
         transform(
-            t.output,
-            t.output_tail,
-            source,
-            source_row,
-            t.dy_pixel,
-            t.d + (tile - t.first) * t.d_tile,
-            side * t.d_place,
-            t.d_place,
-            t.width_vectors,
-            t.width_tail,
+            t.kernel,
+            t.tail_kernel,
+            sums + row * t.sums_row,
+            6 * t.sums_place,
+            t.sums_place,
+            t.dw + (begin + row) * t.dw_depth + block * t.wide_bytes,
+            3 * t.dw_tap,
+            t.dw_tap,
+            t.wide_vectors if wide else t.last_vectors,
+            0 if wide else t.last_tail,
             t.vector_bytes,
-            0,
-            0,
+            t.sums_row,
         )
 
 
@@ -261,6 +380,5 @@ def result(told, index, worker):
         t.vectors,
         t.tail,
         t.vector_bytes,
-        0,
-        0,
+        t.sums_depth,
     )

@@ -1,0 +1,126 @@
+"""Winograd's convolution: its small kernels by themselves, and its blocks made so small that there are several."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+
+from deepcore.kernels.cpu import library, scratch
+from deepcore.kernels.cpu.host import hosts
+from deepcore.kernels.cpu.record import address
+from deepcore.kernels.cpu.transform import KINDS, emit_transform, emit_transpose
+
+GUARD = 123.5  # what lies around the result and must stay there
+
+
+def compiled(text, name, host, count):
+    """A function of LLVM IR, as Python calls it, and what holds its code."""
+    machine = library.target(host)
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(machine.emit_object(llvm.parse_assembly(text))))
+    engine.finalize_object()
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * count)(engine.get_function_address(name)), engine
+
+
+def each_host():
+    return [pytest.param(host, id=host.vector) for host in hosts()]
+
+
+@pytest.mark.parametrize("host", each_host())
+@pytest.mark.parametrize("tail", [False, True])
+def test_transposition(host, tail, rng):
+    transpose, _engine = compiled(emit_transpose(tail, host), "transpose", host, 6)
+    lanes = host.lanes
+    rows, columns = (lanes - 1, 1) if tail else (lanes, lanes)
+    source = rng.standard_normal((rows, columns + 3)).astype(np.float32)
+    target = np.full((lanes, lanes + 2), GUARD, np.float32)
+    transpose(address(source), source.strides[0], rows, columns, address(target), target.strides[0])
+    np.testing.assert_array_equal(target[:columns, :rows], source[:, :columns].T)
+    assert (target[:, lanes:] == GUARD).all()
+
+
+@pytest.mark.parametrize("host", each_host())
+@pytest.mark.parametrize("tail", [False, True])
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_transforms_are_their_matrices(kind, m, tail, host, rng):
+    finishes = kind == "output"
+    transform, _engine = compiled(emit_transform(kind, m, tail, host), "transform", host, 9 if finishes else 8)
+    matrix = np.array(KINDS[kind][m])
+    outputs, inputs = matrix.shape
+    vectors = 1 if tail else 2
+    room, channels = vectors * host.lanes, 1 if tail else 2 * host.lanes
+    source = rng.standard_normal((inputs, inputs, channels)).astype(np.float32)
+    target = np.full((outputs, outputs, room), GUARD, np.float32)
+    bias, clamp = rng.standard_normal(room).astype(np.float32), np.array([-1.0, 2.0], np.float32)
+    last = (address(bias), address(clamp)) if finishes else (64,)
+    transform(
+        address(source), *source.strides[:2], address(target), *target.strides[:2], channels if tail else vectors, *last
+    )
+    exact = np.einsum("ai,ijc,bj->abc", matrix, source.astype(np.float64), matrix)
+    if finishes:
+        exact = np.clip(exact + bias[:channels], *clamp)
+    np.testing.assert_allclose(target[..., :channels], exact, atol=2e-5)
+    # What is multiplied with transformed weights has no say in the channels that are not there.
+    assert (target[..., channels:] == (0 if kind == "weights" else GUARD)).all()
+
+
+BLOCKS = """
+import numpy as np
+from oracles import conv as oracle
+from deepcore.backend import numpy_backend
+from deepcore.backend.dispatch import use_implementation
+from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.backend.numpy import winograd
+
+rng = np.random.default_rng(6)
+backend = numpy_backend()
+for places, part, weights, run, chunk in (
+    (300, 20000, 0, 3, (1 << 30, 1 << 30)),  # weights transformed in parts by each block of tiles; all tiles at once
+    (300, 20000, 1 << 30, 3, (1, 1)),  # made once; the tiles by chunks
+):
+    winograd.WINOGRAD_PLACES, winograd.PART_BYTES, winograd.WINOGRAD_WEIGHTS_BYTES = places, part, weights
+    winograd.RUN, winograd.CHUNK_BYTES = run, chunk
+    for plan in (winograd._convolution, winograd._gradient_by_blocks, winograd._gradient_by_chunks):
+        plan.cache_clear()
+    for x, w, padding in (
+        ((3, 13, 17, 40), (3, 3, 40, 33), "same"),
+        ((1, 8, 9, 150), (3, 3, 150, 70), "valid"),
+        ((2, 5, 30, 3), (3, 3, 3, 200), ((2, 0), (0, 2))),
+    ):
+        g = Conv2DGeometry.of(x, w, 1, padding)
+        x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.w_shape, g.y_shape))
+        how = (g.strides, g.padding, g.dilation, g.groups)
+        for op, names, arguments, right in (
+            ("conv2d_fprop", ("winograd-2", "winograd-4"), (x, w), oracle.fprop(x, w, *how)),
+            ("conv2d_dgrad", ("winograd-2", "winograd-4"), (dy, w), oracle.dgrad(dy, w, g.x_shape, *how)),
+            ("conv2d_wgrad", ("winograd-4",), (x, dy), oracle.wgrad(x, dy, g.w_shape, *how)),
+        ):
+            for name in names:
+                with use_implementation(op, name):
+                    got = getattr(backend, op)(*arguments, g)
+                error = abs(got - right).max() / abs(right).max()
+                assert error < (2e-6 if name == "winograd-2" else 2e-5), (op, name, g, error)
+"""
+
+
+@pytest.mark.parametrize("vector", [host.vector for host in hosts()])
+def test_several_blocks_parts_and_runs(vector, tmp_path):
+    environment = {**os.environ, "DEEPCORE_HOME": str(tmp_path), "PYTHONPATH": "tests", "DEEPCORE_VECTOR": vector}
+    done = subprocess.run([sys.executable, "-c", BLOCKS], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_large_scratch_memory_begins_on_a_huge_page_and_is_used_again():
+    with scratch.borrow(2, scratch.HUGE_PAGE) as room:
+        first = room.address
+        assert first % scratch.HUGE_PAGE == 0
+        ctypes.memset(first, 1, 2 * room.bytes)
+    with scratch.borrow(2, scratch.HUGE_PAGE) as room:
+        assert room.address == first
