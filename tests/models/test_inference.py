@@ -405,5 +405,5 @@ def test_errors_name_the_layer_as_ever(rng):
     )
     with no_grad(), pytest.raises(ValueError, match="wide"):
         model(np.ones((1, 2, 2, 4), np.float32))
-    with no_grad(), pytest.raises(ValueError, match="wide.*size 4 on axis -1"):
+    with no_grad(), pytest.raises(ValueError, match=r"wide.*size 4 on axis -1"):
         model(Tensor(np.ones((1, 8, 8, 3), np.float32)))
