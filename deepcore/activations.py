@@ -30,6 +30,8 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     """
     if (negative_slope, max_value, threshold) == (0.0, None, 0.0):
         return ops.relu(x)
+    if (negative_slope, max_value, threshold) == (0.0, 6.0, 0.0):
+        return ops.relu6(x)
     x = ops.convert_to_tensor(x)
     below = negative_slope * (x - threshold) if negative_slope else ops.zeros_like(x)
     above = x if max_value is None else ops.minimum(x, max_value)

@@ -6,13 +6,31 @@ pass needs to know of its forward pass. Building one raises every shape error, b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
+KEPT = 1000  # geometries, of the calls that were made last
+
+Made = TypeVar("Made")
 Pair: TypeAlias = tuple[int, int]
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
+
+
+def remembered(make: Callable[..., Made]) -> Callable[..., Made]:
+    """``make``, whose results are kept: a network asks for the same sizes in every step."""
+    kept = functools.lru_cache(KEPT, typed=True)(make)
+
+    @functools.wraps(make)
+    def made(*args: Any, **kwargs: Any) -> Made:
+        try:
+            return kept(*args, **kwargs)
+        except TypeError:  # something is a list
+            return make(*args, **kwargs)
+
+    return made
 
 
 def pair(value: int | Sequence[int], name: str, *, smallest: int = 1) -> Pair:
@@ -95,6 +113,7 @@ class Conv2DGeometry(_SlidingWindow):
     groups: int = 1
 
     @classmethod
+    @remembered
     def of(
         cls,
         x_shape: Sequence[int],
@@ -191,6 +210,7 @@ class Pool2DGeometry(_SlidingWindow):
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
 
     @classmethod
+    @remembered
     def of(
         cls,
         x_shape: Sequence[int],

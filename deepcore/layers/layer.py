@@ -358,9 +358,12 @@ class Layer(Explaining):
     @property
     def device(self) -> Device:
         """Where the weights are; the current device if there are none."""
-        for weight in self.weights:
-            return weight.device
-        return current_device()
+        weight = self._first_weight()
+        return current_device() if weight is None else weight.device
+
+    def _first_weight(self) -> Variable | None:
+        own, sublayers = self._members()
+        return own[0] if own else next((w for layer in sublayers if (w := layer._first_weight()) is not None), None)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -801,6 +804,11 @@ def _shape_arguments(
             )
     values = (given.get(name.removesuffix("_shape")) for name in names)
     return [None if value is None else map_leaves(shape_of, value) for value in values]
+
+
+def in_training() -> bool:
+    """Whether the layers that are being called are told to train."""
+    return bool(_training.get())
 
 
 def shape_of(x: Any) -> Any:

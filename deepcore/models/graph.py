@@ -7,9 +7,12 @@ from typing import Any
 
 from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
+from deepcore.models.inference import Step, is_fusing, steps
 from deepcore.models.outputs import flat
 from deepcore.structure import leaves, map_leaves
 from deepcore.symbolic import CallNode, SymbolicTensor
+
+Plan = list[tuple[Step, list[int]]]
 
 
 class Graph:
@@ -41,6 +44,10 @@ class Graph:
         self.input_layers = [self._input_layer(tensor) for tensor in leaves(inputs)]
         self.nodes = self._ordered()
         self.operations = self._by_depth()
+        self._plans: dict[bool, Plan] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_plans": {}}  # a copy has tensors, layers and weights of its own
 
     @property
     def layers(self) -> list[Layer]:
@@ -108,16 +115,39 @@ class Graph:
     def run(self, values: list[Any]) -> Any:
         """The outputs for tensors ``values``, one for each input in the order of ``leaves(inputs)``."""
         known: dict[int, Any] = {id(tensor): value for tensor, value in zip(leaves(self.inputs), values, strict=True)}
+        del values
 
         def value_of(x: Any) -> Any:
             return known[id(x)] if isinstance(x, SymbolicTensor) else x
 
-        for node in self.nodes:
-            result = node.operation(*map_leaves(value_of, node.args), **map_leaves(value_of, node.kwargs))
-            results = leaves(result)
-            for output, value in zip(node.outputs, _tensors(results, node), strict=True):
+        for step, last_read in self.plan(is_fusing()):
+            if step.is_simple:
+                result = step.operation(known[id(step.args[0])])
+            else:
+                result = step.operation(*map_leaves(value_of, step.args), **map_leaves(value_of, step.kwargs))
+            for output, value in zip(step.outputs, _tensors(leaves(result), step.node), strict=True):
                 known[id(output)] = value
+            del result
+            for tensor in last_read:
+                del known[tensor]
         return map_leaves(value_of, self.outputs)
+
+    def plan(self, fuse: bool) -> Plan:
+        """The calls in order, each with the tensors, by ``id``, that nothing reads after it; with ``fuse`` layers that
+        can be are called together."""
+        if fuse not in self._plans:
+            outputs = flat(self.outputs)
+            found = steps(self.nodes, outputs, fuse)
+            last: dict[int, int] = {}
+            for i, step in enumerate(found):
+                last.update((id(tensor), i) for tensor in step.inputs)
+            for tensor in outputs:
+                last.pop(id(tensor), None)
+            self._plans[fuse] = [
+                (step, [tensor for tensor in dict.fromkeys(map(id, step.inputs)) if last.get(tensor) == i])
+                for i, step in enumerate(found)
+            ]
+        return self._plans[fuse]
 
 
 def _tensors(results: list[Any], node: CallNode) -> list[Any]:

@@ -12,6 +12,7 @@ from deepcore import serialization
 from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
 from deepcore.models.graph import Graph
+from deepcore.models.inference import Fused, FusedSum
 from deepcore.models.outputs import flat, shape_of
 from deepcore.models.trainer import Trainer
 from deepcore.structure import leaves, map_leaves, shape_leaves
@@ -119,6 +120,16 @@ class Model(Trainer, Layer):
     def operations(self) -> list[Any]:
         """Layers and functions of a drawn model, in order."""
         return list(self._graph_of("operations").operations)
+
+    @property
+    def fused_layers(self) -> list[list[str]]:
+        """Names of the layers that run as one where nothing is recorded or trained, as in ``predict``; in order.
+
+        ``deepcore.models.use_fusion(False)`` lets all of them run by themselves.
+        """
+        operations = [step.operation for step, _ in self._graph_of("fused_layers").plan(True)]
+        together = [one for one in operations if isinstance(one, Fused | FusedSum) and one.is_one]
+        return [[layer.name for layer in one.layers] for one in together]
 
     def _graph_of(self, wanted: str) -> Graph:
         if self.graph is None:

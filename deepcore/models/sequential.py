@@ -10,6 +10,7 @@ from deepcore import ops, serialization
 from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
 from deepcore.models.graph import Graph
+from deepcore.models.inference import is_fusing
 from deepcore.models.model import Model
 from deepcore.structure import is_shape
 from deepcore.symbolic import SymbolicTensor
@@ -146,6 +147,8 @@ class Sequential(Model):
             x = ops.expand_dims(x, -1) if wanted > len(shape) else ops.squeeze(x, -1)
         if mask is not None and isinstance(x, Tensor):
             x.mask = mask
+        if self.graph is not None and is_fusing():
+            return self.graph.run([x])
         for layer in self._stack:
             x = layer(x)
         return x
@@ -161,6 +164,8 @@ class Sequential(Model):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         shape = self._ranked(tuple(input_shape)) if is_shape(input_shape) else input_shape
+        if self.built and self._drawn and shape == self._drawn[0].shape:
+            return self._drawn[-1].shape
         for layer in self._stack:
             shape = layer.checked_output_shape(shape)
         return shape

@@ -183,18 +183,28 @@ def activation_dgrad_row(dy, y, dz, activation, row, first, last):
             dz[row, column] = softplus_dgrad(dy[row, column], y[row, column])
 
 
+@inline
+def share(piece, rows, columns):
+    """Rows and columns of a piece of the work: some of the rows, or of the columns of a row that is the only one."""
+    if rows == 1:
+        return range(1), part_of(piece, columns)
+    return part_of(piece, rows), range(columns)
+
+
 @parallel
 def bias_activation(piece, x, bias, y, activation):
     """y = activation(x + bias) for x, y [rows, columns]."""
-    for row in part_of(piece, x.shape[0]):
-        bias_activation_row(x, bias, y, activation, row, 0, x.shape[1])
+    rows, columns = share(piece, x.shape[0], x.shape[1])
+    for row in rows:
+        bias_activation_row(x, bias, y, activation, row, columns.start, columns.stop)
 
 
 @parallel
 def bias_activation_inplace(piece, y, bias, activation):
     """The same over x itself: of two arrays the compiler would find that they overlap, and make no vectors."""
-    for row in part_of(piece, y.shape[0]):
-        bias_activation_row(y, bias, y, activation, row, 0, y.shape[1])
+    rows, columns = share(piece, y.shape[0], y.shape[1])
+    for row in rows:
+        bias_activation_row(y, bias, y, activation, row, columns.start, columns.stop)
 
 
 def bias_activation_thread(item, x, bias, y, activation):

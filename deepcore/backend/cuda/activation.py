@@ -26,8 +26,8 @@ from deepcore.errors import unknown_name
 __all__ = ["activation_dgrad", "bias_activation", "bias_activation_dgrad"]
 
 
-def bias_activation(x: Any, bias: Any, activation: str) -> Any:
-    """``activation(x + bias)``, a new array; see the NumPy backend."""
+def bias_activation(x: Any, bias: Any, activation: str, out: Any = None) -> Any:
+    """``activation(x + bias)``, a new array even where ``out`` is given; see the NumPy backend."""
     run = choose("bias_activation", x.dtype, RowsGeometry.of(x.shape), "cuda").function
     return run(contiguous(x), bias, _position(activation))
 

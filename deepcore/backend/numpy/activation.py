@@ -33,18 +33,21 @@ __all__ = ["activation_dgrad", "bias_activation", "bias_activation_dgrad"]
 
 
 @computed_in_float32()
-def bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str) -> np.ndarray:
-    """``activation(x + bias)``, a new array of the shape and dtype of ``x``.
+def bias_activation(
+    x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray | None = None
+) -> np.ndarray:
+    """``activation(x + bias)``, an array of the shape and dtype of ``x``.
 
     Args:
         x: [..., channels], float32 or float64.
         bias: [channels] of the same dtype, or None.
         activation: one of ``ACTIVATIONS``; formulas as in Keras 3.
+        out: a C-contiguous array where the result may lie, ``x`` among others; a new one by default.
 
     Raises:
         ValueError: ``activation`` is unknown.
     """
-    return _bias_activation(x, bias, activation, empty(x.shape, x.dtype))
+    return _bias_activation(x, bias, activation, empty(x.shape, x.dtype) if out is None else out)
 
 
 def bias_activation_inplace(y: np.ndarray, bias: np.ndarray | None, activation: str) -> np.ndarray:

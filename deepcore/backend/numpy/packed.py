@@ -7,16 +7,17 @@ then on nothing made of it is kept, and neither is what is made of arrays that n
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
-__all__ = ["LIMIT", "escaped", "own", "packed", "writing"]
+__all__ = ["LIMIT", "escaped", "own", "packed", "versions", "writing"]
 
 LIMIT = 1 << 30  # bytes that are kept in all; what was used longest ago goes first
 
@@ -24,6 +25,7 @@ _lock = threading.RLock()  # an array may die, which removes its entry, while it
 _owned: dict[int, _Owned] = {}
 _kept: OrderedDict[tuple[int, Hashable], tuple[Any, int]] = OrderedDict()  # by array and key: what was made, its bytes
 _bytes = 0
+_numbers = itertools.count()
 
 
 class _Owned:
@@ -31,7 +33,7 @@ class _Owned:
 
     Attributes:
         reference: to the array, which it does not keep alive.
-        version: how often the array was written to.
+        version: another number after each time the array was written to, that no other array ever has.
         keys: of what is kept of it.
         asked: keys that were asked for since the last write.
     """
@@ -41,7 +43,7 @@ class _Owned:
     def __init__(self, array: np.ndarray) -> None:
         number = id(array)
         self.reference = weakref.ref(array, lambda _: _forget(number))
-        self.version = 0
+        self.version = next(_numbers)
         self.keys: set[Hashable] = set()
         self.asked: set[Hashable] = set()
 
@@ -86,7 +88,7 @@ class writing:  # noqa: N801 (a context manager, read as a verb)
             owned = _owned.get(_number(array))
             if owned is not None:
                 with _lock:
-                    owned.version += 1
+                    owned.version = next(_numbers)
                     owned.asked.clear()
                     if owned.keys:
                         _drop(_number(array), owned)
@@ -118,6 +120,20 @@ def packed(array: np.ndarray, key: Hashable, make: Callable[[np.ndarray], Any]) 
     made = make(array)
     _keep(number, owned, version, key, made)
     return made
+
+
+def versions(arrays: Iterable[Any]) -> tuple[int, ...] | None:
+    """Numbers that are the same as long as none of ``arrays`` is written to; None where that cannot be known.
+
+    They are those of no other arrays, not even of others that come to lie in the same place.
+    """
+    found = []
+    for array in arrays:
+        owned = _owned.get(id(array))
+        if owned is None or owned.reference() is not array:
+            return None
+        found.append(owned.version)
+    return tuple(found)
 
 
 def _keep(number: int, owned: _Owned, version: int, key: Hashable, made: Any) -> None:
