@@ -96,6 +96,9 @@ class Emitter:
     def load_scalar(self, address: ir.Value) -> ir.Value:
         return self._load(address, FLOAT)
 
+    def store_scalar(self, value: ir.Value, address: ir.Value) -> None:
+        self.builder.store(value, self.builder.inttoptr(address, FLOAT.as_pointer())).align = 4
+
     def load(self, address: ir.Value, mask: ir.Value | None = None) -> ir.Value:
         """A vector; where ``mask`` is false, zeros, and the memory is not touched."""
         if mask is None:
@@ -133,6 +136,13 @@ class Emitter:
         one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(INT32, 0))
         every = ir.Constant(ir.VectorType(INT32, self.host.lanes), [0] * self.host.lanes)
         return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), every)
+
+    def shuffle(self, left: ir.Value, right: ir.Value, order: Sequence[int]) -> ir.Value:
+        """The elements ``order`` of the two vectors, those of ``right`` counted on from those of ``left``."""
+        return self.builder.shuffle_vector(left, right, ir.Constant(ir.VectorType(INT32, len(order)), list(order)))
+
+    def first_of(self, vector: ir.Value) -> ir.Value:
+        return self.builder.extract_element(vector, ir.Constant(INT32, 0))
 
     def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
         """left * right + total, rounded once where the host can."""

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
+from collections.abc import Callable
+
 import numpy as np
 
-from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import MatmulGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds
 from deepcore.backend.numpy.half import computed_in_float32
+from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
 
 __all__ = ["matmul"]
@@ -67,6 +72,34 @@ def _blas(
         y = empty((*batch, left.shape[-2], right.shape[-1]), np.result_type(left, right))
         np.matmul(left, right, out=y)
     return bias_activation_inplace(y, bias, activation)
+
+
+def _supports_tiles(call: Call) -> Answer:
+    g = call.geometry
+    if call.dtype != "float32":
+        return False, f"register tiles are of float32; the arrays are {call.dtype}"
+    if not g.flops:
+        return False, "a size is zero: there is nothing to multiply"
+    return True, "float32, any sizes and strides"
+
+
+def _tiles_cost(call: Call) -> float:
+    return 0.0
+
+
+@implementation("matmul", "tiles", supports=_supports_tiles, cost=_tiles_cost, available=vectors_available)
+def _tiles(
+    a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool, bias: np.ndarray | None, activation: str
+) -> np.ndarray:
+    left = a.swapaxes(-1, -2) if transpose_a else a
+    right = b.swapaxes(-1, -2) if transpose_b else b
+    return _product()(left, right, bias, activation)
+
+
+@functools.cache
+def _product() -> Callable[..., np.ndarray]:
+    """What needs Numba is loaded by the first call."""
+    return importlib.import_module("deepcore.backend.numpy.product").product
 
 
 def blas_ready(matrices: np.ndarray) -> np.ndarray:
