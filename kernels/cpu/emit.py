@@ -120,12 +120,12 @@ class Emitter:
         store = self.declare(f"llvm.masked.store.{self._name}.p0{self._name if _TYPED else ''}", declared)
         self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
 
-    def prefetch(self, address: ir.Value) -> None:
+    def prefetch(self, address: ir.Value, write: bool = False) -> None:
         """Asks for the cache line at ``address``, into the first-level cache."""
         declared = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
-        read, keep, data = (ir.Constant(INT32, value) for value in (0, 3, 1))
+        purpose, keep, data = (ir.Constant(INT32, value) for value in (int(write), 3, 1))
         function = self.declare(f"llvm.prefetch.p0{'i8' if _TYPED else ''}", declared)
-        self.builder.call(function, [self.builder.inttoptr(address, BYTE_POINTER), read, keep, data])
+        self.builder.call(function, [self.builder.inttoptr(address, BYTE_POINTER), purpose, keep, data])
 
     # vectors
 

@@ -27,12 +27,13 @@ def transpose() -> int:
 
 
 def emit_copy(vectors: int, tail: bool, host: Host) -> str:
-    """``copy_panel(b, b_step, panel, steps, lanes)``: panel[k, :] = b[k, :]; LLVM IR.
+    """``copy_panel(b, b_step, panel, panel_step, steps, lanes)``: panel[k, :] = b[k, :]; LLVM IR.
 
-    ``tail``: the last vector has only ``lanes`` elements in ``b``; behind them come zeros.
+    ``tail``: the last vector has only ``lanes`` elements in ``b``; behind them come zeros, which the next step may
+    overwrite.
     """
-    e = Emitter("copy_panel", ("b", "b_step", "panel", "steps", "lanes"), host)
-    b, b_step, panel, steps, lanes = e.arguments.values()
+    e = Emitter("copy_panel", ("b", "b_step", "panel", "panel_step", "steps", "lanes"), host)
+    b, b_step, panel, panel_step, steps, lanes = e.arguments.values()
     masks = [None] * (vectors - 1) + [e.first_lanes(lanes) if tail else None]
     ahead = e.times(b_step, PREFETCH)
     with e.loop(steps, [b, panel]) as loop:
@@ -41,7 +42,7 @@ def emit_copy(vectors: int, tail: bool, host: Host) -> str:
             at = integer(v * host.vector_bytes)
             e.prefetch(e.add(source, ahead, at))
             e.store(e.load(e.add(source, at), mask), e.add(target, at))
-        loop.carried = [e.add(source, b_step), e.add(target, integer(vectors * host.vector_bytes))]
+        loop.carried = [e.add(source, b_step), e.add(target, panel_step)]
     return e.finish()
 
 
@@ -58,8 +59,11 @@ def emit_transpose(host: Host) -> str:
     for j in range(host.lanes):
         there = e.builder.select(e.below(last, integer(j)), last, integer(j))
         rows.append(e.builder.mul(there, b_width))
+    ahead = e.times(b_width, host.lanes)
     with e.loop(squares, [b, panel]) as loop:
         source, target = loop.carried
+        for row in rows:
+            e.prefetch(e.add(source, row, ahead))
         square = [e.load(e.add(source, row)) for row in rows]
         for k, vector in enumerate(_transposed(e, square)):
             e.store(vector, e.add(target, e.times(panel_step, k)))

@@ -128,7 +128,7 @@ WEIGHTS = _record(
 # first, both.
 PRODUCT = _record(
     """
-    a a_row a_step a_starts packed_a packed_step
+    a a_row a_step a_starts packed_a packed_step copy_rows
     b b_step b_width b_starts packing
     c c_row c_item c_piece bias
     steps depth parts pieces
@@ -143,7 +143,9 @@ PRODUCT = _record(
 )
 
 # Products of a batch of matrices with one vector each.
-DOTS = _record("a a_row a_starts x x_starts y y_item steps lanes vector_bytes tiles tall tall_rows tall_dots low_dots tasks")
+DOTS = _record(
+    "a a_row a_starts x x_starts y y_item steps lanes vector_bytes tiles tall tall_rows tall_dots low_dots tasks"
+)
 
 # Weights [9, depth, width] to [place, (block of channels, depth, channel of the block)].
 WINOGRAD_WEIGHTS = _record("w w_tap w_depth u u_row u_place wide wide_bytes wide_u last_bytes transform vector_bytes")

@@ -1,4 +1,4 @@
-"""Matrix products: NumPy's, which are the BLAS's."""
+"""Matrix products: NumPy's, which are the BLAS's, and those of the register tiles."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import MatmulGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.cost import gemm_seconds
+from deepcore.backend.numpy.cost import gemm_seconds, product_seconds
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
@@ -44,9 +44,12 @@ def matmul(
     Raises:
         ValueError: ``a`` and ``b`` do not fit together, or ``activation`` is unknown.
     """
-    geometry = MatmulGeometry.of(a.shape, b.shape, transpose_a, transpose_b)
+    geometry = _geometry(a.shape, b.shape, transpose_a, transpose_b)
     run = choose("matmul", a.dtype, geometry).function
     return run(a, b, transpose_a, transpose_b, bias, activation)
+
+
+_geometry = functools.lru_cache(2000)(MatmulGeometry.of)  # of the same few shapes in every step
 
 
 def _gemm_cost(call: Call) -> float:
@@ -84,7 +87,8 @@ def _supports_tiles(call: Call) -> Answer:
 
 
 def _tiles_cost(call: Call) -> float:
-    return 0.0
+    g = call.geometry
+    return product_seconds(g.batch, g.m, g.n, g.k)
 
 
 @implementation("matmul", "tiles", supports=_supports_tiles, cost=_tiles_cost, available=vectors_available)

@@ -28,7 +28,7 @@ DEPTH = 384  # steps of a part of the sum: a panel of b, and with it the rows of
 ROWS_BYTES = 1 << 19  # of a that a task walks over with one panel after the other
 FEW_ROWS = 12  # for which b is not worth packing
 FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from side by side
-CONFLICT = 1024  # bytes: steps at multiples of this distance share few sets of a cache
+MANY_BLOCKS = 4  # of columns, for which neighbouring rows are worth packing
 LINE = 64
 SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
 PIECE = 1024  # steps of a sum that are worth a piece of their own
@@ -52,11 +52,11 @@ def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, activa
     if plan.copied:
         b = np.ascontiguousarray(b)
     left, right = (b, a) if plan.swapped else (a, b)
-    y = empty(plan.shape, np.float32)
-    sums = y if plan.pieces == 1 else np.empty((plan.pieces, *plan.shape), np.float32)
+    sums = empty(plan.shape if plan.pieces == 1 else (plan.pieces, *plan.shape), np.float32)
     plan.launch(address(left), address(right), address(sums), *_bias(plan, bias))
-    if sums is not y:
-        np.add.reduce(sums, axis=0, out=y)
+    y = sums if plan.pieces == 1 else np.add.reduce(sums, axis=0)
+    if plan.turned:
+        y = np.ascontiguousarray(y.swapaxes(-1, -2))
     return bias_activation_inplace(y, None if plan.biased else bias, "linear" if plan.clamped else activation)
 
 
@@ -64,9 +64,10 @@ class Plan(NamedTuple):
     """What is decided for two operands.
 
     Attributes:
-        shape: of the result.
+        shape: of what the launch writes.
         launch: takes the addresses of two operands, of the result and, if ``biased``, of the bias.
         swapped: whether the second operand is given first.
+        turned: whether the launch writes the transpose of the result.
         copied: whether b must be made contiguous.
         pieces: of the sum, which are to be added.
         biased: whether the launch takes the bias.
@@ -76,6 +77,7 @@ class Plan(NamedTuple):
     shape: tuple[int, ...]
     launch: Launch
     swapped: bool = False
+    turned: bool = False
     copied: bool = False
     pieces: int = 1
     biased: bool = False
@@ -133,9 +135,10 @@ def _plan(
         return Plan(shape, _dots(a, b, m, k, tasks), copied=copied)
     if m == 1 and a.column == b.row == ITEM:
         return Plan(shape, _dots(b.transposed, a, n, k, tasks), swapped=True, copied=copied)
-    if n == 1 and a.row == ITEM:
-        launch, pieces = _tiles(b.transposed, a.transposed, (1, m, k), None, tasks)
-        return Plan(shape, launch, swapped=True, copied=copied, pieces=pieces)
+    if n < min(m, host().lanes) and a.row == ITEM:
+        # Columns that do not fill a vector, and rows that do: the transpose of the result, b^T a^T.
+        launch, pieces = _tiles(b.transposed, a.transposed, (n, m, k), None, tasks)
+        return Plan((*batch, n, m), launch, True, n > 1, copied=copied, pieces=pieces)
     clamped = activation if activation in CLAMPS else "linear"
     launch, pieces = _tiles(a, b, (m, n, k), clamped, tasks)
     one = pieces == 1
@@ -147,8 +150,12 @@ def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _is_one_matrix(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
-    """Whether the rows of a whole batch are equally far apart."""
-    return all(strides[i] == strides[i + 1] * shape[i + 1] for i in range(len(shape) - 2))
+    """Whether the rows of a whole batch are equally far apart, and not neighbours."""
+    return (
+        len(shape) == 2
+        or strides[-2] != ITEM
+        and all(strides[i] == strides[i + 1] * shape[i + 1] for i in range(len(shape) - 2))
+    )
 
 
 def _starts(batch: tuple[int, ...], shape: tuple[int, ...], strides: tuple[int, ...]) -> np.ndarray:
@@ -192,13 +199,11 @@ def _tiles(
     column_tasks, column_blocks = channels.split(-(-tasks // (items * pieces * row_tasks)))
     row_tasks = min(tiles, max(row_tasks, -(-tasks // (items * pieces * column_tasks))))
 
-    packed_step = 0
-    if a.row == ITEM and a.column % CONFLICT == 0 and channels.blocks > 1:
-        packed_step = -(-tiles // row_tasks) * rows.rows * ITEM
-        packed_step = -(-packed_step // LINE) * LINE
-        packed_step += LINE if packed_step % CONFLICT == 0 else 0
+    # A tile whose rows are neighbours reads a line of the cache for a few elements: they are put side by side.
+    packed_step = rows.rows * ITEM if a.row == ITEM and channels.blocks >= MANY_BLOCKS else 0
     panel_bytes = (depth * channels.widest * host().vector_bytes) if packing != IN_PLACE else 0
     panel_bytes = -(-panel_bytes // LINE) * LINE
+    packed_bytes = -(-tiles // row_tasks) * depth * packed_step + host().vector_bytes if packed_step else 0
 
     told = np.zeros((2, 2, 2), TILE)  # of a sum's first part or not, its last or not; of wide blocks, and of the last
     told["a_row"], told["a_step"] = (ITEM, packed_step) if packed_step else (a.row, a.column)
@@ -218,14 +223,17 @@ def _tiles(
     fixed: dict[str, Any] = {} if biased else {"bias": address(zeros)}
     copies = {
         f"{name}_copy": panel.copy(vectors, tail) if packing == COPIED and vectors else 0
-        for name, vectors, tail in (("wide", channels.vectors * bool(channels.wide), False), ("last", channels.last_vectors, channels.tail))
+        for name, vectors, tail in (
+            ("wide", channels.vectors * bool(channels.wide), False),
+            ("last", channels.last_vectors, channels.tail),
+        )
     }
     launch = Launch(
         PRODUCT,
         ("product", "product"),
         ("a", "b", "c", *(("bias",) if biased else ())),
         items * pieces * row_tasks * column_tasks,
-        panel_bytes + (depth + 1) * packed_step,
+        panel_bytes + packed_bytes,
         (told, a.starts, b.starts, zeros),
         **fixed,
         **channels.tiles(rows.rows, bool(rows.low)),
@@ -235,6 +243,7 @@ def _tiles(
         a_starts=address(a.starts),
         packed_a=panel_bytes,
         packed_step=packed_step,
+        copy_rows=panel.copy(1, True) if packed_step else 0,
         b_step=b.row,
         b_width=b.column,
         b_starts=address(b.starts),

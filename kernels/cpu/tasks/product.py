@@ -12,7 +12,7 @@ de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
 
 import numpy as np
 
-from deepcore.kernels.cpu.native import call, copy, helper, load_float, load_int, record, store_float
+from deepcore.kernels.cpu.native import call, helper, load_float, load_int, record, store_float
 from deepcore.kernels.cpu.record import DOTS, PRODUCT
 
 product_at = record(PRODUCT)
@@ -40,6 +40,16 @@ def transpose(t, b, columns, panel, size, steps):
                 store_float(target + k * size + j * ITEM, load_float(source + j * t.b_width + k * ITEM))
 
 
+@helper
+def pack_rows(t, a, first, last, packed, steps):
+    """The rows of each tile side by side: packed[tile, k, i] = a[k, i], where the rows i are neighbours."""
+    for tile in range(first, last):
+        rows = t.tall_rows if tile < t.tall else t.tall_rows - 1
+        call(t.copy_rows, (a, t.a_step, packed, t.packed_step, steps, rows))
+        a += rows * ITEM
+        packed += steps * t.packed_step
+
+
 def product(told, index, worker):
     """Some rows and some blocks of columns of c, for one piece of the sum, of one product of the batch."""
     t = product_at(told)
@@ -55,7 +65,6 @@ def product(told, index, worker):
     first_tile = tiles * task // t.row_tasks
     last_tile = tiles * (task + 1) // t.row_tasks
     first_row = first_tile * t.tall_rows - max(0, first_tile - t.tall)
-    last_row = last_tile * t.tall_rows - max(0, last_tile - t.tall)
     a = t.a + load_int(t.a_starts + 8 * item) + first_row * t.a_row
     b = t.b + load_int(t.b_starts + 8 * item)
     c = t.c + item * t.c_item + piece * t.c_piece + first_row * t.c_row
@@ -69,8 +78,7 @@ def product(told, index, worker):
         part_told = t.told + (t.first_part if part == begin else 0) + (t.last_part if part == t.parts - 1 else 0)
         from_a = a + done * t.a_step
         if t.packed_step:
-            for k in range(steps):
-                copy(packed_a + k * t.packed_step, from_a + k * t.a_step, (last_row - first_row) * ITEM)
+            pack_rows(t, from_a, first_tile, last_tile, packed_a, steps)
             from_a = packed_a
         for block in range(first_block, last_block):
             wide = block < t.wide
@@ -85,7 +93,7 @@ def product(told, index, worker):
                 from_b = panel
             elif t.packing == COPIED:
                 lanes = columns - (size // t.vector_bytes - 1) * t.lanes
-                call(t.wide_copy if wide else t.last_copy, (from_b, t.b_step, panel, steps, lanes))
+                call(t.wide_copy if wide else t.last_copy, (from_b, t.b_step, panel, size, steps, lanes))
                 from_b = panel
             tile_a = from_a
             tile_c = c + block * t.wide_bytes
@@ -95,7 +103,7 @@ def product(told, index, worker):
                 rows = t.tall_rows if tall else t.tall_rows - 1
                 init = bias if part == begin else tile_c
                 call(tall_tile if tall else low_tile, (tile_told, tile_a, from_b, init, tile_c))
-                tile_a += rows * (ITEM if t.packed_step else t.a_row)
+                tile_a += steps * t.packed_step if t.packed_step else rows * t.a_row
                 tile_c += rows * t.c_row
 
 
