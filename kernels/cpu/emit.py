@@ -79,6 +79,9 @@ class Emitter:
     def load_scalar(self, address: ir.Value) -> ir.Value:
         return self._load(address, FLOAT)
 
+    def store_scalar(self, value: ir.Value, address: ir.Value) -> None:
+        self.builder.store(value, self.builder.inttoptr(address, FLOAT.as_pointer())).align = 4
+
     def load(self, address: ir.Value, mask: ir.Value | None = None) -> ir.Value:
         """A vector; where ``mask`` is false, zeros, and the memory is not touched."""
         if mask is None:
@@ -100,12 +103,12 @@ class Emitter:
         store = self.declare(f"llvm.masked.store.{self._name}.p0{self._name if _TYPED else ''}", declared)
         self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
 
-    def prefetch(self, address: ir.Value) -> None:
+    def prefetch(self, address: ir.Value, write: bool = False) -> None:
         """Asks for the cache line at ``address``, into the first-level cache."""
         declared = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
-        read, keep, data = (ir.Constant(INT32, value) for value in (0, 3, 1))
+        purpose, keep, data = (ir.Constant(INT32, value) for value in (int(write), 3, 1))
         function = self.declare(f"llvm.prefetch.p0{'i8' if _TYPED else ''}", declared)
-        self.builder.call(function, [self.builder.inttoptr(address, BYTE_POINTER), read, keep, data])
+        self.builder.call(function, [self.builder.inttoptr(address, BYTE_POINTER), purpose, keep, data])
 
     # vectors
 
@@ -118,9 +121,11 @@ class Emitter:
         return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), every)
 
     def shuffle(self, left: ir.Value, right: ir.Value, order: Sequence[int]) -> ir.Value:
-        """A vector of elements of two, those of ``right`` being numbered after those of ``left``."""
-        kind = ir.VectorType(INT32, len(order))
-        return self.builder.shuffle_vector(left, right, ir.Constant(kind, list(order)))
+        """The elements ``order`` of the two vectors, those of ``right`` counted on from those of ``left``."""
+        return self.builder.shuffle_vector(left, right, ir.Constant(ir.VectorType(INT32, len(order)), list(order)))
+
+    def first_of(self, vector: ir.Value) -> ir.Value:
+        return self.builder.extract_element(vector, ir.Constant(INT32, 0))
 
     def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
         """left * right + total, rounded once where the host can."""

@@ -121,6 +121,30 @@ WEIGHTS = _record(
     """
 )
 
+# Products c = a b of a batch of matrices. ``told`` has two ``TILE``, that of the wide blocks of columns and that of the
+# last, narrower one, for each of four kinds of parts of the sum: neither its first nor its last part, the last, the
+# first, both.
+PRODUCT = _record(
+    """
+    a a_row a_step a_starts packed_a packed_step copy_rows
+    b b_step b_width b_starts packing
+    c c_row c_item c_piece bias
+    steps depth parts pieces
+    row_tasks column_tasks column_blocks
+    told last_part first_part
+    wide wide_columns wide_bytes wide_tall wide_low wide_copy wide_told
+    last_columns last_bytes last_tall last_low last_copy last_told
+    tall tall_rows low
+    lanes vector_bytes transpose
+    scratch scratch_bytes
+    """
+)
+
+# Products of a batch of matrices with one vector each.
+DOTS = _record(
+    "a a_row a_starts x x_starts y y_item steps lanes vector_bytes tiles tall tall_rows tall_dots low_dots tasks"
+)
+
 # Weights of Winograd's convolution, which are transformed by blocks of output channels; ``w_width`` is a float's size,
 # or else ``w_depth`` is.
 _WINOGRAD_WEIGHTS = """
@@ -130,7 +154,6 @@ _WINOGRAD_WEIGHTS = """
     depth part_depth
     u u_place
 """
-
 # All of them at once: [3, 3, depth, width] to [place, (block of channels, depth, channel of the block)].
 WINOGRAD_WEIGHTS = _record(_WINOGRAD_WEIGHTS + "parts scratch scratch_bytes")
 

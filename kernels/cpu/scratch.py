@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import mmap
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,41 +15,49 @@ HUGE_PAGE = 2 << 20
 LINE = 64  # bytes: a vector of AVX-512, and a cache line
 KEPT_BYTES = 256 << 20  # most that is kept for later
 
-_free: list[np.ndarray] = []
+_free: list[np.ndarray] = []  # what was used last comes last
+_kept = 0  # bytes in ``_free``
 _lock = threading.Lock()
 
 
-@dataclass(frozen=True)
-class Room:
+class Room(NamedTuple):
     """``bytes`` for each worker from ``address`` on, one after the other."""
 
     address: int
     bytes: int
 
 
-@contextlib.contextmanager
-def borrow(workers: int, size: int) -> Iterator[Room]:
+class borrow:  # noqa: N801 (a context manager, read as a verb)
     """Room of at least ``size`` bytes for each worker, starting on a cache line, until the block ends."""
-    size = -(-size // LINE) * LINE
-    if not size:
-        yield Room(0, 0)
-        return
-    memory = _take(workers * size + LINE)
-    try:
-        yield Room(-(-address(memory) // LINE) * LINE, size)
-    finally:
+
+    __slots__ = ("_memory", "_room")
+
+    def __init__(self, workers: int, size: int) -> None:
+        size = -(-size // LINE) * LINE
+        self._memory = _take(workers * size + LINE)
+        self._room = Room(-(-address(self._memory) // LINE) * LINE, size)
+
+    def __enter__(self) -> Room:
+        return self._room
+
+    def __exit__(self, *raised: object) -> None:
+        global _kept
         with _lock:
-            _free.append(memory)
-            while sum(array.nbytes for array in _free) > KEPT_BYTES:
-                _free.pop(0)
+            _free.append(self._memory)
+            _kept += self._memory.nbytes
+            while _kept > KEPT_BYTES:
+                _kept -= _free.pop(0).nbytes
 
 
 def _take(size: int) -> np.ndarray:
     """The smallest free memory that is large enough, or new."""
+    global _kept
     with _lock:
-        fitting = [i for i, array in enumerate(_free) if array.nbytes >= size]
+        fitting = [(array.nbytes, i) for i, array in enumerate(_free) if array.nbytes >= size]
         if fitting:
-            return _free.pop(min(fitting, key=lambda i: _free[i].nbytes))
+            nbytes, i = min(fitting)
+            _kept -= nbytes
+            return _free.pop(i)
     return _huge(size) if size >= HUGE_PAGE // 2 else np.empty(size, np.uint8)
 
 

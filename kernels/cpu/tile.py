@@ -60,6 +60,8 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
     masks = [None] * (vectors - 1) + [last]
     places = [(i, v) for i in range(rows) for v in range(vectors)]
 
+    for i, v in places:
+        e.prefetch(e.add(c, e.times(c_row, i), integer(v * width)), write=True)
     sums = [e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v]) for i, v in places]
     row_offsets = [e.times(a_row, i) for i in range(rows)]
     ahead = e.times(b_step, PREFETCH)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 
-from deepcore.kernels.cpu import depthwise, library
+from deepcore.kernels.cpu import depthwise, library, panel
 from deepcore.kernels.cpu.depthwise import ACCUMULATED, OUTPUTS, Window
+from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 from deepcore.kernels.cpu.transform import KINDS, transform, transpose
 
 TASKS = {
     "pool": ("worker", "run"),
+    "product": ("product", "dots"),
     "convolution": ("pack", "correlate", "weights"),
     "winograd": ("transform_weights", "convolve", "transform_tiles", "gradient_of_block", "multiply", "result"),
     "depthwise": ("convolve", "weights"),
@@ -29,6 +31,9 @@ def kernels() -> Iterator[Callable[[], int]]:
     for vectors in range(1, most_vectors(host()) + 1):
         for rows in range(1, most_rows(vectors, host()) + 1):
             yield from (functools.partial(tile, rows, vectors, tail) for tail in (False, True))
+        yield from (functools.partial(panel.copy, vectors, tail) for tail in (False, True))
+    yield panel.transpose
+    yield from (functools.partial(dots, rows) for rows in range(1, ROWS + 1))
     for kind, sizes in KINDS.items():
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))

@@ -19,6 +19,9 @@ SERIAL_CALL = 2.0e-6  # starting one on the calling thread alone, which is what 
 SERIAL_BYTES = 1.0e10  # read or written by such a loop
 NUMBA_BYTES = 1.2e10  # read or written by a compiled loop on all cores
 NUMBA_RUN = 3.0e-9  # the start of one contiguous run within such a loop
+PRODUCT_FLOPS = 2.4e11  # of products on register tiles, on all cores
+PRODUCT_HALF = 8  # what GEMM_HALF is to the BLAS
+PRODUCT_CALL = 1.5e-6  # more than that of the BLAS for one product, far less for a batch
 TILE_FLOPS = 2.6e11  # of register tiles, on all cores
 TILE_LANES = 16  # elements that a tile's columns are rounded up to
 TILE_CALL = 2.0e-5  # one plan: its records and its launch
@@ -45,6 +48,15 @@ def gemm_seconds(batch: int, m: int, n: int, k: int, dtype: str) -> float:
     """``batch`` products of [m, k] and [k, n]."""
     padded = (m + GEMM_HALF) * (n + GEMM_HALF) * (k + GEMM_HALF)
     return 2.0 * batch * padded / GEMM_FLOPS.get(dtype, GEMM_FLOPS["float64"]) + batch * GEMM_CALL
+
+
+def product_seconds(batch: int, m: int, n: int, k: int) -> float:
+    """The same of float32 on register tiles: whole vectors of columns, or of rows where there are fewer columns."""
+    narrow, wide = min(m, n), max(m, n)
+    if narrow >= TILE_LANES:
+        narrow = -(-narrow // TILE_LANES) * TILE_LANES
+    work = (narrow + PRODUCT_HALF) * (wide + PRODUCT_HALF) * (k + PRODUCT_HALF)
+    return 2.0 * batch * work / PRODUCT_FLOPS + PRODUCT_CALL
 
 
 def numpy_seconds(calls: float, elements: float, run: float, dtype: str) -> float:

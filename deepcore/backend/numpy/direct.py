@@ -487,14 +487,6 @@ def product(
         )
 
 
-def transposed_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """a^T b [m, n] from a [k, m] and b [k, n], both C-contiguous float32."""
-    (part, *rest) = _grids(len(a))
-    rows, columns = (1, len(a)) if rest else part.shape
-    x, dy = a.reshape(1, rows, columns, -1), b.reshape(1, rows, columns, -1)
-    return weight_gradient(x, dy, Axis(rows, rows, 1), Axis(columns, columns, 1), 1)[0, 0]
-
-
 @dataclass(frozen=True)
 class Grid:
     """Rows ``first`` to ``stop`` of a matrix, laid out as ``shape`` pixels."""

@@ -1,14 +1,19 @@
-"""Matrix products: NumPy's, which are the BLAS's."""
+"""Matrix products: NumPy's, which are the BLAS's, and those of the register tiles."""
 
 from __future__ import annotations
 
+import functools
+import importlib
+from collections.abc import Callable
+
 import numpy as np
 
-from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.dispatch import Answer, Call, choose, implementation
 from deepcore.backend.geometry import MatmulGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.cost import gemm_seconds
+from deepcore.backend.numpy.cost import gemm_seconds, product_seconds
 from deepcore.backend.numpy.half import computed_in_float32
+from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
 
 __all__ = ["matmul"]
@@ -39,9 +44,12 @@ def matmul(
     Raises:
         ValueError: ``a`` and ``b`` do not fit together, or ``activation`` is unknown.
     """
-    geometry = MatmulGeometry.of(a.shape, b.shape, transpose_a, transpose_b)
+    geometry = _geometry(a.shape, b.shape, transpose_a, transpose_b)
     run = choose("matmul", a.dtype, geometry).function
     return run(a, b, transpose_a, transpose_b, bias, activation)
+
+
+_geometry = functools.lru_cache(2000)(MatmulGeometry.of)  # of the same few shapes in every step
 
 
 def _gemm_cost(call: Call) -> float:
@@ -67,6 +75,35 @@ def _blas(
         y = empty((*batch, left.shape[-2], right.shape[-1]), np.result_type(left, right))
         np.matmul(left, right, out=y)
     return bias_activation_inplace(y, bias, activation)
+
+
+def _supports_tiles(call: Call) -> Answer:
+    g = call.geometry
+    if call.dtype != "float32":
+        return False, f"register tiles are of float32; the arrays are {call.dtype}"
+    if not g.flops:
+        return False, "a size is zero: there is nothing to multiply"
+    return True, "float32, any sizes and strides"
+
+
+def _tiles_cost(call: Call) -> float:
+    g = call.geometry
+    return product_seconds(g.batch, g.m, g.n, g.k)
+
+
+@implementation("matmul", "tiles", supports=_supports_tiles, cost=_tiles_cost, available=vectors_available)
+def _tiles(
+    a: np.ndarray, b: np.ndarray, transpose_a: bool, transpose_b: bool, bias: np.ndarray | None, activation: str
+) -> np.ndarray:
+    left = a.swapaxes(-1, -2) if transpose_a else a
+    right = b.swapaxes(-1, -2) if transpose_b else b
+    return _product()(left, right, bias, activation)
+
+
+@functools.cache
+def _product() -> Callable[..., np.ndarray]:
+    """What needs Numba is loaded by the first call."""
+    return importlib.import_module("deepcore.backend.numpy.product").product
 
 
 def blas_ready(matrices: np.ndarray) -> np.ndarray:

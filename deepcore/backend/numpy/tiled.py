@@ -27,6 +27,7 @@ from deepcore.backend.numpy.cost import (
     WEIGHT_BYTES,
     WINOGRAD_PLACES,
     WINOGRAD_WEIGHTS_BYTES,
+    product_seconds,
 )
 from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
@@ -136,8 +137,17 @@ def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np
     return dx
 
 
+def _is_product(g: Conv2DGeometry) -> bool:
+    """Whether a gradient at the weights is one product, of the pixels that a 1x1 kernel reads."""
+    whole = (g.kernel_height, g.kernel_width, g.groups) == (1, 1, 1)
+    return whole and g.padding == ((0, 0), (0, 0)) and g.out_channels >= TILE_LANES
+
+
 def _direct_wgrad_cost(call: Call) -> float:
     g = call.geometry
+    if _is_product(g):
+        read = 2.0 * np.prod(g.x_shape, dtype=float) * ITEM / TILE_BYTES if g.strides != (1, 1) else 0.0
+        return read + product_seconds(1, g.in_channels, g.out_channels, g.batch * g.out_height * g.out_width)
     rows = g.kernel_height * g.kernel_width * g.in_channels // g.groups
     pixels = g.batch * g.out_height * g.out_width * g.groups
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
@@ -150,8 +160,10 @@ def _direct_wgrad_cost(call: Call) -> float:
     "conv2d_wgrad", "tiles", supports=_supports_direct, cost=_direct_wgrad_cost, available=vectors_available
 )
 def _wgrad_direct(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-    if geometry.is_pointwise:
-        return _module("direct").transposed_product(_as_matrix(x), _as_matrix(dy)).reshape(geometry.w_shape)
+    g = geometry
+    if _is_product(g):
+        pixels = np.ascontiguousarray(x[:, :: g.strides[0], :: g.strides[1]])
+        return _module("product").product(_as_matrix(pixels).T, _as_matrix(dy)).reshape(g.w_shape)
     return _module("direct").weight_gradient(x, dy, *conv_axes(geometry), geometry.groups)
 
 

@@ -1,0 +1,133 @@
+"""Matrix products as register tiles.
+
+    for each part of the sum:                     so long that its rows of a stay in the second-level cache
+        for each block of columns:                as wide as a tile
+            put b[part, block] side by side       to be read from the first- or second-level cache
+            for each tile of rows:
+                c[tile, block] += a[tile, part] b[part, block]
+
+The tile reads ``a`` element by element, which may therefore lie in any order, and ``b`` by whole vectors (Goto and van
+de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
+"""
+
+import numpy as np
+
+from deepcore.kernels.cpu.native import call, helper, load_float, load_int, record, store_float
+from deepcore.kernels.cpu.record import DOTS, PRODUCT
+
+product_at = record(PRODUCT)
+dots_at = record(DOTS)
+
+IN_PLACE = 0  # what is done with b before it is read: nothing, ...
+COPIED = 1
+TRANSPOSED = 2
+ITEM = 4
+ZERO = np.float32(0)
+
+
+@helper
+def transpose(t, b, columns, panel, size, steps):
+    """panel[k, j] = b[j, k], the rows j being ``t.b_width`` apart: squares of vectors, then the steps that are left."""
+    squares = steps // t.lanes
+    for first in range(0, columns, t.lanes):
+        source = b + first * t.b_width
+        target = panel + first * ITEM
+        there = min(t.lanes, columns - first)
+        if squares:
+            call(t.transpose, (source, t.b_width, there, target, size, squares))
+        for k in range(squares * t.lanes, steps):
+            for j in range(there):
+                store_float(target + k * size + j * ITEM, load_float(source + j * t.b_width + k * ITEM))
+
+
+@helper
+def pack_rows(t, a, first, last, packed, steps):
+    """The rows of each tile side by side: packed[tile, k, i] = a[k, i], where the rows i are neighbours."""
+    for tile in range(first, last):
+        rows = t.tall_rows if tile < t.tall else t.tall_rows - 1
+        call(t.copy_rows, (a, t.a_step, packed, t.packed_step, steps, rows))
+        a += rows * ITEM
+        packed += steps * t.packed_step
+
+
+def product(told, index, worker):
+    """Some rows and some blocks of columns of c, for one piece of the sum, of one product of the batch."""
+    t = product_at(told)
+    where = index // t.column_tasks
+    first_block = (index - where * t.column_tasks) * t.column_blocks
+    last_block = min(first_block + t.column_blocks, t.wide + (1 if t.last_bytes else 0))
+    item_piece = where // t.row_tasks
+    task = where - item_piece * t.row_tasks
+    item = item_piece // t.pieces
+    piece = item_piece - item * t.pieces
+
+    tiles = t.tall + t.low
+    first_tile = tiles * task // t.row_tasks
+    last_tile = tiles * (task + 1) // t.row_tasks
+    first_row = first_tile * t.tall_rows - max(0, first_tile - t.tall)
+    a = t.a + load_int(t.a_starts + 8 * item) + first_row * t.a_row
+    b = t.b + load_int(t.b_starts + 8 * item)
+    c = t.c + item * t.c_item + piece * t.c_piece + first_row * t.c_row
+    panel = t.scratch + worker * t.scratch_bytes
+    packed_a = panel + t.packed_a
+
+    begin = t.parts * piece // t.pieces
+    for part in range(begin, t.parts * (piece + 1) // t.pieces):
+        done = part * t.depth
+        steps = min(t.depth, t.steps - done)
+        part_told = t.told + (t.first_part if part == begin else 0) + (t.last_part if part == t.parts - 1 else 0)
+        from_a = a + done * t.a_step
+        if t.packed_step:
+            pack_rows(t, from_a, first_tile, last_tile, packed_a, steps)
+            from_a = packed_a
+        for block in range(first_block, last_block):
+            wide = block < t.wide
+            tile_told = part_told + (t.wide_told if wide else t.last_told)
+            tall_tile = t.wide_tall if wide else t.last_tall
+            low_tile = t.wide_low if wide else t.last_low
+            columns = t.wide_columns if wide else t.last_columns
+            size = t.wide_bytes if wide else t.last_bytes
+            from_b = b + done * t.b_step + block * t.wide_columns * t.b_width
+            if t.packing == TRANSPOSED:
+                transpose(t, from_b, columns, panel, size, steps)
+                from_b = panel
+            elif t.packing == COPIED:
+                lanes = columns - (size // t.vector_bytes - 1) * t.lanes
+                call(t.wide_copy if wide else t.last_copy, (from_b, t.b_step, panel, size, steps, lanes))
+                from_b = panel
+            tile_a = from_a
+            tile_c = c + block * t.wide_bytes
+            bias = t.bias + block * t.wide_bytes
+            for tile in range(first_tile, last_tile):
+                tall = tile < t.tall
+                rows = t.tall_rows if tall else t.tall_rows - 1
+                init = bias if part == begin else tile_c
+                call(tall_tile if tall else low_tile, (tile_told, tile_a, from_b, init, tile_c))
+                tile_a += steps * t.packed_step if t.packed_step else rows * t.a_row
+                tile_c += rows * t.c_row
+
+
+def dots(told, index, worker):
+    """Some rows of one matrix of the batch, each times the same vector."""
+    t = dots_at(told)
+    item = index // t.tasks
+    task = index - item * t.tasks
+    vectors = t.steps // t.lanes
+    done = vectors * t.vector_bytes
+    first_tile = t.tiles * task // t.tasks
+    row = first_tile * t.tall_rows - max(0, first_tile - t.tall)
+    a = t.a + load_int(t.a_starts + 8 * item) + row * t.a_row
+    x = t.x + load_int(t.x_starts + 8 * item)
+    y = t.y + item * t.y_item + row * ITEM
+    for tile in range(first_tile, t.tiles * (task + 1) // t.tasks):
+        tall = tile < t.tall
+        rows = t.tall_rows if tall else t.tall_rows - 1
+        if vectors:
+            call(t.tall_dots if tall else t.low_dots, (a, t.a_row, x, vectors, y))
+        for i in range(rows):
+            total = load_float(y + i * ITEM) if vectors else ZERO
+            for k in range(done, t.steps * ITEM, ITEM):
+                total += load_float(a + i * t.a_row + k) * load_float(x + k)
+            store_float(y + i * ITEM, total)
+        a += rows * t.a_row
+        y += rows * ITEM
