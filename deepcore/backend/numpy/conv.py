@@ -19,7 +19,7 @@ from deepcore.backend.numpy import tiled as _tiled  # noqa: F401  # lists its im
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds, item_bytes, numba_seconds, numpy_seconds
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import loops, numba_available, numba_supports
+from deepcore.backend.numpy.loops import leave_the_cores, loops, numba_available, numba_supports
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.window import Axis, Block, blocks, conv_axes, phase
 
@@ -172,6 +172,7 @@ def _correlate(
     for block, columns in _columns(x, rows, cols, groups, fill):
         target = out[block.part]
         y = target if target.flags.c_contiguous else np.empty(target.shape, target.dtype)
+        leave_the_cores()
         np.matmul(columns, w, out=_pixels(y, groups))
         bias_activation_inplace(y, bias, activation)
         if y is not target:
@@ -341,6 +342,7 @@ def _dgrad_col2im(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np
     row_size = g.out_width * g.groups * _length(g)
     dx = np.zeros(g.x_shape, dy.dtype)
     for block in blocks(g.batch, g.out_height, row_size * dy.itemsize, COLUMNS_BYTES):
+        leave_the_cores()
         columns = _pixels(dy[block.part], g.groups) @ matrices
         loops("im2col").col2im(
             columns, _by_rows(dx), (block.start, block.stop), (block.first, block.last), g.out_width, *window
@@ -359,6 +361,7 @@ def _wgrad(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry, fill: Fill) 
     budget = max(COLUMNS_BYTES, 2 * dw.nbytes)
     summand = np.empty(total.shape, total.dtype)
     for block, columns in _columns(x, *conv_axes(g), g.groups, fill, budget):
+        leave_the_cores()
         total += np.matmul(columns.swapaxes(1, 2), _pixels(dy[block.part], g.groups), out=summand)
     return dw
 
@@ -411,6 +414,7 @@ def _fprop_pointwise(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
     y = empty(geometry.y_shape, x.dtype)
+    leave_the_cores()
     np.matmul(x.reshape(-1, x.shape[3]), w[0, 0], out=y.reshape(-1, y.shape[3]))
     return bias_activation_inplace(y, bias, activation)
 
@@ -418,12 +422,14 @@ def _fprop_pointwise(
 @implementation("conv2d_dgrad", "numpy-pointwise", supports=_supports_pointwise, cost=_pointwise_cost)
 def _dgrad_pointwise(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     dx = empty(geometry.x_shape, dy.dtype)
+    leave_the_cores()
     np.matmul(dy.reshape(-1, dy.shape[3]), w[0, 0].T, out=dx.reshape(-1, dx.shape[3]))
     return dx
 
 
 @implementation("conv2d_wgrad", "numpy-pointwise", supports=_supports_pointwise, cost=_pointwise_cost)
 def _wgrad_pointwise(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
+    leave_the_cores()
     return (x.reshape(-1, x.shape[3]).T @ dy.reshape(-1, dy.shape[3])).reshape(geometry.w_shape)
 
 

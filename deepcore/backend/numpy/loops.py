@@ -7,6 +7,7 @@ import functools
 import importlib
 import importlib.util
 import os
+import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
@@ -71,6 +72,13 @@ def held_to(alone: bool) -> Iterator[None]:
         yield
     finally:
         _alone = before
+
+
+def leave_the_cores() -> None:
+    """To be called before the BLAS: its threads find no thread of ours on their cores, looking for the next launch."""
+    threads = sys.modules.get("deepcore.kernels.cpu.threads")
+    if threads is not None:
+        threads.rest()
 
 
 def _one_thread() -> bool:

@@ -13,7 +13,7 @@ from deepcore.backend.geometry import MatmulGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.cost import gemm_seconds, product_seconds
 from deepcore.backend.numpy.half import computed_in_float32
-from deepcore.backend.numpy.loops import vectors_available
+from deepcore.backend.numpy.loops import leave_the_cores, vectors_available
 from deepcore.backend.numpy.memory import empty
 
 __all__ = ["matmul"]
@@ -63,6 +63,7 @@ def _blas(
 ) -> np.ndarray:
     left = blas_ready(a.swapaxes(-1, -2) if transpose_a else a)
     right = blas_ready(b.swapaxes(-1, -2) if transpose_b else b)
+    leave_the_cores()
     if right.ndim == 2 and (left.ndim == 2 or left.flags.c_contiguous):
         # One right matrix for the whole batch: one large product instead of many small ones.
         rows = left.reshape(-1, left.shape[-1])
