@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Iterator
 
 from deepcore.kernels.cpu import depthwise, library, panel
-from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.depthwise import ACCUMULATED, OUTPUTS, Window
+from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 from deepcore.kernels.cpu.transform import KINDS, transform
