@@ -39,7 +39,7 @@ def _sum(e: Emitter, vector: ir.Value) -> ir.Value:
     """The sum of a vector's elements: of its halves, of their halves, and so on."""
     distance = e.host.lanes // 2
     while distance:
-        halves = [(l + distance) % e.host.lanes for l in range(e.host.lanes)]
+        halves = [(lane + distance) % e.host.lanes for lane in range(e.host.lanes)]
         vector = e.builder.fadd(vector, e.shuffle(vector, vector, halves))
         distance //= 2
     return e.first_of(vector)

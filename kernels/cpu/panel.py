@@ -79,8 +79,8 @@ def _transposed(e: Emitter, square: list[ir.Value]) -> list[ir.Value]:
     lanes = len(square)
     distance = lanes // 2
     while distance:
-        upper = [l if not l & distance else lanes + l - distance for l in range(lanes)]
-        lower = [l + distance if not l & distance else lanes + l for l in range(lanes)]
+        upper = [k if not k & distance else lanes + k - distance for k in range(lanes)]
+        lower = [k + distance if not k & distance else lanes + k for k in range(lanes)]
         for i in range(lanes):
             if not i & distance:
                 pair = square[i], square[i + distance]

@@ -126,7 +126,7 @@ WEIGHTS = _record(
 # first, both.
 PRODUCT = _record(
     """
-    a a_row a_step a_starts packed_a packed_step copy_rows
+    a a_row a_step a_starts packed_a packed_step packed_tile row_lanes copy_rows
     b b_step b_width b_starts packing
     c c_row c_item c_piece bias
     steps depth parts pieces

@@ -1,7 +1,8 @@
 """Matrix products on the register tiles of ``kernels/cpu``: how they are cut into tasks, blocks and parts of the sum.
 
-float32 only. Transposed operands are views, of which a plan sees the strides alone. A plan depends on shapes and strides
-and is made once; the cut of a sum depends on nothing else, so that the result has the same bits on any number of cores.
+float32 only. A transposed operand is a view, of which a plan sees the strides alone. A plan depends on shapes and
+strides and is made once. How a sum is cut depends on nothing else, so that results have the same bits on any number of
+cores.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ DEPTH = 384  # steps of a part of the sum: a panel of b, and with it the rows of
 ROWS_BYTES = 1 << 19  # of a that a task walks over with one panel after the other
 FEW_ROWS = 12  # for which b is not worth packing
 FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from side by side
+NEIGHBOURS_DEPTH = (
+    128  # where rows of a are neighbours: lines that the first-level cache holds, and a panel beside them
+)
 MANY_BLOCKS = 4  # of columns, for which neighbouring rows are worth packing
 LINE = 64
 SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
@@ -138,7 +142,7 @@ def _plan(
     if n < min(m, host().lanes) and a.row == ITEM:
         # Columns that do not fill a vector, and rows that do: the transpose of the result, b^T a^T.
         launch, pieces = _tiles(b.transposed, a.transposed, (n, m, k), None, tasks)
-        return Plan((*batch, n, m), launch, True, n > 1, copied=copied, pieces=pieces)
+        return Plan((*batch, n, m), launch, swapped=True, turned=True, copied=copied, pieces=pieces)
     clamped = activation if activation in CLAMPS else "linear"
     launch, pieces = _tiles(a, b, (m, n, k), clamped, tasks)
     one = pieces == 1
@@ -185,7 +189,13 @@ def _tiles(
         packing = IN_PLACE
     else:
         packing = COPIED
+    # A tile whose rows are neighbours reads a line of the cache for a few elements: they are put side by side, or lines
+    # are so few that the next tile finds them in the first-level cache.
+    neighbours = a.row == ITEM
+    packs_a = neighbours and channels.blocks >= MANY_BLOCKS
     depth = FEW_ROWS_DEPTH if packing == IN_PLACE and channels.blocks > 1 else DEPTH
+    if neighbours and not packs_a:
+        depth = min(depth, NEIGHBOURS_DEPTH)
     parts = -(-k // depth)
     depth = -(-k // (parts * host().lanes)) * host().lanes
     parts = -(-k // depth)
@@ -197,11 +207,13 @@ def _tiles(
     column_tasks, column_blocks = channels.split(-(-tasks // (items * pieces * row_tasks)))
     row_tasks = min(tiles, max(row_tasks, -(-tasks // (items * pieces * column_tasks))))
 
-    # A tile whose rows are neighbours reads a line of the cache for a few elements: they are put side by side.
-    packed_step = rows.rows * ITEM if a.row == ITEM and channels.blocks >= MANY_BLOCKS else 0
+    row_vectors = -(-rows.rows // host().lanes)
+    packed_step = rows.rows * ITEM if packs_a else 0
     panel_bytes = (depth * channels.widest * host().vector_bytes) if packing != IN_PLACE else 0
     panel_bytes = -(-panel_bytes // LINE) * LINE
-    packed_bytes = -(-tiles // row_tasks) * depth * packed_step + host().vector_bytes if packed_step else 0
+    # Vectors are stored at distances of less than a vector: what the last of a tile has too much lies behind it.
+    packed_tile = depth * packed_step + row_vectors * host().vector_bytes if packs_a else 0
+    packed_bytes = -(-tiles // row_tasks) * packed_tile
 
     told = np.zeros((2, 2, 2), TILE)  # of a sum's first part or not, its last or not; of wide blocks, and of the last
     told["a_row"], told["a_step"] = (ITEM, packed_step) if packed_step else (a.row, a.column)
@@ -241,7 +253,9 @@ def _tiles(
         a_starts=address(a.starts),
         packed_a=panel_bytes,
         packed_step=packed_step,
-        copy_rows=panel.copy(1, True) if packed_step else 0,
+        packed_tile=packed_tile,
+        row_lanes=(row_vectors - 1) * host().lanes,
+        copy_rows=panel.copy(row_vectors, True) if packs_a else 0,
         b_step=b.row,
         b_width=b.column,
         b_starts=address(b.starts),

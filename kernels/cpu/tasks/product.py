@@ -22,6 +22,7 @@ IN_PLACE = 0  # what is done with b before it is read: nothing, ...
 COPIED = 1
 TRANSPOSED = 2
 ITEM = 4
+RUN = 8  # steps
 ZERO = np.float32(0)
 
 
@@ -42,12 +43,18 @@ def transpose(t, b, columns, panel, size, steps):
 
 @helper
 def pack_rows(t, a, first, last, packed, steps):
-    """The rows of each tile side by side: packed[tile, k, i] = a[k, i], where the rows i are neighbours."""
-    for tile in range(first, last):
-        rows = t.tall_rows if tile < t.tall else t.tall_rows - 1
-        call(t.copy_rows, (a, t.a_step, packed, t.packed_step, steps, rows))
-        a += rows * ITEM
-        packed += steps * t.packed_step
+    """The rows of each tile side by side: packed[tile, k, i] = a[k, i], where the rows i are neighbours.
+
+    A few steps at a time for all tiles, so that what they read of a are runs.
+    """
+    for k in range(0, steps, RUN):
+        source = a + k * t.a_step
+        target = packed + k * t.packed_step
+        for tile in range(first, last):
+            rows = t.tall_rows if tile < t.tall else t.tall_rows - 1
+            call(t.copy_rows, (source, t.a_step, target, t.packed_step, min(RUN, steps - k), rows - t.row_lanes))
+            source += rows * ITEM
+            target += t.packed_tile
 
 
 def product(told, index, worker):
@@ -77,7 +84,7 @@ def product(told, index, worker):
         steps = min(t.depth, t.steps - done)
         part_told = t.told + (t.first_part if part == begin else 0) + (t.last_part if part == t.parts - 1 else 0)
         from_a = a + done * t.a_step
-        if t.packed_step:
+        if t.packed_tile:
             pack_rows(t, from_a, first_tile, last_tile, packed_a, steps)
             from_a = packed_a
         for block in range(first_block, last_block):
@@ -103,7 +110,7 @@ def product(told, index, worker):
                 rows = t.tall_rows if tall else t.tall_rows - 1
                 init = bias if part == begin else tile_c
                 call(tall_tile if tall else low_tile, (tile_told, tile_a, from_b, init, tile_c))
-                tile_a += steps * t.packed_step if t.packed_step else rows * t.a_row
+                tile_a += t.packed_tile if t.packed_tile else rows * t.a_row
                 tile_c += rows * t.c_row
 
 

@@ -1,0 +1,117 @@
+"""Matrix products on register tiles: every way that an operand is read, on every vector unit and number of threads."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from deepcore.backend import numpy_backend
+from deepcore.backend.dispatch import use_implementation
+from deepcore.kernels.cpu import threads
+from deepcore.kernels.cpu.host import hosts
+
+# m, n, k: what comes side by side before it is read depends on them, and so does how sums and results are cut.
+SIZES = (
+    (130, 300, 70),  # many blocks of columns: b is copied or transposed, and neighbouring rows of a are packed
+    (700, 260, 401),  # more rows than a task takes, and two parts of the sum
+    (3, 300, 50),  # few rows: b in place, a few steps at a time
+    (45, 40, 150),  # one block of columns
+    (200, 10, 90),  # columns that do not fill a vector, which are the rows of the transposed product
+    (20, 17, 5000),  # a sum in pieces
+    (1, 200, 130),  # a matrix and a vector, in both orders
+    (200, 1, 130),
+    (1, 1, 37),
+    (7, 5, 3),  # less than a vector of everything
+)
+
+
+def operands(sizes, transpose_a, transpose_b):
+    m, n, k = sizes
+    rng = np.random.default_rng(1)
+    shapes = ((k, m) if transpose_a else (m, k)), ((n, k) if transpose_b else (k, n)), n
+    return [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
+
+
+def multiply(*arguments):
+    matmul = numpy_backend().matmul  # lists its implementations
+    with use_implementation("matmul", "tiles"):
+        return matmul(*arguments)
+
+
+def products():
+    """Every size in every layout, with a bias and a clamp."""
+    found = {}
+    for sizes in SIZES:
+        for flags in ((False, False), (False, True), (True, False), (True, True)):
+            a, b, bias = operands(sizes, *flags)
+            found[sizes, flags] = multiply(a, b, *flags, bias, "relu")
+    return found
+
+
+def check():
+    for (sizes, flags), got in products().items():
+        a, b, bias = (each.astype(np.float64) for each in operands(sizes, *flags))
+        a, b = (a.T if flags[0] else a), (b.T if flags[1] else b)
+        # Rounding errors of a sum of k products: at most k eps of the sum of their magnitudes.
+        bound = (sizes[2] + 2) * np.finfo(np.float32).eps * (np.abs(a) @ np.abs(b) + np.abs(bias))
+        assert (np.abs(got - np.maximum(a @ b + bias, 0)) <= bound).all(), (sizes, flags)
+
+
+def test_every_way_of_reading():
+    check()
+
+
+@pytest.mark.parametrize("vector", [host.vector for host in hosts()[:-1]])
+def test_narrower_vectors(vector, tmp_path):
+    environment = {**os.environ, "DEEPCORE_HOME": str(tmp_path), "DEEPCORE_VECTOR": vector, "PYTHONPATH": "tests/cpu"}
+    script = "import test_product; test_product.check()"
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
+    monkeypatch.setattr(threads, "_pool", threads.Pool(1))
+    alone = products()
+    for count in (2, 5):
+        monkeypatch.setattr(threads, "_pool", threads.Pool(count))
+        for key, value in products().items():
+            np.testing.assert_array_equal(value, alone[key], err_msg=str(key))
+
+
+@pytest.mark.parametrize(("m", "n"), [(40, 300), (300, 40), (200, 9), (1, 64), (64, 1)])
+def test_what_is_not_a_number_stays_where_it_belongs(m, n, rng):
+    """Nothing of what is read beyond an operand, or of a row's neighbours, comes into a result."""
+    a, b = rng.standard_normal((m, 33)).astype(np.float32), rng.standard_normal((33, n)).astype(np.float32)
+    a[m // 2, 5], b[7, n // 2] = np.nan, np.inf
+    for left, transpose_a in ((a, False), (np.ascontiguousarray(a.T), True)):
+        for right, transpose_b in ((b, False), (np.ascontiguousarray(b.T), True)):
+            got = multiply(left, right, transpose_a, transpose_b)
+            with np.errstate(invalid="ignore"):
+                expected = np.isfinite(a.astype(np.float64) @ b)
+            np.testing.assert_array_equal(np.isfinite(got), expected)
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu6", "tanh"])
+def test_what_follows_a_product(activation, rng):
+    """Done in the tile, after it, or after the pieces of a sum were added."""
+    for sizes in ((130, 300, 70), (20, 17, 5000), (200, 10, 90), (1, 200, 130)):
+        for transpose_a in (False, True):
+            a, b, bias = operands(sizes, transpose_a, True)
+            expected = (a.T if transpose_a else a).astype(np.float64) @ b.T + bias
+            expected = {"linear": lambda z: z, "relu6": lambda z: np.clip(z, 0, 6), "tanh": np.tanh}[activation](
+                expected
+            )
+            got = multiply(a, b, transpose_a, True, bias, activation)
+            np.testing.assert_allclose(got, expected, atol=2e-6 * sizes[2])
+
+
+def test_batches_of_every_kind(rng):
+    """Matrices that repeat, that lie backwards and that lie apart."""
+    a = rng.standard_normal((4, 1, 30, 50)).astype(np.float32)[::-1]
+    b = rng.standard_normal((3, 90, 50)).astype(np.float32)[:, ::2]
+    got = multiply(a, b, False, True)
+    np.testing.assert_allclose(got, a.astype(np.float64) @ b.swapaxes(1, 2), atol=1e-4)
