@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable, Iterator
 
 from deepcore.kernels.cpu import depthwise, library, panel
-from deepcore.kernels.cpu.depthwise import ACCUMULATED, OUTPUTS, Window
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 from deepcore.kernels.cpu.transform import KINDS, transform, transpose
+from deepcore.kernels.cpu.window import Block, Line
 
 TASKS = {
     "pool": ("worker", "run"),
@@ -18,10 +19,19 @@ TASKS = {
     "convolution": ("pack", "correlate", "weights"),
     "winograd": ("transform_weights", "convolve", "transform_tiles", "gradient_of_block", "multiply", "result"),
     "depthwise": ("convolve", "weights"),
+    "pooling": ("pool",),
 }
 
-# Depthwise windows of published networks, and of the phases of their stride on the way back.
-WINDOWS = (Window(3, 3, 1, 1), Window(3, 3, 2, 1), *(Window(r, s, 1, 1) for r in (1, 2) for s in (1, 2)))
+# Depthwise windows of 3 x 3 with one pixel of padding, on images from 7 x 7 to 112 x 112: the ends of their columns and
+# rows, where the first or the last tap is missing, and the pieces between. Other kernels are made when first needed.
+ENDS = ((0, 0), (1, 0), (0, 1))
+
+
+def _blocks() -> Iterator[Block]:
+    for stride in (1, 2):
+        columns = [Line(1, 3, stride, 1, None, *ends) for ends in ENDS[: 4 - stride]]
+        for outputs, ends in itertools.product((3, 4, 5, 6), ENDS[: 4 - stride]):
+            yield from (Block(Line(outputs, 3, stride, 1, None, *ends), column) for column in columns)
 
 
 def kernels() -> Iterator[Callable[[], int]]:
@@ -38,7 +48,5 @@ def kernels() -> Iterator[Callable[[], int]]:
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
     yield from (functools.partial(transpose, tail) for tail in (False, True))
-    for window in WINDOWS:
-        for make, most in ((depthwise.convolve, OUTPUTS), (depthwise.accumulate, ACCUMULATED)):
-            for outputs in range(1, most + 1):
-                yield from (functools.partial(make, window, outputs, tail) for tail in (False, True))
+    for block, make in itertools.product(_blocks(), (depthwise.convolve, depthwise.accumulate)):
+        yield functools.partial(make, block)

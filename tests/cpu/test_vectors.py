@@ -1,4 +1,4 @@
-"""Convolution in every direction on narrower vector units, and on NumPy alone, in processes of their own."""
+"""Convolution and pooling in every direction on narrower vector units, and on NumPy alone, each in its own process."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from deepcore.kernels.cpu.host import hosts
 
 SCRIPT = """
 import numpy as np
-from oracles import conv as oracle
+from oracles import conv as oracle, pool
 from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import Call, implementations, use_implementation
-from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 
 rng = np.random.default_rng(5)
 backend = numpy_backend()
@@ -43,6 +43,31 @@ for x, w, strides, padding, dilation, groups in (
                     got = getattr(backend, op)(*arguments, g)
                 error = abs(got - right).max() / abs(right).max()
                 assert error < 2e-5, (op, record.name, g, error)
+for shape, window, strides, padding in (
+    ((2, 9, 37, 1), 3, 2, "same"),
+    ((2, 8, 11, 3), 2, 2, "valid"),
+    ((1, 7, 9, 6), (2, 3), (1, 3), ((0, 1), (2, 0))),
+    ((2, 7, 6, 21), 3, 1, "same"),
+):
+    g = Pool2DGeometry.of(shape, window, strides, padding)
+    x, dy = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.y_shape))
+    x[0, 3, 4, 0], x[0, 5, 5] = np.nan, np.inf
+    how = (g.window, g.strides, g.padding)
+    y, argmax = pool.max_fprop(x, g.y_shape, *how)
+    whole = rng.standard_normal(g.x_shape).astype(np.float32)
+    for op, arguments, right in (
+        ("max_pool2d_fprop", (x,), (y, argmax)),
+        ("max_pool2d_dgrad", (dy, argmax.astype(np.uint8)), (pool.max_dgrad(dy, argmax, g.x_shape, *how),)),
+        ("avg_pool2d_fprop", (whole,), (pool.avg_fprop(whole, g.y_shape, *how),)),
+        ("avg_pool2d_dgrad", (dy,), (pool.avg_dgrad(dy, g.x_shape, *how),)),
+    ):
+        for record in implementations(op, "cpu"):
+            if record.verdict(Call(op, "float32", g))[0]:
+                ran.add(record.name)
+                with use_implementation(op, record.name):
+                    got = getattr(backend, op)(*arguments, g)
+                for one, exact in zip(got if isinstance(got, tuple) else (got,), right):
+                    np.testing.assert_allclose(one, exact, 0, 1e-6, err_msg=f"{op} {record.name} {g}")
 print(" ".join(sorted(ran)))
 """
 
@@ -56,7 +81,9 @@ def run(tmp_path, **settings):
 
 @pytest.mark.parametrize("vector", [host.vector for host in hosts()[:-1]])
 def test_narrower_vectors(vector, tmp_path):
-    assert {"tiles", "winograd-2", "winograd-4", "vectors-depthwise"} <= run(tmp_path, DEEPCORE_VECTOR=vector)
+    assert {"tiles", "winograd-2", "winograd-4", "vectors-depthwise", "vectors"} <= run(
+        tmp_path, DEEPCORE_VECTOR=vector
+    )
 
 
 def test_numpy_alone(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 from collections.abc import Callable, Iterator
@@ -314,6 +315,7 @@ def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 # The vector units: one pass, every array read once and written once
 
 
+@functools.cache
 def _vectors(name: str) -> Callable[..., Any]:
     return getattr(importlib.import_module("deepcore.backend.numpy.pooling"), name)  # type: ignore[no-any-return]
 

@@ -19,10 +19,10 @@ from deepcore.kernels.cpu.record import BLOCK, POOLING, address
 from deepcore.kernels.cpu.window import Block
 
 TASK_BYTES = 1 << 18  # that a task reads and writes, unless there would be too few tasks
-# Outputs below each other that are made together. They are not side by side, unless in one vector: memory is then read
-# and written in few streams, as many as there are rows.
-ROWS = 8
-ROWS_OF_VECTORS = 4  # where windows reach over twice as many rows, of whole vectors each
+# Outputs that are made together, below each other and side by side. Of whole vectors of channels many rows and one
+# column: each row is a stream of memory. On the way back the rows are those of x, and read fewer of dy.
+BLOCK_FORTH, BLOCK_BACK = (4, 1), (8, 1)
+BLOCK_OF_VECTORS = (2, 8)  # where pixels are not more than one vector, which holds as many as fit
 
 
 def max_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
@@ -59,7 +59,9 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, divided: bool = False) -> La
     lanes = host().lanes
     vectors, tail = (0, 0) if g.channels < lanes else divmod(g.channels, lanes)
     few = g.channels if g.channels < lanes else 0
-    height, width = (ROWS, lanes // few) if few else (ROWS if back else ROWS_OF_VECTORS, 1)
+    height, width = BLOCK_BACK if back else BLOCK_FORTH
+    if few or (back and g.channels == lanes):
+        height, width = BLOCK_OF_VECTORS[0], BLOCK_OF_VECTORS[1] * (lanes // g.channels)
     rows, columns = cut(vertical, height, back), cut(horizontal, width, back)
     pixel = g.channels * ITEM
     (x_height, x_width), (y_height, y_width) = (g.height, g.width), (g.out_height, g.out_width)
