@@ -11,6 +11,7 @@ from deepcore.models.inference import Step, is_fusing, steps
 from deepcore.models.outputs import flat
 from deepcore.structure import leaves, map_leaves
 from deepcore.symbolic import CallNode, SymbolicTensor
+from deepcore.tensor import Tensor
 
 Plan = list[tuple[Step, list[int]]]
 
@@ -125,8 +126,11 @@ class Graph:
                 result = step.operation(known[id(step.args[0])])
             else:
                 result = step.operation(*map_leaves(value_of, step.args), **map_leaves(value_of, step.kwargs))
-            for output, value in zip(step.outputs, _tensors(leaves(result), step.node), strict=True):
-                known[id(output)] = value
+            if type(result) is Tensor and len(step.outputs) == 1:
+                known[id(step.outputs[0])] = result
+            else:
+                for output, value in zip(step.outputs, _tensors(leaves(result), step.node), strict=True):
+                    known[id(output)] = value
             del result
             for tensor in last_read:
                 del known[tensor]

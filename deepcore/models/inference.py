@@ -166,9 +166,18 @@ class Fused:
 
     def __call__(self, x: Tensor) -> Tensor:
         one = self.as_one() if getattr(x, "mask", None) is None else None
-        for layer in self.layers if one is None else (one,):
-            x = layer(x)
-        return x
+        if one is None:
+            for layer in self.layers:
+                x = layer(x)
+            return x
+        # What Layer.__call__ does beyond this is for layers that are built, drawn, masked or trained.
+        try:
+            x = one._as_input(x)
+            one._check_inputs(x)
+            return one.call(x)
+        except (TypeError, ValueError) as error:
+            one._sign(error)
+            raise
 
     @property
     def is_one(self) -> bool:

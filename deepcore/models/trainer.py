@@ -502,8 +502,9 @@ class Trainer:
             told.on_predict_begin()
             for step, group in self._groups(data, steps, interrupt):
                 told.on_predict_batch_begin(step)
-                found = (self.predict_step(pack_x_y_sample_weight(*batch)) for batch in group)
-                outputs.extend(map_leaves(_as_numpy, output) for output in found)
+                with silence():
+                    found = (self.predict_step(pack_x_y_sample_weight(*batch)) for batch in group)
+                    outputs.extend(map_leaves(_as_numpy, output) for output in found)
                 told.on_predict_batch_end(step + len(group) - 1, {"outputs": outputs[-1]})
                 interrupt.check()
                 if self.stop_predicting:
@@ -534,7 +535,7 @@ class Trainer:
 
     def predict_on_batch(self, x: Any) -> Any:
         """The model's output for one batch, as a NumPy array."""
-        with no_grad(), use_device(self.device):  # type: ignore[attr-defined]
+        with no_grad(), silence(), use_device(self.device):  # type: ignore[attr-defined]
             data = _data_of(x, None, None, None, None)
             self._prepare(data)
             return map_leaves(_as_numpy, self.predict_step(self._whole(data)))

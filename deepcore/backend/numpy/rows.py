@@ -43,11 +43,13 @@ def widen(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def repeat(vector: np.ndarray, times: int) -> np.ndarray:
-    """``numpy.tile`` of a vector, without the work that it does for other shapes.
+    """``numpy.tile`` of a vector, without the work that it does for other shapes; once, it may be the vector itself.
 
     >>> repeat(np.array([1, 2]), 3)
     array([1, 2, 1, 2, 1, 2])
     """
+    if times == 1:
+        return contiguous(vector)
     out = np.empty((times, vector.size), vector.dtype)
     out[...] = vector
     return out.reshape(-1)
