@@ -117,10 +117,16 @@ class Emitter:
         store = self.declare(f"llvm.masked.store.{self._name}.p0{self._name if _TYPED else ''}", declared)
         self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
 
-    def prefetch(self, address: ir.Value) -> None:
-        """Asks for the cache line at ``address``, into the first-level cache."""
+    def stream(self, value: ir.Value, address: ir.Value) -> None:
+        """Stores a vector past the caches, at a multiple of its size."""
+        stored = self.builder.store(value, self.builder.inttoptr(address, self.vector.as_pointer()))
+        stored.align = self.host.vector_bytes
+        stored.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(INT32, 1)]))
+
+    def prefetch(self, address: ir.Value, level: int = 1) -> None:
+        """Asks for the cache line at ``address``, into the cache of that level."""
         declared = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
-        read, keep, data = (ir.Constant(INT32, value) for value in (0, 3, 1))
+        read, keep, data = (ir.Constant(INT32, value) for value in (0, 4 - level, 1))
         function = self.declare(f"llvm.prefetch.p0{'i8' if _TYPED else ''}", declared)
         self.builder.call(function, [self.builder.inttoptr(address, BYTE_POINTER), read, keep, data])
 
@@ -133,6 +139,10 @@ class Emitter:
         one = self.builder.insert_element(ir.Constant(self.vector, ir.Undefined), scalar, ir.Constant(INT32, 0))
         every = ir.Constant(ir.VectorType(INT32, self.host.lanes), [0] * self.host.lanes)
         return self.builder.shuffle_vector(one, ir.Constant(self.vector, ir.Undefined), every)
+
+    def shuffle(self, first: ir.Value, second: ir.Value, lanes: Sequence[int]) -> ir.Value:
+        """The elements at ``lanes`` of both vectors, the second one's counted on from the first one's."""
+        return self.builder.shuffle_vector(first, second, ir.Constant(ir.VectorType(INT32, len(lanes)), list(lanes)))
 
     def multiply_add(self, left: ir.Value, right: ir.Value, total: ir.Value) -> ir.Value:
         """left * right + total, rounded once where the host can."""

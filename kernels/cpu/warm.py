@@ -10,6 +10,7 @@ from deepcore.kernels.cpu.depthwise import ACCUMULATED, OUTPUTS, Window
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 from deepcore.kernels.cpu.transform import KINDS, transform
+from deepcore.kernels.cpu.transpose import transpose
 
 TASKS = {
     "pool": ("worker", "run", "numba_part"),
@@ -29,6 +30,8 @@ def kernels() -> Iterator[Callable[[], int]]:
     for vectors in range(1, most_vectors(host()) + 1):
         for rows in range(1, most_rows(vectors, host()) + 1):
             yield from (functools.partial(tile, rows, vectors, tail) for tail in (False, True))
+            yield functools.partial(tile, rows, vectors, stream=True)
+    yield transpose
     for kind, sizes in KINDS.items():
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
