@@ -103,10 +103,16 @@ class Emitter:
         store = self.declare(f"llvm.masked.store.{self._name}.p0{self._name if _TYPED else ''}", declared)
         self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
 
-    def prefetch(self, address: ir.Value, write: bool = False) -> None:
-        """Asks for the cache line at ``address``, into the first-level cache."""
+    def stream(self, value: ir.Value, address: ir.Value) -> None:
+        """Stores a vector past the caches, at a multiple of its size."""
+        stored = self.builder.store(value, self.builder.inttoptr(address, self.vector.as_pointer()))
+        stored.align = self.host.vector_bytes
+        stored.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(INT32, 1)]))
+
+    def prefetch(self, address: ir.Value, level: int = 1, write: bool = False) -> None:
+        """Asks for the cache line at ``address``, into the cache of that level."""
         declared = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
-        purpose, keep, data = (ir.Constant(INT32, value) for value in (int(write), 3, 1))
+        purpose, keep, data = (ir.Constant(INT32, value) for value in (int(write), 4 - level, 1))
         function = self.declare(f"llvm.prefetch.p0{'i8' if _TYPED else ''}", declared)
         self.builder.call(function, [self.builder.inttoptr(address, BYTE_POINTER), purpose, keep, data])
 

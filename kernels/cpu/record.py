@@ -67,6 +67,8 @@ TILE = np.dtype(
         ("b_bytes", np.int64),  # of all runs: where b ends
         ("steps", np.int64),
         ("runs", np.int64),
+        ("next_a", np.int64),  # from a run's start to what the next tile will read there, asked for from step to step
+        ("next_step", np.int64),  # bytes of that for every step of this tile
         ("init_row", np.int64),  # 0: the same for all rows, which a bias is
         ("c_row", np.int64),
         ("lanes", np.int64),  # elements of the last vector that exist, for a tail
@@ -99,7 +101,8 @@ PACK = _record(
     w w_group w_row w_column w_depth w_width
     packed group_bytes
     rows columns depth
-    wide wide_bytes wide_block last_bytes last_filled
+    wide blocks wide_bytes wide_block last_bytes last_filled
+    transpose lanes
     """
 )
 

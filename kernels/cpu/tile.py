@@ -6,6 +6,10 @@ Every convolution and every matrix product here is this loop over other strides.
 time and multiplied with whole vectors of ``b``, which lies in the order in which it is read. An element of ``a`` costs
 a load for ``vectors`` multiplications, a vector of ``b`` one for ``rows``: a tile should be near square in registers
 (Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
+
+While it computes, a tile asks for what the next one will read of ``a``, a little at every step: by then it has come
+from memory. And it can write ``c`` past the caches, where ``c`` is larger than they are: a line that is written whole
+need not be read before.
 """
 
 from __future__ import annotations
@@ -36,16 +40,17 @@ def tile_cycles(rows: int, vectors: int) -> float:
     return max(rows * vectors / 2, rows + vectors, 4) if rows and vectors else 0.0
 
 
-def tile(rows: int, vectors: int, tail: bool = False) -> int:
+def tile(rows: int, vectors: int, tail: bool = False, stream: bool = False) -> int:
     """The address of a tile for this host."""
-    name = f"tile {rows}x{vectors}{' tail' if tail else ''}"
-    return library.function(name, lambda: emit_tile(rows, vectors, tail, host()))
+    name = f"tile {rows}x{vectors}{' tail' if tail else ''}{' stream' if stream else ''}"
+    return library.function(name, lambda: emit_tile(rows, vectors, tail, host(), stream))
 
 
-def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
+def emit_tile(rows: int, vectors: int, tail: bool, host: Host, stream: bool = False) -> str:
     """``tile(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR.
 
     ``tail``: the last vector has only ``lanes`` elements, in ``b``, ``init`` and ``c``.
+    ``stream``: ``c`` is written past the caches; all its vectors are whole, and lie at multiples of their size.
     """
     e = Emitter("tile", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
@@ -65,10 +70,13 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
     sums = [e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v]) for i, v in places]
     row_offsets = [e.times(a_row, i) for i in range(rows)]
     ahead = e.times(b_step, PREFETCH)
+    next_a, next_step = field("next_a"), field("next_step")
     with e.loop(runs, [offsets, b, *sums]) as run:
         at, b_run, *run_sums = run.carried
-        with e.loop(steps, [e.add(a, e.load_integer(at)), b_run, *run_sums]) as step:
-            from_a, from_b, *sums = step.carried
+        start = e.add(a, e.load_integer(at))
+        with e.loop(steps, [e.add(start, next_a), start, b_run, *run_sums]) as step:
+            asked, from_a, from_b, *sums = step.carried
+            e.prefetch(asked, 2)
             right = [e.load(e.add(from_b, integer(v * width)), masks[v]) for v in range(vectors)]
             for v in range(vectors):
                 e.prefetch(e.add(from_b, ahead, integer(v * width)))
@@ -76,12 +84,16 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
                 left = e.broadcast(e.load_scalar(e.add(from_a, row_offsets[i])))
                 for v in range(vectors):
                     sums[i * vectors + v] = e.multiply_add(left, right[v], sums[i * vectors + v])
-            step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), *sums]
-        run.carried = [e.add(at, integer(8)), step.carried[1], *step.carried[2:]]
+            step.carried = [e.add(asked, next_step), e.add(from_a, a_step), e.add(from_b, b_step), *sums]
+        run.carried = [e.add(at, integer(8)), *step.carried[2:]]
     floor, ceiling = (
         e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
     )
     for (i, v), total in zip(places, run.carried[2:], strict=True):
         clamped = e.at_most(e.at_least(total, floor), ceiling)
-        e.store(clamped, e.add(c, e.times(c_row, i), integer(v * width)), masks[v])
+        to = e.add(c, e.times(c_row, i), integer(v * width))
+        if stream:
+            e.stream(clamped, to)
+        else:
+            e.store(clamped, to, masks[v])
     return e.finish()

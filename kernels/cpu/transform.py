@@ -112,41 +112,6 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host) -> str:
     return e.finish()
 
 
-def transpose(tail: bool = False) -> int:
-    """The address of the transposition of a square of vectors for this host."""
-    return library.function(f"transpose{' tail' if tail else ''}", lambda: emit_transpose(tail, host()))
-
-
-def emit_transpose(tail: bool, host: Host) -> str:
-    """``transpose(source, source_row, rows, columns, target, target_row)`` of as many rows as a vector has lanes.
-
-    ``tail``: the source has only so many ``rows`` and ``columns``, one at least; the others of the target are written,
-    but what to is not said.
-    """
-    e = Emitter("transpose", ("source", "source_row", "rows", "columns", "target", "target_row"), host)
-    source, source_row, count, columns, target, target_row = e.arguments.values()
-    lanes = host.lanes
-    mask = e.first_lanes(columns) if tail else None
-    last = e.add(source, e.builder.mul(e.builder.sub(count, integer(1)), source_row))
-    rows = []
-    for i in range(lanes):
-        row = e.add(source, e.times(source_row, i))
-        rows.append(e.load(e.builder.select(e.below(integer(i), count), row, last) if tail else row, mask))
-    # Each round swaps the two off-diagonal squares of side ``bit`` in every square of twice that side.
-    bit = lanes // 2
-    while bit:
-        here = [i if not i & bit else lanes + i - bit for i in range(lanes)]
-        there = [i + bit if not i & bit else lanes + i for i in range(lanes)]
-        for i in range(lanes):
-            if not i & bit:
-                pair = rows[i], rows[i + bit]
-                rows[i], rows[i + bit] = (e.shuffle(*pair, order) for order in (here, there))
-        bit //= 2
-    for i, row in enumerate(rows):
-        e.store(row, e.add(target, e.times(target_row, i)))
-    return e.finish()
-
-
 def combinations(e: Emitter, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
     """``matrix`` times ``values``; rows that differ in the sign of every other entry share two half sums."""
     rows = np.asarray(matrix, np.float64)

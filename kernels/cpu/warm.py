@@ -10,7 +10,8 @@ from deepcore.kernels.cpu import depthwise, library, panel
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
-from deepcore.kernels.cpu.transform import KINDS, transform, transpose
+from deepcore.kernels.cpu.transform import KINDS, transform
+from deepcore.kernels.cpu.transpose import transpose
 from deepcore.kernels.cpu.window import Block, Line
 
 TASKS = {
@@ -41,12 +42,12 @@ def kernels() -> Iterator[Callable[[], int]]:
     for vectors in range(1, most_vectors(host()) + 1):
         for rows in range(1, most_rows(vectors, host()) + 1):
             yield from (functools.partial(tile, rows, vectors, tail) for tail in (False, True))
+            yield functools.partial(tile, rows, vectors, stream=True)
         yield from (functools.partial(panel.copy, vectors, tail) for tail in (False, True))
-    yield panel.transpose
+    yield from (functools.partial(transpose, tail) for tail in (False, True))
     yield from (functools.partial(dots, rows) for rows in range(1, ROWS + 1))
     for kind, sizes in KINDS.items():
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
-    yield from (functools.partial(transpose, tail) for tail in (False, True))
     for block, make in itertools.product(_blocks(), (depthwise.convolve, depthwise.accumulate)):
         yield functools.partial(make, block)

@@ -42,6 +42,16 @@ def test_large_arrays_begin_at_a_cache_line():
     assert all(address(empty((COUNT + i,), "float32")) % 64 == 0 for i in range(50))
 
 
+@pytest.mark.parametrize("shape", [(3, 5), (7, 1, 9), (LARGE,)])
+def test_every_size_can_begin_at_a_cache_line(shape):
+    arrays = [memory.aligned(shape, np.float32) for _ in range(5)]
+    assert all(array.shape == shape and array.dtype == np.float32 and array.flags.c_contiguous for array in arrays)
+    assert not any(address(array) % 64 for array in arrays)
+    for number, array in enumerate(arrays):
+        array[...] = number
+    assert all((array == number).all() for number, array in enumerate(arrays))
+
+
 def test_memory_is_used_again():
     first = empty((COUNT,), "float32")
     where = address(first)

@@ -8,6 +8,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
+from deepcore.backend.numpy.memory import aligned
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import TILE, address
@@ -30,20 +31,23 @@ def cases():
     for host in hosts():
         for vectors in range(1, most_vectors(host) + 1):
             for rows in {1, 2, most_rows(vectors, host)}:
-                for tail in (False, True):
-                    yield pytest.param(host, rows, vectors, tail, id=f"{host.vector} {rows}x{vectors} tail={tail}")
+                for end in ("whole", "tail", "stream"):
+                    yield pytest.param(host, rows, vectors, end, id=f"{host.vector} {rows}x{vectors} {end}")
 
 
-@pytest.mark.parametrize(("host", "rows", "vectors", "tail"), list(cases()))
-def test_sums_of_runs(host, rows, vectors, tail, rng):
-    tile, _engine = compiled(emit_tile(rows, vectors, tail, host), host, 5)
+@pytest.mark.parametrize(("host", "rows", "vectors", "end"), list(cases()))
+def test_sums_of_runs(host, rows, vectors, end, rng):
+    tail, stream = end == "tail", end == "stream"
+    tile, _engine = compiled(emit_tile(rows, vectors, tail, host, stream), host, 5)
     lanes = max(1, host.lanes - 1) if tail else host.lanes
     width = (vectors - 1) * host.lanes + lanes
     runs, steps = 3, 5
     a = rng.standard_normal((runs, rows, steps + 2)).astype(np.float32)
     b = rng.standard_normal((runs, steps, vectors * host.lanes)).astype(np.float32)
     init = rng.standard_normal((rows, vectors * host.lanes)).astype(np.float32)
-    c = np.full((rows, vectors * host.lanes + 1), GUARD, np.float32)
+    columns = (vectors + 1) * host.lanes if stream else vectors * host.lanes + 1
+    c = aligned((rows, columns), np.float32)
+    c[...] = GUARD
     offsets = np.array([2 * a.strides[0], 0, a.strides[0]], np.int64)  # in another order than they lie
     told = np.zeros((), TILE)
     for name, value in {
@@ -53,6 +57,8 @@ def test_sums_of_runs(host, rows, vectors, tail, rng):
         "b_step": b.strides[1],
         "steps": steps,
         "runs": runs,
+        "next_a": a.nbytes,  # beyond the array, which may be asked for
+        "next_step": a.strides[1],
         "init_row": init.strides[0],
         "c_row": c.strides[0],
         "lanes": lanes,

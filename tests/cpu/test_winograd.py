@@ -14,7 +14,7 @@ import pytest
 from deepcore.kernels.cpu import library, scratch
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import address
-from deepcore.kernels.cpu.transform import KINDS, emit_transform, emit_transpose
+from deepcore.kernels.cpu.transform import KINDS, emit_transform
 
 GUARD = 123.5  # what lies around the result and must stay there
 
@@ -30,19 +30,6 @@ def compiled(text, name, host, count):
 
 def each_host():
     return [pytest.param(host, id=host.vector) for host in hosts()]
-
-
-@pytest.mark.parametrize("host", each_host())
-@pytest.mark.parametrize("tail", [False, True])
-def test_transposition(host, tail, rng):
-    transpose, _engine = compiled(emit_transpose(tail, host), "transpose", host, 6)
-    lanes = host.lanes
-    rows, columns = (lanes - 1, 1) if tail else (lanes, lanes)
-    source = rng.standard_normal((rows, columns + 3)).astype(np.float32)
-    target = np.full((lanes, lanes + 2), GUARD, np.float32)
-    transpose(address(source), source.strides[0], rows, columns, address(target), target.strides[0])
-    np.testing.assert_array_equal(target[:columns, :rows], source[:, :columns].T)
-    assert (target[:, lanes:] == GUARD).all()
 
 
 @pytest.mark.parametrize("host", each_host())

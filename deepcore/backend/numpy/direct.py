@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.memory import empty
+from deepcore.backend.numpy.memory import aligned
 from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import threads
@@ -23,6 +23,7 @@ from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
+from deepcore.kernels.cpu.transpose import transpose
 
 ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
@@ -38,6 +39,7 @@ MOST_TOGETHER = 4  # neighbouring pixels that are made together
 GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
 FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
+STREAM_BYTES = 1 << 21  # of an output that is written past the caches: no core's own would hold it until it is read
 PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
@@ -107,15 +109,18 @@ class Channels:
         """Channels, with those that the last vector has beyond."""
         return (self.wide * self.wide_bytes + self.last_bytes) // ITEM
 
-    def tiles(self, rows: int, low: bool) -> dict[str, Any]:
-        """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last."""
+    def tiles(self, rows: int, low: bool, stream: bool = False) -> dict[str, Any]:
+        """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last.
+
+        ``stream``: they write past the caches.
+        """
         found: dict[str, Any] = {}
         for name, vectors, tail in (
             ("wide", self.vectors * bool(self.wide), False),
             ("last", self.last_vectors, self.tail),
         ):
-            found[f"{name}_tall"] = tile(rows, vectors, tail) if vectors else 0
-            found[f"{name}_low"] = tile(rows - 1, vectors, tail) if vectors and low else 0
+            found[f"{name}_tall"] = tile(rows, vectors, tail, stream) if vectors else 0
+            found[f"{name}_low"] = tile(rows - 1, vectors, tail, stream) if vectors and low else 0
         return found
 
     def split(self, tasks: int) -> tuple[int, int]:
@@ -223,7 +228,7 @@ def pack(w: np.ndarray, channels: Channels) -> np.ndarray:
 
     What the last vector has beyond the channels is zero.
     """
-    result = empty((w.shape[0], math.prod(w.shape[1:4]) * channels.padded), np.float32)
+    result = aligned((w.shape[0], math.prod(w.shape[1:4]) * channels.padded), np.float32)
     _packing(w.shape, w.strides, channels)(address(w), address(result))
     return result
 
@@ -238,17 +243,20 @@ def _packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channel
         PACK,
         ("convolution", "pack"),
         ("w", "packed"),
-        groups * rows * columns,
+        groups * rows * columns * channels.blocks,
         **by_name,
         group_bytes=steps * channels.padded * ITEM,
         rows=rows,
         columns=columns,
         depth=depth,
         wide=channels.wide,
+        blocks=channels.blocks,
         wide_bytes=channels.wide_bytes,
         wide_block=steps * channels.wide_bytes,
         last_bytes=channels.last_bytes,
         last_filled=width * ITEM - channels.wide * channels.wide_bytes,
+        transpose=transpose(),
+        lanes=host().lanes,
     )
 
 
@@ -291,12 +299,18 @@ def correlate(
     clamped = activation if activation in CLAMPS else "linear"
     in_place = _in_place(w.shape, w.strides, out.shape[0] * out.shape[1] * out.shape[2])
     strides = (w.strides[0], w.strides[3]) if in_place else None
-    plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted())
+    stream = out.nbytes >= STREAM_BYTES and _on_vectors(address(out), *out.strides[:3], w.shape[4] * ITEM)
+    plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted(), stream)
     weights = w if in_place else _packed(owner, w)
     bias = _zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
     plan(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
+
+
+def _on_vectors(*places: int) -> bool:
+    """Whether all of these numbers of bytes are multiples of a vector's."""
+    return not any(place % host().vector_bytes for place in places)
 
 
 @functools.lru_cache(PLANS)
@@ -322,8 +336,12 @@ def _correlation(
     out_strides: tuple[int, ...],
     activation: str,
     tasks: int,
+    stream: bool,
 ) -> Launch:
-    """``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None."""
+    """``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None.
+
+    ``stream``: the output may be written past the caches.
+    """
     groups, _, _, depth, width = w_shape
     channels = Channels.of(width)
     source = Source(rows, cols, x_shape[3])
@@ -356,6 +374,8 @@ def _correlation(
     blocks = -(-rows.outputs // task_rows)
     channel_tasks, channel_blocks = channels.split(-(-tasks // (images * blocks)))
     cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
+    told["next_a"] = cut.rows * cols.stride * source.pixel
+    told["next_step"] = told["next_a"] // told["steps"]
     return Launch(
         CORRELATE,
         ("convolution", "correlate"),
@@ -364,7 +384,7 @@ def _correlation(
         source.buffer_bytes(task_rows),
         (told, offsets),
         **source.fields(task_rows),
-        **channels.tiles(cut.rows, bool(cut.low)),
+        **channels.tiles(cut.rows, bool(cut.low), stream and parts == 1),
         x_group=depth * ITEM,
         y_image=out_strides[0],
         y_row=out_strides[1],

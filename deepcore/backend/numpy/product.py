@@ -23,6 +23,7 @@ from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import DOTS, PRODUCT, TILE, address
 from deepcore.kernels.cpu.tasks.product import COPIED, IN_PLACE, TRANSPOSED
 from deepcore.kernels.cpu.tile import most_rows
+from deepcore.kernels.cpu.transpose import transpose
 
 ITEM = 4  # bytes of a float32
 DEPTH = 384  # steps of a part of the sum: a panel of b, and with it the rows of a, stay in the second-level cache
@@ -285,7 +286,7 @@ def _tiles(
         low=rows.low,
         lanes=host().lanes,
         vector_bytes=host().vector_bytes,
-        transpose=panel.transpose() if packing == TRANSPOSED else 0,
+        transpose=transpose() if packing == TRANSPOSED else 0,
     )
     return launch, pieces
 

@@ -31,7 +31,8 @@ from deepcore.kernels.cpu.record import (
     address,
 )
 from deepcore.kernels.cpu.tile import most_rows, tile
-from deepcore.kernels.cpu.transform import transform, transpose
+from deepcore.kernels.cpu.transform import transform
+from deepcore.kernels.cpu.transpose import transpose
 
 PART_BYTES = 600_000  # transformed weights that are made and used at once, while they are in the second-level cache
 PART_VECTORS = 3  # of input channels whose gradient at the weights is made at once: for tiles of 6 rows no row is lost

@@ -102,27 +102,34 @@ def correlate(told, index, worker):
 
 
 def pack(told, index, worker):
-    """The weights of one tap of one group: [depth, width] to [block, depth, width of the block]."""
+    """The weights of one tap of one group for one block of channels: [depth, width of the block]."""
     t = pack_at(told)
-    group = index // (t.rows * t.columns)
-    tap = index - group * t.rows * t.columns
+    where = index // t.blocks
+    block = index - where * t.blocks
+    group = where // (t.rows * t.columns)
+    tap = where - group * t.rows * t.columns
     row = tap // t.columns
-    w = t.w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
-    for block in range(t.wide + (1 if t.last_bytes else 0)):
-        filled = t.wide_bytes if block < t.wide else t.last_filled
-        size = t.wide_bytes if block < t.wide else t.last_bytes
-        source = w + block * (t.wide_bytes // 4) * t.w_width
-        target = t.packed + group * t.group_bytes + block * t.wide_block + tap * t.depth * size
-        if t.w_width == 4:
-            for c in range(t.depth):
-                copy(target + c * size, source + c * t.w_depth, filled)
-        else:
-            for k in range(filled // 4):
-                for c in range(t.depth):
-                    store_float(target + c * size + 4 * k, load_float(source + c * t.w_depth + k * t.w_width))
-        if filled < size:
-            for c in range(t.depth):
-                zero(target + c * size + filled, size - filled)
+    filled = t.wide_bytes if block < t.wide else t.last_filled
+    size = t.wide_bytes if block < t.wide else t.last_bytes
+    source = t.w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
+    source += block * (t.wide_bytes // 4) * t.w_width
+    target = t.packed + group * t.group_bytes + block * t.wide_block + tap * t.depth * size
+    if t.w_width == 4:
+        for c in range(t.depth):
+            copy(target + c * size, source + c * t.w_depth, filled)
+    else:
+        whole = 0
+        if t.w_depth == 4 and t.depth >= t.lanes:
+            whole = filled // (4 * t.lanes) * t.lanes
+        woven = t.depth // t.lanes * t.lanes if whole else 0
+        for k in range(0, whole, t.lanes):
+            call(t.transpose, (source + k * t.w_width, t.w_width, t.lanes, target + 4 * k, size, t.depth // t.lanes))
+        for k in range(filled // 4):
+            for c in range(woven if k < whole else 0, t.depth):
+                store_float(target + c * size + 4 * k, load_float(source + c * t.w_depth + k * t.w_width))
+    if filled < size:
+        for c in range(t.depth):
+            zero(target + c * size + filled, size - filled)
 
 
 def weights(told, index, worker):

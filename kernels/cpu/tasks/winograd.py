@@ -128,13 +128,13 @@ def weights_of_block(t, block, begin, end, target, target_place, taps):
             row = tap // 3
             from_w = source + row * t.w_row + (tap - 3 * row) * t.w_tap
             to = taps + tap * lanes * size
-            kernel = t.transpose if count == lanes else t.transpose_tail
+            kernel, columns = (t.transpose, 1) if count == lanes else (t.transpose_tail, count)
             for _ in range(vectors):
-                call(kernel, (from_w, t.w_width, lanes, count, to, size))
+                call(kernel, (from_w, t.w_width, lanes, to, size, columns))
                 from_w += lanes * t.w_width
                 to += t.vector_bytes
             if tail:
-                call(t.transpose_tail, (from_w, t.w_width, tail, count, to, size))
+                call(t.transpose_tail, (from_w, t.w_width, tail, to, size, count))
         for depth in range(count):
             to = target + (first - begin + depth) * size
             call(

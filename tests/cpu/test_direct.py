@@ -1,0 +1,64 @@
+"""Direct convolution: the order of packed weights, and that where results are written changes none of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deepcore.backend import numpy_backend
+from deepcore.backend.dispatch import use_implementation
+from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.backend.numpy import direct
+from deepcore.backend.numpy.direct import Channels, pack
+
+LAYOUTS = {  # of the axes group, row, column, depth, width: in which order they lie in memory
+    "in order": (0, 1, 2, 3, 4),
+    "transposed": (0, 1, 2, 4, 3),
+    "neither": (3, 4, 0, 1, 2),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("depth", [1, 16, 37])
+@pytest.mark.parametrize("width", [3, 64, 83, 150])
+def test_weights_in_the_order_of_the_tiles(layout, depth, width, rng):
+    shape = (2, 2, 3, depth, width)
+    order = LAYOUTS[layout]
+    lying = rng.standard_normal([shape[axis] for axis in order]).astype(np.float32)
+    w = lying.transpose(np.argsort(order))[:, ::-1, ::-1]
+    channels = Channels.of(width)
+    packed = pack(w, channels)
+    assert packed.ctypes.data % 64 == 0
+    padded = np.zeros((*shape[:4], channels.padded), np.float32)
+    padded[..., :width] = w
+    edges = [channels.wide_bytes // 4 * block for block in range(1, channels.blocks)]
+    parts = [part.reshape(2, -1) for part in np.split(padded, edges, axis=4)]
+    np.testing.assert_array_equal(packed, np.concatenate(parts, axis=1))
+
+
+@pytest.mark.parametrize("activation", ["linear", "relu"])
+@pytest.mark.parametrize(
+    ("x", "w", "strides", "groups"),
+    [
+        ((2, 7, 9, 16), (1, 1, 16, 96), 1, 1),
+        ((2, 7, 9, 16), (3, 3, 16, 64), 2, 1),
+        ((2, 7, 9, 32), (3, 3, 16, 64), 1, 2),
+        ((2, 7, 9, 16), (1, 1, 16, 50), 1, 1),
+        ((1, 5, 6, 256), (3, 3, 256, 64), 2, 1),
+    ],
+)
+def test_writing_past_the_caches_changes_nothing(x, w, strides, groups, activation, rng, monkeypatch):
+    g = Conv2DGeometry.of(x, w, strides, "same", 1, groups)
+    arrays = {"x": g.x_shape, "w": g.w_shape, "dy": g.y_shape}
+    x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in arrays.values())
+    bias = rng.standard_normal(g.out_channels).astype(np.float32)
+    backend = numpy_backend()
+
+    def results(least):
+        monkeypatch.setattr(direct, "STREAM_BYTES", least)
+        monkeypatch.setattr("deepcore.backend.numpy.tiled.empty", direct.aligned)
+        with use_implementation("conv2d_fprop", "tiles"), use_implementation("conv2d_dgrad", "tiles"):
+            return backend.conv2d_fprop(x, w, g, bias, activation), backend.conv2d_dgrad(dy, w, g)
+
+    for cached, streamed in zip(results(1 << 60), results(0), strict=True):
+        np.testing.assert_array_equal(streamed, cached)
