@@ -34,7 +34,7 @@ def _bias_activation(backend: Any, x: Any, bias: Any, *, activation: str) -> Any
     return backend.bias_activation(x, bias, activation)
 
 
-@_bias_activation.gradient("x", "bias", keeps=lambda needed, of: {"y"} if of["activation"] != "linear" else set())
+@_bias_activation.gradient("x", "bias", keeps=lambda activation: {"y"} if activation != "linear" else set())
 def _(dy: Tensor, y: Tensor, activation: str, needed: frozenset[str]) -> tuple[Tensor | None, Tensor | None]:
     return epilogue_gradient(dy, y, activation, "bias" in needed)
 
@@ -161,11 +161,11 @@ def keeps_of_product(first: str, second: str) -> Keeps:
     """What a product of two inputs with an epilogue keeps: each factor for the other's gradient, the result for the
     activation's."""
 
-    def keeps(needed: frozenset[str], attributes: dict[str, Any]) -> set[str]:
+    def keeps(needed: frozenset[str], activation: str) -> set[str]:
         names = {second} if first in needed else set()
         if second in needed:
             names.add(first)
-        if attributes["activation"] != "linear":
+        if activation != "linear":
             names.add("y")
         return names
 

@@ -18,7 +18,7 @@ def _dropout(backend: Any, x: Any, *, rate: float, seed: int, offset: int, recti
     return backend.dropout(x, rate, seed, offset)
 
 
-@_dropout.gradient("x", keeps=lambda needed, of: {"y"} if of["rectified"] else set())
+@_dropout.gradient("x", keeps=lambda rectified: {"y"} if rectified else set())
 def _(dy: Tensor, y: Tensor | None, rate: float, seed: int, offset: int) -> Tensor:
     if y is None or is_recording():
         return _again(dy, rate, seed, offset)

@@ -19,7 +19,7 @@ def _max_pool2d(backend: Any, x: Any, *, geometry: Pool2DGeometry, activation: s
     return backend.max_pool2d_fprop(x, geometry)
 
 
-@_max_pool2d.gradient("x", keeps=lambda needed, of: {"argmax"} if of["activation"] == "linear" else {"y", "argmax"})
+@_max_pool2d.gradient("x", keeps=lambda activation: {"argmax"} if activation == "linear" else {"y", "argmax"})
 def _(dy: Tensor, y: Tensor | None, argmax: Tensor, geometry: Pool2DGeometry) -> Tensor:
     if y is None or is_recording():
         return _max_pool2d_dgrad(dy, argmax, geometry=geometry)
