@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -128,9 +128,16 @@ def is_keras_tensor(x: Any) -> bool:
 
 def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call is given a symbolic tensor, by itself or in a list. Made to cost little where it is not."""
-    for value in (*args, *kwargs.values()) if kwargs else args:
-        kind = type(value)
-        if kind is SymbolicTensor or (kind in (list, tuple, dict) and symbolic_leaves(value)):
+    return _any_symbolic(args) or (bool(kwargs) and _any_symbolic(kwargs.values()))
+
+
+def _any_symbolic(values: Iterable[Any]) -> bool:
+    for value in values:
+        if isinstance(value, list | tuple | dict):
+            found = _any_symbolic(value.values() if isinstance(value, dict) else value)
+        else:
+            found = isinstance(value, SymbolicTensor)
+        if found:
             return True
     return False
 
