@@ -114,7 +114,7 @@ class Comparison:
         for place, cells in self.layers.items():
             kind = _kind(place)
             values = [
-                " / ".join(filter(None, (_ratio(cells.get((at, way)), kind and kind.aim) for at in settings)))
+                " / ".join(filter(None, (_ratio(cells.get((at, way)), kind.aim if kind else None) for at in settings)))
                 for way in DIRECTIONS
             ]
             shape = place.shape.replace("*", "·")

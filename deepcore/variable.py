@@ -67,6 +67,7 @@ class Variable(Explaining, Tensor):
         self.constraint: Any = None
         self.born_trainable = bool(trainable)  # what a layer that was frozen gives back when it thaws
         self.trainable = trainable
+        self.overwrite_with_gradient = False
 
     def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
         super().__setstate__(state)
@@ -120,7 +121,8 @@ class Variable(Explaining, Tensor):
 
     def _change(self, value: Any, sign: int) -> Variable:
         array = self._here(value)
-        if np.broadcast_shapes(array.shape, self.shape) != self.shape:
+        fits = array.shape in ((), self.shape) or np.broadcast_shapes(array.shape, self.shape) == self.shape
+        if not fits:
             raise ValueError(
                 f"The variable {self.path!r} has shape {self.shape}; a change of shape {array.shape} does not fit it."
             )

@@ -57,9 +57,11 @@ class Node:
 
 def edge_of(tensor: Tensor | None) -> Any:
     """Where a gradient with respect to ``tensor`` goes."""
-    if tensor is None or not tensor.requires_grad:
+    if tensor is None:
         return None
-    return tensor if tensor.node is None else (tensor.node, tensor.output_index)
+    if tensor.node is not None:
+        return tensor.node, tensor.output_index
+    return tensor if tensor._leaf_requires_grad else None
 
 
 def is_recording() -> bool:

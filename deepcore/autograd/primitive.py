@@ -20,8 +20,9 @@ A gradient function says by the names of its parameters what it reads, and only 
 - ``needed``: the set of inputs whose gradient is asked for, where one function serves several.
 
 Inputs that need no gradient ask for nothing. A function that serves several inputs may keep less than all it names,
-depending on which are needed and on the attributes; it says so by ``keeps``, and what is not kept arrives as None. So
-a convolution with a frozen kernel does not keep its input, and one without an activation does not keep its result.
+depending on which are needed and on the attributes; it says so by ``keeps``, a function that names ``needed`` and
+attributes as its parameters, and what is not kept arrives as None. So a convolution with a frozen kernel does not keep
+its input, and one without an activation does not keep its result.
 
 A primitive of any number of tensors takes ``*xs``; its gradient function reads ``xs`` and ``xs_shape`` as tuples and
 returns one gradient for each. One of any number of results says ``outputs=("*ys",)``; its gradient function reads
@@ -40,7 +41,7 @@ from deepcore.errors import DeviceMismatchError
 from deepcore.tensor import Tensor
 
 Forward = Callable[..., Any]
-Keeps = Callable[[frozenset[str], dict[str, Any]], set[str]]
+Keeps = Callable[..., set[str]]
 
 
 class Gradient:
@@ -53,6 +54,7 @@ class Gradient:
         self.serves = serves
         self.positions = [owner.inputs.index(name) for name in serves if name != owner.variadic]
         self.keeps = keeps
+        self.asks = () if keeps is None else tuple(inspect.signature(keeps).parameters)
         self.reads: list[tuple[str, str, int]] = []  # (parameter, kind, index)
         for name, parameter in inspect.signature(function).parameters.items():
             kind, index = owner.meaning(name)
@@ -63,7 +65,9 @@ class Gradient:
     def kept(self, needed: frozenset[str], attributes: dict[str, Any]) -> set[str]:
         """Names of the inputs and outputs that must be kept for it."""
         names = {name for name, kind, _ in self.reads if kind in ("input", "inputs", "output")}
-        return names if self.keeps is None else names & self.keeps(needed, attributes)
+        if self.keeps is None:
+            return names
+        return names & self.keeps(**{name: needed if name == "needed" else attributes[name] for name in self.asks})
 
 
 class Primitive:
@@ -88,7 +92,8 @@ class Primitive:
         self.variadic = next((p.name for p in parameters if p.kind is p.VAR_POSITIONAL), None)
         self.attributes = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         self.gradients: dict[str, Gradient] = {}
-        self._always_kept: dict[frozenset[str], frozenset[str]] = {}
+        self._asked: tuple[str, ...] = ()  # attributes that have a say in what is kept
+        self._known_kept: dict[tuple[Any, ...], frozenset[str]] = {}
         self.__doc__ = forward.__doc__
 
     def meaning(self, parameter: str) -> tuple[str, int]:
@@ -118,7 +123,8 @@ class Primitive:
     def gradient(self, *inputs: str, keeps: Keeps | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """Decorator: the function that gives the gradients of ``inputs``: one tensor, or a tuple for several.
 
-        ``keeps(needed, attributes)`` gives the names, among those that the function reads, that are worth keeping.
+        ``keeps`` gives the names, among those that the function reads, that are worth keeping; its parameters are
+        ``needed`` and attributes, which must be hashable.
         """
         for name in inputs:
             if name not in self.inputs and name != self.variadic:
@@ -126,6 +132,7 @@ class Primitive:
 
         def register(function: Callable[..., Any]) -> Callable[..., Any]:
             gradient = Gradient(self, function, inputs, keeps)
+            self._asked += tuple(name for name in gradient.asks if name != "needed")
             for name in inputs:
                 self.gradients[name] = gradient
             return function
@@ -159,17 +166,13 @@ class Primitive:
     def _record(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any], result: Any, device: Any) -> Any:
         arrays = (result,) if self.single else tuple(result)
         names = self._names(len(inputs))
-        edges: list[Any] = []
-        asked = []
-        for name, tensor in zip(names, inputs, strict=True):
-            edge = edge_of(tensor) if name in self.gradients else None
-            edges.append(edge)
-            if edge is not None:
-                asked.append(name)
+        gradients = self.gradients
+        edges = [edge_of(tensor) if name in gradients else None for name, tensor in zip(names, inputs, strict=True)]
+        asked = [name for name, edge in zip(names, edges, strict=True) if edge is not None]
         if not asked:
             tensors = tuple(Tensor.wrap(array, device) for array in arrays)
             return tensors[0] if self.single else tensors
-        kept = self._kept(frozenset(asked), attributes)
+        kept = self._kept(asked, attributes)
         node = Node(self, attributes)
         node.edges = tuple(edges)
         # Lists, because a generator costs more than the few elements here.
@@ -190,15 +193,15 @@ class Primitive:
             Tensor.wrap(array, device, node if array.dtype.kind == "f" else None, i) for i, array in enumerate(arrays)
         )
 
-    def _kept(self, needed: frozenset[str], attributes: dict[str, Any]) -> frozenset[str]:
-        """Names of the inputs and outputs that the gradients of ``needed`` read, looked up but where the attributes
-        have a say in it."""
-        found = self._always_kept.get(needed)
+    def _kept(self, asked: list[str], attributes: dict[str, Any]) -> frozenset[str]:
+        """Names of the inputs and outputs that the gradients of the inputs ``asked`` read."""
+        key = (*asked, *[attributes[name] for name in self._asked])
+        found = self._known_kept.get(key)
         if found is None:
-            gradients = [self.gradients[name] for name in needed]
+            needed = frozenset(asked)
+            gradients = [self.gradients[name] for name in asked]
             found = frozenset().union(*(gradient.kept(needed, attributes) for gradient in gradients))
-            if all(gradient.keeps is None for gradient in gradients):
-                self._always_kept[needed] = found
+            self._known_kept[key] = found
         return found
 
     def backward(self, node: Node, cotangents: list[Tensor | None], wanted: set[int]) -> dict[int, Tensor]:

@@ -280,10 +280,11 @@ def choose(op: str, dtype: Any, geometry: Any, device: str = "cpu") -> Implement
     """
     # Decided once for each key: a layer asks thousands of times with the same sizes. The name of a dtype takes NumPy
     # longer to spell than everything else here, so it is spelled only to decide.
-    precision, winograd = get_precision(), get_winograd()
-    key = (op, dtype, geometry, device, precision, winograd, forced(op) if _forced.get() else None)
+    asked = _precision.get(), _winograd.get(), _forced.get()
+    key = (op, dtype, geometry, device, _default_precision, _default_winograd, asked)
     chosen = _choices.get(key)
     if chosen is None:
+        precision, winograd = get_precision(), get_winograd()
         name = dtype if isinstance(dtype, str) else dtype.name
         chosen = _choices[key] = _choose(Call(op, name, geometry, precision, winograd), device)
         if len(_choices) > 10_000:  # a stream of ever new shapes must not grow without bound

@@ -39,12 +39,12 @@ def floating(dtype: Any) -> np.dtype:
 
 def is_floating(dtype: np.dtype) -> bool:
     """Whether ``dtype`` is one of floating-point numbers; bfloat16 is, although NumPy calls its kind void."""
-    return dtype.kind == "f" or dtype.name == "bfloat16"
+    return dtype.kind == "f" or (dtype.kind == "V" and dtype.name == "bfloat16")  # names take long to spell
 
 
 def is_half(dtype: np.dtype) -> bool:
     """Whether ``dtype`` is a floating-point number of 16 bits, float16 or bfloat16."""
-    return dtype.itemsize == 2 and dtype.name in HALVES  # names take long to spell
+    return dtype.itemsize == 2 and dtype.name in HALVES
 
 
 def accumulator(dtype: Any) -> np.dtype:

@@ -521,6 +521,9 @@ class Layer(Explaining):
     def _check_inputs(self, inputs: Any) -> None:
         if self.input_spec is None:
             return
+        if isinstance(self.input_spec, InputSpec) and isinstance(inputs, Tensor):
+            self.input_spec.check(inputs.shape, inputs.dtype)
+            return
         specs = leaves(self.input_spec)
         if isinstance(inputs, dict) and all(spec is not None and spec.name for spec in specs):
             inputs = [inputs.get(spec.name) for spec in specs]

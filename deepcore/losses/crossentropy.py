@@ -167,7 +167,8 @@ def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) ->
 
 
 def _class_numbers(y_true: Any, prediction: Tensor, axis: int) -> Tensor:
-    labels = ops.cast(ops.convert_to_tensor(y_true, like=prediction), "int32")
+    labels = ops.convert_to_tensor(y_true, like=prediction)
+    labels = labels if labels.dtype.kind in "iu" else ops.cast(labels, "int32")
     return ops.squeeze(labels, axis) if labels.ndim == prediction.ndim and labels.shape[axis] == 1 else labels
 
 

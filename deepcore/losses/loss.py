@@ -74,12 +74,11 @@ def reduce_values(values: Tensor, sample_weight: Any = None, reduction: str | No
         values = values * beside_examples(weight, values)
     if reduction in (None, "none") or values.shape in ((), (0,)):
         return values
-    total = ops.sum(values)
     if reduction == "sum":
-        return total
+        return ops.sum(values)
     if weight is not None and reduction == "mean_with_sample_weight":
-        return ops.divide_no_nan(total, ops.sum(weight))
-    return total * (1.0 / max(values.size, 1))
+        return ops.divide_no_nan(ops.sum(values), ops.sum(weight))
+    return ops.mean(values) if values.size else ops.sum(values)
 
 
 class Loss(Explaining, Configurable):

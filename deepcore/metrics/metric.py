@@ -138,6 +138,16 @@ class Mean(Metric):
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
         with no_grad():
+            if (
+                type(sample_weight) is float
+                and isinstance(values, Tensor)
+                and values.shape == ()
+                and values.mask is None
+            ):
+                # The mean of a batch, of so many examples: once a step, for which the general way is long.
+                self.total.assign_add(ops.cast(values, self._dtype) * sample_weight)
+                self.count.assign_add(sample_weight)
+                return
             each, weight = samplewise(values, sample_weight, self.dtype)
             self.total.assign_add(ops.sum(each) if each.ndim else each)
             if weight is not None:

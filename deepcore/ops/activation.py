@@ -34,58 +34,67 @@ def _bias_activation(backend: Any, x: Any, bias: Any, *, activation: str) -> Any
     return backend.bias_activation(x, bias, activation)
 
 
-@_bias_activation.gradient("x", "bias", keeps=lambda needed, of: {"y"} if of["activation"] != "linear" else set())
+@_bias_activation.gradient("x", "bias", keeps=lambda activation: {"y"} if activation != "linear" else set())
 def _(dy: Tensor, y: Tensor, activation: str, needed: frozenset[str]) -> tuple[Tensor | None, Tensor | None]:
     return epilogue_gradient(dy, y, activation, "bias" in needed)
 
 
+# In both, dz = scale * dy * f'(z).
 @primitive(outputs=("dz",))
-def _activation_dgrad(backend: Any, dy: Any, y: Any, *, activation: str) -> Any:
-    return backend.activation_dgrad(dy, y, activation)
+def _activation_dgrad(backend: Any, dy: Any, y: Any, *, activation: str, scale: float) -> Any:
+    return backend.activation_dgrad(dy, y, activation, scale)
 
 
 @_activation_dgrad.gradient("dy")
-def _(ddz: Tensor, y: Tensor, activation: str) -> Tensor:
-    return _activation_dgrad(ddz, y, activation=activation)
+def _(ddz: Tensor, y: Tensor, activation: str, scale: float) -> Tensor:
+    return _activation_dgrad(ddz, y, activation=activation, scale=scale)
 
 
 @_activation_dgrad.gradient("y")
-def _(ddz: Tensor, dy: Tensor, y: Tensor, activation: str) -> Tensor | None:
-    return _slope_gradient(ddz, dy, y, activation)
+def _(ddz: Tensor, dy: Tensor, y: Tensor, activation: str, scale: float) -> Tensor | None:
+    return _slope_gradient(ddz, dy, y, activation, scale)
 
 
 @primitive(outputs=("dz", "dbias"))
-def _bias_activation_dgrad(backend: Any, dy: Any, y: Any, *, activation: str) -> Any:
-    return backend.bias_activation_dgrad(dy, y, activation)
+def _bias_activation_dgrad(backend: Any, dy: Any, y: Any, *, activation: str, scale: float) -> Any:
+    return backend.bias_activation_dgrad(dy, y, activation, scale)
 
 
 @_bias_activation_dgrad.gradient("dy")
-def _(ddz: Tensor, ddbias: Tensor, y: Tensor, activation: str) -> Tensor:
-    return _activation_dgrad(ddz + ddbias, y, activation=activation)
+def _(ddz: Tensor, ddbias: Tensor, y: Tensor, activation: str, scale: float) -> Tensor:
+    return _activation_dgrad(ddz + ddbias, y, activation=activation, scale=scale)
 
 
 @_bias_activation_dgrad.gradient("y")
-def _(ddz: Tensor, ddbias: Tensor, dy: Tensor, y: Tensor, activation: str) -> Tensor | None:
-    return _slope_gradient(ddz + ddbias, dy, y, activation)
+def _(ddz: Tensor, ddbias: Tensor, dy: Tensor, y: Tensor, activation: str, scale: float) -> Tensor | None:
+    return _slope_gradient(ddz + ddbias, dy, y, activation, scale)
 
 
-def _slope_gradient(ddz: Tensor, dy: Tensor, y: Tensor, activation: str) -> Tensor | None:
+def _slope_gradient(ddz: Tensor, dy: Tensor, y: Tensor, activation: str, scale: float) -> Tensor | None:
     change = _SLOPE_CHANGE.get(activation)
-    return None if change is None else ddz * dy * change(y)
+    if change is None:
+        return None
+    gradient = ddz * dy * change(y)
+    return gradient if scale == 1 else gradient * scale
 
 
-class Selected(Tensor):
-    """The gradient of a function that selects elements of its input, such as the largest of each window.
+def behind(x: Tensor) -> str:
+    """The activation that the elements of ``x`` come from as they are; ``"linear"`` where none is known."""
+    activation: str = "linear" if x.node is None else x.node.attributes.get("activation", "linear")
+    return activation
 
-    Each element of the result y is one of the input x, so where x came from an activation, whose slope follows from
-    its result, the slope may be taken at y, of which there are fewer: ``scattered(dy * slope(y))`` is
-    ``scattered(dy) * slope(x)``, and both have the same sums over a channel. Whoever asks for anything else sees
-    ``scattered(dy)``, computed then.
+
+class Deferred(Tensor):
+    """A gradient that an epilogue may take together with its own; whoever else asks for it has it computed then.
+
+    Attributes:
+        dy: the gradient at the result of the function that this is the gradient of.
+        y: that result.
     """
 
     __slots__ = ("_materialized", "dy", "y")
 
-    def _begin(self, dy: Tensor, y: Tensor) -> None:
+    def __init__(self, dy: Tensor, y: Tensor) -> None:
         self.dy, self.y = dy, y
         self.device = dy.device
         self.grad = self.mask = self.node = None
@@ -93,8 +102,8 @@ class Selected(Tensor):
         self._leaf_requires_grad = False
         self._materialized: Any = None
 
-    def scattered(self, dy: Tensor) -> Tensor:
-        """The gradient at x for another gradient at y."""
+    def at_input(self, dy: Tensor) -> Tensor:
+        """The gradient at the function's input for any gradient ``dy`` at its result."""
         raise NotImplementedError
 
     def computed(self) -> Tensor:
@@ -103,18 +112,48 @@ class Selected(Tensor):
     @property
     def _array(self) -> Any:  # a slot of other tensors
         if self._materialized is None:
-            self._materialized = self.scattered(self.dy)._array
+            self._materialized = self.at_input(self.dy)._array
         return self._materialized
 
 
-def epilogue_gradient(dy: Tensor, y: Tensor | None, activation: str, with_bias: bool) -> tuple[Tensor, Tensor | None]:
-    """The gradients behind an epilogue: of what the activation was applied to, and of the bias (None if not asked)."""
+class Selected(Deferred):
+    """The gradient of a function that selects elements of its input, such as the largest of each window.
+
+    Each element of the result y is one of the input x, so where x came from an activation, whose slope follows from
+    its result, the slope may be taken at y, of which there are fewer: ``at_input(dy * slope(y))`` is
+    ``at_input(dy) * slope(x)``, and both have the same sums over a channel.
+    """
+
+    __slots__ = ()
+
+
+class Thinned(Deferred):
+    """The gradient of a function that multiplies elements of its input by ``scale``, and others by zero: dropout.
+
+    Where x came from a relu, its slope and what was kept both follow from the result: where y is zero, the element
+    was dropped or its slope is zero, and elsewhere it was kept and its slope is one.
+    """
+
+    __slots__ = ("scale",)
+
+    def __init__(self, dy: Tensor, y: Tensor, scale: float) -> None:
+        super().__init__(dy, y)
+        self.scale = scale
+
+
+def epilogue_gradient(
+    dy: Tensor, y: Tensor | None, activation: str, with_bias: bool, scale: float = 1.0
+) -> tuple[Tensor, Tensor | None]:
+    """The gradients behind an epilogue: of what the activation was applied to, and of the bias (None if not asked).
+    ``dy`` is multiplied by ``scale`` on the way."""
     if isinstance(dy, Selected) and activation != "linear":
-        dz, dbias = epilogue_gradient(dy.dy, dy.y, activation, with_bias)
-        return dy.scattered(dz), dbias
+        dz, dbias = epilogue_gradient(dy.dy, dy.y, activation, with_bias, scale)
+        return dy.at_input(dz), dbias
+    if isinstance(dy, Thinned) and activation == "relu":
+        return epilogue_gradient(dy.dy, dy.y, activation, with_bias, scale * dy.scale)
     if with_bias and activation != "linear":
-        return _bias_activation_dgrad(dy, y, activation=activation)
-    dz = dy if activation == "linear" else _activation_dgrad(dy, y, activation=activation)
+        return _bias_activation_dgrad(dy, y, activation=activation, scale=scale)
+    dz = dy if activation == "linear" else _activation_dgrad(dy, y, activation=activation, scale=scale)
     return dz, sum_to(dz, dz.shape[-1:]) if with_bias else None
 
 
@@ -122,11 +161,11 @@ def keeps_of_product(first: str, second: str) -> Keeps:
     """What a product of two inputs with an epilogue keeps: each factor for the other's gradient, the result for the
     activation's."""
 
-    def keeps(needed: frozenset[str], attributes: dict[str, Any]) -> set[str]:
+    def keeps(needed: frozenset[str], activation: str) -> set[str]:
         names = {second} if first in needed else set()
         if second in needed:
             names.add(first)
-        if attributes["activation"] != "linear":
+        if activation != "linear":
             names.add("y")
         return names
 

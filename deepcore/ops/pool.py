@@ -8,18 +8,18 @@ from typing import Any
 from deepcore.autograd import is_recording
 from deepcore.autograd.primitive import primitive
 from deepcore.backend.geometry import Padding, Pool2DGeometry
-from deepcore.ops.activation import Selected
+from deepcore.ops.activation import Selected, behind
 from deepcore.ops.operand import floating
 from deepcore.ops.shape import reshape
 from deepcore.tensor import Tensor
 
 
 @primitive(outputs=("y", "argmax"))
-def _max_pool2d(backend: Any, x: Any, *, geometry: Pool2DGeometry, activated: bool = False) -> Any:
+def _max_pool2d(backend: Any, x: Any, *, geometry: Pool2DGeometry, activation: str = "linear") -> Any:
     return backend.max_pool2d_fprop(x, geometry)
 
 
-@_max_pool2d.gradient("x", keeps=lambda needed, of: {"y", "argmax"} if of["activated"] else {"argmax"})
+@_max_pool2d.gradient("x", keeps=lambda activation: {"argmax"} if activation == "linear" else {"y", "argmax"})
 def _(dy: Tensor, y: Tensor | None, argmax: Tensor, geometry: Pool2DGeometry) -> Tensor:
     if y is None or is_recording():
         return _max_pool2d_dgrad(dy, argmax, geometry=geometry)
@@ -32,10 +32,10 @@ class _PoolGradient(Selected):
     __slots__ = ("geometry", "positions")
 
     def __init__(self, dy: Tensor, y: Tensor, argmax: Tensor, geometry: Pool2DGeometry) -> None:
-        self._begin(dy, y)
+        super().__init__(dy, y)
         self.positions, self.geometry = argmax, geometry
 
-    def scattered(self, dy: Tensor) -> Tensor:
+    def at_input(self, dy: Tensor) -> Tensor:
         dx: Tensor = _max_pool2d_dgrad(dy, self.positions, geometry=self.geometry)
         return dx
 
@@ -102,8 +102,7 @@ def max_pool2d(
 
 
 def _largest(x: Tensor, geometry: Pool2DGeometry) -> Tensor:
-    activated = x.node is not None and x.node.attributes.get("activation", "linear") != "linear"
-    y: Tensor = _max_pool2d(x, geometry=geometry, activated=activated)[0]
+    y: Tensor = _max_pool2d(x, geometry=geometry, activation=behind(x))[0]
     return y
 
 

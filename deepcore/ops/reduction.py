@@ -49,7 +49,22 @@ def _sum(backend: Any, x: Any, *, axes: tuple[int, ...], keepdims: bool) -> Any:
 
 @_sum.gradient("x")
 def _(dy: Tensor, x_shape: tuple[int, ...], axes: tuple[int, ...]) -> Tensor:
-    return broadcast_to(reshape(dy, _kept(x_shape, axes)), x_shape)
+    return _spread(dy, x_shape, axes)
+
+
+def _spread(dy: Tensor, shape: tuple[int, ...], axes: tuple[int, ...]) -> Tensor:
+    """The gradient at a sum for each of its terms."""
+    return broadcast_to(reshape(dy, _kept(shape, axes)) if dy.ndim else dy, shape)
+
+
+@primitive
+def _mean(backend: Any, x: Any, *, axes: tuple[int, ...], keepdims: bool, share: float) -> Any:
+    return backend.reduce_sum(x, axes, keepdims) * x.dtype.type(share)
+
+
+@_mean.gradient("x")
+def _(dy: Tensor, x_shape: tuple[int, ...], axes: tuple[int, ...], share: float) -> Tensor:
+    return _spread(dy * share, x_shape, axes)
 
 
 @primitive
@@ -100,7 +115,7 @@ def mean(x: Any, axis: Axis = None, keepdims: bool = False) -> Tensor:
         raise ValueError(f"mean: there is nothing to average over axes {axes} of shape {tensor.shape}.")
     if is_half(tensor.dtype):  # whose sums may be too large for it
         return cast(multiply(sum(cast(tensor, FLOATX), axes, keepdims), 1.0 / count), tensor.dtype)
-    return multiply(sum(tensor, axes, keepdims), 1.0 / count)
+    return _mean(tensor, axes=axes, keepdims=keepdims, share=1.0 / count)
 
 
 def max(x: Any, axis: Axis = None, keepdims: bool = False, initial: Any = None) -> Tensor:

@@ -549,7 +549,7 @@ def _norm(gradients: list[Tensor]) -> Tensor:
 
 def _overwritten(variable: Variable) -> bool:
     """Whether the gradient is the new value, as that of the scales of 8-bit training is."""
-    return getattr(variable, "overwrite_with_gradient", False)
+    return variable.overwrite_with_gradient
 
 
 def share(name: str, value: float, *, including_one: bool = False) -> float:

@@ -147,40 +147,40 @@ def bias_activation_row(x, bias, y, activation, row, first, last):
 
 
 @inline
-def activation_dgrad_row(dy, y, dz, activation, row, first, last):
+def activation_dgrad_row(dy, y, dz, activation, scale, row, first, last):
     if activation == LINEAR:
         for column in range(first, last):
-            dz[row, column] = dy[row, column]
+            dz[row, column] = scale * dy[row, column]
     elif activation == RELU:
         for column in range(first, last):
-            dz[row, column] = relu_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = relu_dgrad(scale * dy[row, column], y[row, column])
     elif activation == RELU6:
         for column in range(first, last):
-            dz[row, column] = relu6_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = relu6_dgrad(scale * dy[row, column], y[row, column])
     elif activation == LEAKY_RELU:
         for column in range(first, last):
-            dz[row, column] = leaky_relu_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = leaky_relu_dgrad(scale * dy[row, column], y[row, column])
     elif activation == ELU:
         for column in range(first, last):
-            dz[row, column] = elu_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = elu_dgrad(scale * dy[row, column], y[row, column])
     elif activation == SELU:
         for column in range(first, last):
-            dz[row, column] = selu_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = selu_dgrad(scale * dy[row, column], y[row, column])
     elif activation == SIGMOID:
         for column in range(first, last):
-            dz[row, column] = sigmoid_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = sigmoid_dgrad(scale * dy[row, column], y[row, column])
     elif activation == HARD_SIGMOID:
         for column in range(first, last):
-            dz[row, column] = hard_sigmoid_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = hard_sigmoid_dgrad(scale * dy[row, column], y[row, column])
     elif activation == TANH:
         for column in range(first, last):
-            dz[row, column] = tanh_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = tanh_dgrad(scale * dy[row, column], y[row, column])
     elif activation == EXPONENTIAL:
         for column in range(first, last):
-            dz[row, column] = exponential_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = exponential_dgrad(scale * dy[row, column], y[row, column])
     elif activation == SOFTPLUS:
         for column in range(first, last):
-            dz[row, column] = softplus_dgrad(dy[row, column], y[row, column])
+            dz[row, column] = softplus_dgrad(scale * dy[row, column], y[row, column])
 
 
 @inline
@@ -230,24 +230,24 @@ def column_sums(piece, x, partial, chunk):
 
 
 @parallel
-def bias_activation_dgrad(piece, dy, y, dz, partial, chunk, activation):
-    """dz = dy * activation'(y), [rows, columns]; partial [chunks, columns] gets the sums of every ``chunk`` rows."""
+def bias_activation_dgrad(piece, dy, y, dz, partial, chunk, activation, scale):
+    """dz = scale * dy * activation'(y), [rows, columns]; partial [chunks, columns]: sums of every ``chunk`` rows."""
     for part in part_of(piece, partial.shape[0]):
         total = partial[part]
         total[:] = 0
         for row in range(part * chunk, min((part + 1) * chunk, y.shape[0])):
-            activation_dgrad_row(dy, y, dz, activation, row, 0, y.shape[1])
+            activation_dgrad_row(dy, y, dz, activation, scale, row, 0, y.shape[1])
             add_row(dz, row, total)
 
 
 @parallel
-def activation_dgrad(piece, dy, y, dz, activation):
-    """dz = dy * activation'(y), [rows, columns]."""
+def activation_dgrad(piece, dy, y, dz, activation, scale):
+    """dz = scale * dy * activation'(y), [rows, columns]."""
     for row in part_of(piece, y.shape[0]):
-        activation_dgrad_row(dy, y, dz, activation, row, 0, y.shape[1])
+        activation_dgrad_row(dy, y, dz, activation, scale, row, 0, y.shape[1])
 
 
-def activation_dgrad_thread(item, dy, y, dz, activation):
+def activation_dgrad_thread(item, dy, y, dz, activation, scale):
     row = item // y.shape[1]
     column = item - row * y.shape[1]
-    activation_dgrad_row(dy, y, dz, activation, row, column, column + 1)
+    activation_dgrad_row(dy, y, dz, activation, scale, row, column, column + 1)

@@ -4,13 +4,36 @@ One element is the unit of a core's loop and of a GPU's thread, so the bodies se
 happens to the element on its way into the rule: (decay of the parameter, scale of the gradient, limit of its
 magnitude). A state that a variant does without is None, which leaves its branch out of the loop, or on a GPU an empty
 array.
+
+A core's loop serves all parameters of one dtype in one call: a row of ``parts`` [parts, 1 + arrays] has the size of a
+piece of a parameter and where that piece begins in each of the arrays; ``decays`` has its decay. True or None says
+whether there is a state that only a variant has.
 """
 
 from __future__ import annotations
 
 import math
 
+from numba import carray, types
+from numba.extending import intrinsic
+
 from deepcore.kernels.numba.jit import index, inline, parallel, part_of
+
+
+@intrinsic
+def pointer(typing, address, like):  # type: ignore[no-untyped-def]
+    """``address`` as a pointer to numbers of the type of ``like``."""
+    signature = types.CPointer(like)(address, like)
+
+    def generate(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        return builder.inttoptr(args[0], context.get_value_type(signature.return_type))
+
+    return signature, generate
+
+
+@inline
+def array_at(parts, part, column, like):
+    return carray(pointer(parts[part, column], like), (parts[part, 0],))
 
 
 @inline
@@ -30,9 +53,13 @@ def sgd_element(i, p, g, learning_rate, before):
 
 
 @parallel
-def sgd(piece, p, g, learning_rate, before):
-    for i in part_of(piece, p.shape[0]):
-        sgd_element(index(i), p, g, learning_rate, before)
+def sgd(piece, parts, decays, learning_rate, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, learning_rate)
+        g = array_at(parts, part, 2, learning_rate)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            sgd_element(index(i), p, g, learning_rate, before)
 
 
 @inline
@@ -45,9 +72,14 @@ def momentum_element(i, p, g, v, learning_rate, momentum, nesterov, before):
 
 
 @parallel
-def momentum(piece, p, g, v, learning_rate, momentum, nesterov, before):
-    for i in part_of(piece, p.shape[0]):
-        momentum_element(index(i), p, g, v, learning_rate, momentum, nesterov, before)
+def momentum(piece, parts, decays, learning_rate, momentum, nesterov, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, learning_rate)
+        g = array_at(parts, part, 2, learning_rate)
+        v = array_at(parts, part, 3, learning_rate)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            momentum_element(index(i), p, g, v, learning_rate, momentum, nesterov, before)
 
 
 @inline
@@ -59,9 +91,14 @@ def adagrad_element(i, p, g, accumulator, learning_rate, epsilon, before):
 
 
 @parallel
-def adagrad(piece, p, g, accumulator, learning_rate, epsilon, before):
-    for i in part_of(piece, p.shape[0]):
-        adagrad_element(index(i), p, g, accumulator, learning_rate, epsilon, before)
+def adagrad(piece, parts, decays, learning_rate, epsilon, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, learning_rate)
+        g = array_at(parts, part, 2, learning_rate)
+        accumulator = array_at(parts, part, 3, learning_rate)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            adagrad_element(index(i), p, g, accumulator, learning_rate, epsilon, before)
 
 
 @inline
@@ -85,23 +122,30 @@ def rmsprop_element(
 
 @parallel
 def rmsprop(
-    piece, p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before
+    piece, parts, decays, centered, with_momentum, learning_rate, rho, one_less_rho, momentum, epsilon, scale, limit
 ):
-    for i in part_of(piece, p.shape[0]):
-        rmsprop_element(
-            index(i),
-            p,
-            g,
-            mean_square,
-            mean_gradient,
-            momenta,
-            learning_rate,
-            rho,
-            one_less_rho,
-            momentum,
-            epsilon,
-            before,
-        )
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, learning_rate)
+        g = array_at(parts, part, 2, learning_rate)
+        mean_square = array_at(parts, part, 3, learning_rate)
+        mean_gradient = None if centered is None else array_at(parts, part, 4, learning_rate)
+        momenta = None if with_momentum is None else array_at(parts, part, 5, learning_rate)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            rmsprop_element(
+                index(i),
+                p,
+                g,
+                mean_square,
+                mean_gradient,
+                momenta,
+                learning_rate,
+                rho,
+                one_less_rho,
+                momentum,
+                epsilon,
+                before,
+            )
 
 
 @inline
@@ -115,9 +159,17 @@ def adadelta_element(i, p, g, mean_square, mean_change, learning_rate, rho, one_
 
 
 @parallel
-def adadelta(piece, p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before):
-    for i in part_of(piece, p.shape[0]):
-        adadelta_element(index(i), p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before)
+def adadelta(piece, parts, decays, learning_rate, rho, one_less_rho, epsilon, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, learning_rate)
+        g = array_at(parts, part, 2, learning_rate)
+        mean_square = array_at(parts, part, 3, learning_rate)
+        mean_change = array_at(parts, part, 4, learning_rate)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            adadelta_element(
+                index(i), p, g, mean_square, mean_change, learning_rate, rho, one_less_rho, epsilon, before
+            )
 
 
 @inline
@@ -134,9 +186,16 @@ def adam_element(i, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2
 
 
 @parallel
-def adam(piece, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before):
-    for i in part_of(piece, p.shape[0]):
-        adam_element(index(i), p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before)
+def adam(piece, parts, decays, amsgrad, alpha, one_less_beta_1, one_less_beta_2, epsilon, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, alpha)
+        g = array_at(parts, part, 2, alpha)
+        m = array_at(parts, part, 3, alpha)
+        v = array_at(parts, part, 4, alpha)
+        largest = None if amsgrad is None else array_at(parts, part, 5, alpha)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            adam_element(index(i), p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before)
 
 
 @inline
@@ -151,9 +210,15 @@ def adamax_element(i, p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, be
 
 
 @parallel
-def adamax(piece, p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before):
-    for i in part_of(piece, p.shape[0]):
-        adamax_element(index(i), p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before)
+def adamax(piece, parts, decays, alpha, one_less_beta_1, beta_2, epsilon, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, alpha)
+        g = array_at(parts, part, 2, alpha)
+        m = array_at(parts, part, 3, alpha)
+        norm = array_at(parts, part, 4, alpha)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            adamax_element(index(i), p, g, m, norm, alpha, one_less_beta_1, beta_2, epsilon, before)
 
 
 @inline
@@ -167,9 +232,17 @@ def nadam_element(i, p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, c
 
 
 @parallel
-def nadam(piece, p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before):
-    for i in part_of(piece, p.shape[0]):
-        nadam_element(index(i), p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before)
+def nadam(piece, parts, decays, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, ahead)
+        g = array_at(parts, part, 2, ahead)
+        m = array_at(parts, part, 3, ahead)
+        v = array_at(parts, part, 4, ahead)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            nadam_element(
+                index(i), p, g, m, v, ahead, now, one_less_beta_1, one_less_beta_2, correction, epsilon, before
+            )
 
 
 @inline
@@ -183,9 +256,14 @@ def lion_element(i, p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one
 
 
 @parallel
-def lion(piece, p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before):
-    for i in part_of(piece, p.shape[0]):
-        lion_element(index(i), p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before)
+def lion(piece, parts, decays, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, learning_rate)
+        g = array_at(parts, part, 2, learning_rate)
+        m = array_at(parts, part, 3, learning_rate)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            lion_element(index(i), p, g, m, learning_rate, beta_1, one_less_beta_1, beta_2, one_less_beta_2, before)
 
 
 @inline
@@ -203,11 +281,17 @@ def ftrl_element(i, p, g, accumulator, linear, learning_rate, power, l1, twice_l
 
 
 @parallel
-def ftrl(piece, p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before):
-    for i in part_of(piece, p.shape[0]):
-        ftrl_element(
-            index(i), p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before
-        )
+def ftrl(piece, parts, decays, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, learning_rate)
+        g = array_at(parts, part, 2, learning_rate)
+        accumulator = array_at(parts, part, 3, learning_rate)
+        linear = array_at(parts, part, 4, learning_rate)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            ftrl_element(
+                index(i), p, g, accumulator, linear, learning_rate, power, l1, twice_l2, twice_shrinkage, beta, before
+            )
 
 
 @inline
@@ -217,6 +301,10 @@ def blend_element(i, p, value, keep, share, before):
 
 
 @parallel
-def blend(piece, p, value, keep, share, before):
-    for i in part_of(piece, p.shape[0]):
-        blend_element(index(i), p, value, keep, share, before)
+def blend(piece, parts, decays, keep, share, scale, limit):
+    for part in part_of(piece, parts.shape[0]):
+        p = array_at(parts, part, 1, keep)
+        value = array_at(parts, part, 2, keep)
+        before = decays[part], scale, limit
+        for i in range(p.shape[0]):
+            blend_element(index(i), p, value, keep, share, before)

@@ -54,6 +54,20 @@ def test_gradient(backend, rng, poisoned, op, name, dtype, activation):  # noqa:
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("op", "name"), BACKWARD)
+def test_a_scale_is_one_of_the_arriving_gradient(backend, rng, op, name, dtype, activation):
+    with held_to(op, name, dtype):
+        dy = rng.standard_normal((70, 6)).astype(dtype)
+        y = oracle.ACTIVATIONS[activation](rng.standard_normal((70, 6))).astype(dtype)
+        function = getattr(backend, op)
+        found, expected = function(dy, y, activation, 1.25), function(dy * dy.dtype.type(1.25), y, activation)
+        pairs = [(found, expected)] if op == "activation_dgrad" else zip(found, expected, strict=True)
+        for one, other in pairs:
+            np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("op", "name"), FORWARD)
 def test_extreme_values(backend, op, name, dtype, activation):
     x = np.array([[np.nan, np.inf, -np.inf, 1e4, -1e4, 88.5, -88.5, 1e-30, 0.0]], dtype)

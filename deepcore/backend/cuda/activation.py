@@ -32,19 +32,23 @@ def bias_activation(x: Any, bias: Any, activation: str, out: Any = None) -> Any:
     return run(contiguous(x), bias, _position(activation))
 
 
-def activation_dgrad(dy: Any, y: Any, activation: str) -> Any:
+def activation_dgrad(dy: Any, y: Any, activation: str, scale: float = 1.0) -> Any:
     """The gradient at the activation's input, from its output ``y``; see the NumPy backend."""
-    position = _position(activation)
+    position, dy = _position(activation), _scaled(dy, scale)
     if activation == "linear":
         return contiguous(dy)
     run = choose("activation_dgrad", y.dtype, RowsGeometry.of(y.shape), "cuda").function
     return run(contiguous(dy), contiguous(y), position)
 
 
-def bias_activation_dgrad(dy: Any, y: Any, activation: str) -> tuple[Any, Any]:
+def bias_activation_dgrad(dy: Any, y: Any, activation: str, scale: float = 1.0) -> tuple[Any, Any]:
     """``activation_dgrad``, and its sum over all axes but the last; see the NumPy backend."""
     run = choose("bias_activation_dgrad", y.dtype, RowsGeometry.of(y.shape), "cuda").function
-    return run(contiguous(dy), contiguous(y), _position(activation))
+    return run(contiguous(_scaled(dy, scale)), contiguous(y), _position(activation))
+
+
+def _scaled(dy: Any, scale: float) -> Any:
+    return dy if scale == 1 else dy * dy.dtype.type(scale)
 
 
 def _position(activation: str) -> int:
@@ -135,5 +139,5 @@ def _bias_activation_numba(x: Any, bias: Any, activation: int) -> Any:
 def _activation_dgrad_numba(dy: Any, y: Any, activation: int) -> Any:
     dz = empty(y.shape, y.dtype, y)
     as_row = (array.reshape(1, y.size) for array in (dy, y, dz))
-    numba_launch("activation", "activation_dgrad_thread", y.size, *as_row, activation)
+    numba_launch("activation", "activation_dgrad_thread", y.size, *as_row, activation, y.dtype.type(1))
     return dz

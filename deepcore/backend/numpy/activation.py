@@ -58,35 +58,39 @@ def bias_activation_inplace(y: np.ndarray, bias: np.ndarray | None, activation: 
 
 
 @computed_in_float32()
-def activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
-    """The gradient at the activation's input: ``dy * activation'(z)``, the derivative taken from the output ``y``.
+def activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str, scale: float = 1.0) -> np.ndarray:
+    """The gradient at the activation's input: ``scale * dy * activation'(z)``, the derivative taken from ``y``.
 
     Args:
         dy: gradient at ``y``, same shape.
         y: what ``bias_activation`` returned.
         activation: one of ``ACTIVATIONS``.
+        scale: what ``dy`` is multiplied by on the way in, such as that of a dropout behind the activation.
 
     Returns:
-        dz of the shape and dtype of ``y``; for ``"linear"`` this is ``dy`` itself where it is contiguous.
+        dz of the shape and dtype of ``y``; for ``"linear"`` and no scale this is ``dy`` itself where it is contiguous.
 
     Raises:
         ValueError: ``activation`` is unknown.
     """
     _require_known(activation)
-    if activation == "linear":
+    if activation == "linear" and scale == 1:
         return contiguous(dy)
     geometry = RowsGeometry.of(y.shape)
-    return choose("activation_dgrad", y.dtype, geometry).function(dy, y, activation)
+    return choose("activation_dgrad", y.dtype, geometry).function(dy, y, activation, scale)
 
 
 @computed_in_float32()
-def bias_activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
+def bias_activation_dgrad(
+    dy: np.ndarray, y: np.ndarray, activation: str, scale: float = 1.0
+) -> tuple[np.ndarray, np.ndarray]:
     """``activation_dgrad``, and its sum over all axes but the last: the gradients at x and at bias.
 
     Args:
         dy: [..., channels], gradient at ``y``.
         y: [..., channels], what ``bias_activation`` returned.
         activation: one of ``ACTIVATIONS``.
+        scale: what ``dy`` is multiplied by on the way in.
 
     Returns:
         (dz [..., channels], dbias [channels]).
@@ -96,7 +100,7 @@ def bias_activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str) -> tup
     """
     _require_known(activation)
     geometry = RowsGeometry.of(y.shape)
-    return choose("bias_activation_dgrad", y.dtype, geometry).function(dy, y, activation)
+    return choose("bias_activation_dgrad", y.dtype, geometry).function(dy, y, activation, scale)
 
 
 def _bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
@@ -287,18 +291,22 @@ def _bias_activation_numpy(x: np.ndarray, bias: np.ndarray | None, activation: s
 
 
 @implementation("activation_dgrad", "numpy", cost=_numpy_cost)
-def _activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
+def _activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str, scale: float) -> np.ndarray:
     dz = empty(y.shape, y.dtype)
     flat_dy, flat_y, flat_dz = contiguous(dy).reshape(-1), contiguous(y).reshape(-1), dz.reshape(-1)
     with quiet():
         for block in blocks(flat_dz.size, flat_dz.itemsize):
-            _BACKWARD[activation](flat_dy[block], flat_y[block], flat_dz[block])
+            arriving = flat_dy[block] if scale == 1 else flat_dy[block] * dz.dtype.type(scale)
+            _BACKWARD[activation](arriving, flat_y[block], flat_dz[block])
     return dz
 
 
 @implementation("bias_activation_dgrad", "numpy", cost=lambda call: numpy_cost(call, passes=6, calls=12))
-def _bias_activation_dgrad_numpy(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
-    dz = contiguous(dy) if activation == "linear" else _activation_dgrad_numpy(dy, y, activation)
+def _bias_activation_dgrad_numpy(
+    dy: np.ndarray, y: np.ndarray, activation: str, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    plain = activation == "linear" and scale == 1
+    dz = contiguous(dy) if plain else _activation_dgrad_numpy(dy, y, activation, scale)
     return dz, sum_rows(as_rows(dz))
 
 
@@ -337,24 +345,28 @@ def _dgrad_loop_cost(call: Call) -> float:
 
 
 @implementation("activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
-def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> np.ndarray:
+def _activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str, scale: float) -> np.ndarray:
     dz = empty(y.shape, y.dtype)
     (rows,) = widen(as_rows(y))
     arrays = (contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape))
-    loop("activation", "activation_dgrad", 3 * y.size)(*arrays, ACTIVATIONS.index(activation))
+    loop("activation", "activation_dgrad", 3 * y.size)(*arrays, ACTIVATIONS.index(activation), y.dtype.type(scale))
     return dz
 
 
 @implementation("bias_activation_dgrad", "numba", supports=_supports, cost=_dgrad_loop_cost, available=numba_available)
-def _bias_activation_dgrad_numba(dy: np.ndarray, y: np.ndarray, activation: str) -> tuple[np.ndarray, np.ndarray]:
+def _bias_activation_dgrad_numba(
+    dy: np.ndarray, y: np.ndarray, activation: str, scale: float
+) -> tuple[np.ndarray, np.ndarray]:
+    plain = activation == "linear" and scale == 1
     columns = y.shape[-1] if y.ndim else 1
     (rows,) = widen(as_rows(y))
-    dz = contiguous(dy) if activation == "linear" else empty(y.shape, y.dtype)
+    dz = contiguous(dy) if plain else empty(y.shape, y.dtype)
     chunk = chunk_rows(rows.shape[0])
     partial = np.empty((-(-rows.shape[0] // chunk), rows.shape[1]), y.dtype)
-    if activation == "linear":
+    if plain:
         loop("activation", "column_sums", y.size)(dz.reshape(rows.shape), partial, chunk)
     else:
         arrays = (contiguous(dy).reshape(rows.shape), rows, dz.reshape(rows.shape), partial)
-        loop("activation", "bias_activation_dgrad", 3 * y.size)(*arrays, chunk, ACTIVATIONS.index(activation))
+        numbers = (chunk, ACTIVATIONS.index(activation), y.dtype.type(scale))
+        loop("activation", "bias_activation_dgrad", 3 * y.size)(*arrays, *numbers)
     return dz, sum_partials(partial, columns)

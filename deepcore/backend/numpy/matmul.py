@@ -44,12 +44,9 @@ def matmul(
     Raises:
         ValueError: ``a`` and ``b`` do not fit together, or ``activation`` is unknown.
     """
-    geometry = _geometry(a.shape, b.shape, transpose_a, transpose_b)
+    geometry = MatmulGeometry.of(a.shape, b.shape, transpose_a, transpose_b)
     run = choose("matmul", a.dtype, geometry).function
     return run(a, b, transpose_a, transpose_b, bias, activation)
-
-
-_geometry = functools.lru_cache(2000)(MatmulGeometry.of)  # of the same few shapes in every step
 
 
 def _gemm_cost(call: Call) -> float:

@@ -16,14 +16,14 @@ from deepcore.backend.numpy.loops import fitting, loops, numba_available, numba_
 from deepcore.backend.numpy.rows import blocks, contiguous, quiet
 from deepcore.backend.updates import Before, Group, Step, Work, offered
 
-_SHARED = 1 << 17  # elements: smaller arrays are done by one core before a second one has started
+_SHARED = 1 << 17  # elements: fewer are done by one core before a second one has started
+_PART = 1 << 16  # elements of one parameter that a core takes at a time
 
 
 def _perform(op: str, groups: list[Group], step: Step, before: Before) -> None:
     by_dtype: dict[Any, list[Group]] = {}
-    for arrays, decay in groups:
-        flat = Group(tuple(None if array is None else array.reshape(-1) for array in arrays), decay)
-        by_dtype.setdefault(arrays[0].dtype, []).append(flat)
+    for group in groups:
+        by_dtype.setdefault(group.arrays[0].dtype, []).append(group)
     # Chosen for all before the first is changed: a dtype that nothing serves leaves everything as it was.
     works = [(dtype, Work(alike, step.scalars, before)) for dtype, alike in by_dtype.items()]
     for run, work in [(choose(op, dtype, FlatGeometry(work.size)).function, work) for dtype, work in works]:
@@ -172,8 +172,9 @@ def _in_blocks(formula: Formula, work: Work) -> None:
     with quiet():
         for arrays, share in work.groups:
             decay = dtype.type(share)
+            flat = [None if array is None else array.reshape(-1) for array in arrays]
             for block in blocks(arrays[0].size, dtype.itemsize):
-                p, g, *states = _parts(arrays, block)
+                p, g, *states = _parts(flat, block)
                 if decay:
                     p -= decay * p
                 if scale != 1:
@@ -192,16 +193,32 @@ def _scale(before: Before, dtype: np.dtype) -> Any:
     return scale if before.scale is None else scale * dtype.type(before.scale)
 
 
-# Numba: one pass over every array.
+# Numba: one pass over every array, and one call for all of them.
+
+
+_VARIANTS = {"adam": (4,), "rmsprop": (3, 4)}  # the places of states that only a variant of a rule has
 
 
 def _with_loop(rule: str, work: Work) -> None:
-    loop = getattr(loops("optimizer"), rule)
+    from deepcore.kernels.cpu.record import address
+
     dtype = work.groups[0].arrays[0].dtype
-    scalars, scale, limit = work.cast(dtype), _scale(work.before, dtype), dtype.type(work.before.limit)
+    parts, decays = [], []
     for arrays, decay in work.groups:
-        run = fitting(loop, arrays[0].size, _SHARED + 1)
-        run(*arrays, *scalars, (dtype.type(decay), scale, limit))
+        size, places = arrays[0].size, [None if array is None else address(array) for array in arrays]
+        for start in range(0, size, _PART):
+            ahead = start * dtype.itemsize
+            parts.append([min(_PART, size - start), *(0 if place is None else place + ahead for place in places)])
+            decays.append(decay)
+    if parts:
+        fitting(getattr(loops("optimizer"), rule), work.size, _SHARED + 1)(
+            np.array(parts),
+            np.array(decays, dtype),
+            *(None if work.groups[0].arrays[place] is None else True for place in _VARIANTS.get(rule, ())),
+            *work.cast(dtype),
+            _scale(work.before, dtype),
+            dtype.type(work.before.limit),
+        )
 
 
 def _numpy_passes(passes: float) -> Callable[[Call], float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -55,7 +56,7 @@ def _parts(depth: int, bytes_of_step: int) -> tuple[int, int]:
     return -(-depth // share), min(share, depth)
 
 
-def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...], channels: Channels) -> dict[str, int]:
+def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...], channels: Channels) -> dict[str, Any]:
     """What a task is told of weights [3, 3, depth, width] with these strides."""
     across = strides[3] != ITEM
     return {
