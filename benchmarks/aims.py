@@ -25,14 +25,17 @@ class Kind:
     holds: Callable[[str, Layer], bool]
 
 
-def _plain_3x3(layer: Layer) -> bool:
-    return isinstance(layer, Conv) and layer.kernel == (3, 3) and layer.strides == layer.groups == 1
+def _plain_3x3(layer: Layer, least: int = 1) -> bool:
+    """Whether it is a 3 x 3 convolution of stride 1 over images of ``least`` rows or more."""
+    if not isinstance(layer, Conv) or layer.x[0] < least:
+        return False
+    return layer.kernel == (3, 3) and layer.strides == layer.groups == 1
 
 
 # A layer is of the first kind that holds it.
 KINDS = (
     Kind("LeNet's convolutions", 1.2, lambda suite, layer: suite == "lenet" and isinstance(layer, Conv)),
-    Kind("3x3 of stride 1, 28² and larger", 2.0, lambda suite, layer: _plain_3x3(layer) and layer.x[0] >= 28),
+    Kind("3x3 of stride 1, 28² and larger", 2.0, lambda suite, layer: _plain_3x3(layer, 28)),
     Kind("3x3 of stride 1, 14² and 7²", 1.5, lambda suite, layer: _plain_3x3(layer)),
     Kind("depthwise", 1.1, lambda suite, layer: isinstance(layer, Conv) and layer.groups == layer.x[2] > 1),
     Kind("1x1, strided, 7x7, 5x5, 11x11", 1.0, lambda suite, layer: isinstance(layer, Conv)),
