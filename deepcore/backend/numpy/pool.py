@@ -317,7 +317,7 @@ def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 
 @functools.cache
 def _vectors(name: str) -> Callable[..., Any]:
-    return getattr(importlib.import_module("deepcore.backend.numpy.pooling"), name)  # type: ignore[no-any-return]
+    return getattr(importlib.import_module("deepcore.backend.numpy.pooling"), name)
 
 
 def _supports_vectors(call: Call) -> Answer:
@@ -340,21 +340,21 @@ _on_vectors: dict[str, Any] = {"supports": _supports_vectors, "cost": _vectors_c
 
 @implementation("max_pool2d_fprop", "vectors", **_on_vectors)
 def _max_fprop_vectors(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
-    return _vectors("max_fprop")(x, geometry)  # type: ignore[no-any-return]
+    return _vectors("max_fprop")(x, geometry)
 
 
 @implementation("max_pool2d_dgrad", "vectors", **_on_vectors)
 def _max_dgrad_vectors(dy: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    return _vectors("max_dgrad")(dy, argmax, geometry)  # type: ignore[no-any-return]
+    return _vectors("max_dgrad")(dy, argmax, geometry)
 
 
 @implementation("avg_pool2d_fprop", "vectors", **_on_vectors)
 def _avg_fprop_vectors(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    return _vectors("mean_fprop")(x, geometry)  # type: ignore[no-any-return]
+    return _vectors("mean_fprop")(x, geometry)
 
 
 @implementation("avg_pool2d_dgrad", "vectors", **_on_vectors)
 def _avg_dgrad_vectors(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     divided = not all(axis.stays_inside for axis in pool_axes(geometry))
     shares = dy / _counts(geometry, dy.dtype) if divided else dy
-    return _vectors("mean_dgrad")(shares, geometry, divided)  # type: ignore[no-any-return]
+    return _vectors("mean_dgrad")(shares, geometry, divided)
