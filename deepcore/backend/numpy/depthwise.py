@@ -15,7 +15,7 @@ import numpy as np
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.direct import CLAMPS, ITEM, PIECES, PLANS, Channels
 from deepcore.backend.numpy.pieces import Piece, cut
-from deepcore.backend.numpy.window import Axis
+from deepcore.backend.numpy.window import Axis, phase
 from deepcore.kernels.cpu import depthwise
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
@@ -60,6 +60,12 @@ def convolve(
 
 def input_gradient(dy: np.ndarray, w: np.ndarray, rows: Axis, cols: Axis, dx: np.ndarray) -> None:
     """Writes the gradient at x [N, H, W, C] to ``dx``, from dy [N, P, Q, C], C-contiguous, and w [R, S, C]."""
+    if rows.stride == cols.stride == 1:  # the same kernels as on the way forth, with the taps the other way round
+        whole = phase(rows, 0), phase(cols, 0)
+        assert whole[0] is not None
+        assert whole[1] is not None
+        convolve(dy, w[::-1, ::-1], whole[0][1], whole[1][1], dx)
+        return
     plan, zeros = _convolution(dy.shape, rows, cols, dx.strides, "linear", True)
     taps = _by_vectors(w)
     plan(address(dy), address(dx), address(taps), address(zeros))
