@@ -10,27 +10,12 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-KEPT = 1000  # geometries, of the calls that were made last
-
-Made = TypeVar("Made")
 Pair: TypeAlias = tuple[int, int]
+Made = TypeVar("Made")
+Sizes = ParamSpec("Sizes")
 Padding: TypeAlias = str | int | Sequence[int] | Sequence[Sequence[int]]
-
-
-def remembered(make: Callable[..., Made]) -> Callable[..., Made]:
-    """``make``, whose results are kept: a network asks for the same sizes in every step."""
-    kept = functools.lru_cache(KEPT, typed=True)(make)
-
-    @functools.wraps(make)
-    def made(*args: Any, **kwargs: Any) -> Made:
-        try:
-            return kept(*args, **kwargs)
-        except TypeError:  # something is a list
-            return make(*args, **kwargs)
-
-    return made
 
 
 def pair(value: int | Sequence[int], name: str, *, smallest: int = 1) -> Pair:
@@ -45,6 +30,21 @@ def pair(value: int | Sequence[int], name: str, *, smallest: int = 1) -> Pair:
     if any(s < smallest for s in sizes):
         raise ValueError(f"{name} must be at least {smallest} in both axes; got {value!r}.")
     return int(sizes[0]), int(sizes[1])
+
+
+def _remembered(of: Callable[Sizes, Made]) -> Callable[Sizes, Made]:
+    """A class method that makes the geometry of sizes once: a network asks for the same ones in every step."""
+    known: Any = functools.lru_cache(maxsize=1 << 12, typed=True)(of)
+
+    @functools.wraps(of)
+    def found(*args: Sizes.args, **kwargs: Sizes.kwargs) -> Made:
+        try:
+            made: Made = known(*args, **kwargs)
+        except TypeError:  # sizes in a list, which is no key; or they are wrong
+            made = of(*args, **kwargs)
+        return made
+
+    return found
 
 
 def resolve_padding(padding: Padding, size: Pair, window: Pair, strides: Pair) -> tuple[Pair, Pair]:
@@ -113,7 +113,7 @@ class Conv2DGeometry(_SlidingWindow):
     groups: int = 1
 
     @classmethod
-    @remembered
+    @_remembered
     def of(
         cls,
         x_shape: Sequence[int],
@@ -210,7 +210,7 @@ class Pool2DGeometry(_SlidingWindow):
     padding: tuple[Pair, Pair] = ((0, 0), (0, 0))
 
     @classmethod
-    @remembered
+    @_remembered
     def of(
         cls,
         x_shape: Sequence[int],
@@ -268,6 +268,7 @@ class MatmulGeometry:
     transpose_b: bool = False
 
     @classmethod
+    @_remembered
     def of(
         cls, a_shape: Sequence[int], b_shape: Sequence[int], transpose_a: bool = False, transpose_b: bool = False
     ) -> MatmulGeometry:
@@ -311,6 +312,7 @@ class RowsGeometry:
     columns: int
 
     @classmethod
+    @_remembered
     def of(cls, shape: Sequence[int], columns_axes: int = 1) -> RowsGeometry:
         """The last ``columns_axes`` axes of ``shape`` are the columns, all others the rows.
 
