@@ -128,16 +128,16 @@ def is_keras_tensor(x: Any) -> bool:
 
 def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
     """Whether a call is given a symbolic tensor, by itself or in a list. Made to cost little where it is not."""
-    return _holds_symbol(args) or (bool(kwargs) and _holds_symbol(kwargs.values()))
+    return _any_symbolic(args) or (bool(kwargs) and _any_symbolic(kwargs.values()))
 
 
-def _holds_symbol(values: Iterable[Any]) -> bool:
+def _any_symbolic(values: Iterable[Any]) -> bool:
     for value in values:
-        if isinstance(value, SymbolicTensor):
-            return True
-        if isinstance(value, list | tuple | dict) and _holds_symbol(
-            value.values() if isinstance(value, dict) else value
-        ):
+        if isinstance(value, list | tuple | dict):
+            found = _any_symbolic(value.values() if isinstance(value, dict) else value)
+        else:
+            found = isinstance(value, SymbolicTensor)
+        if found:
             return True
     return False
 

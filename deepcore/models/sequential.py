@@ -147,7 +147,7 @@ class Sequential(Model):
             x = ops.expand_dims(x, -1) if wanted > len(shape) else ops.squeeze(x, -1)
         if mask is not None and isinstance(x, Tensor):
             x.mask = mask
-        if self.graph is not None and is_fusing():
+        if self.graph is not None and len(self._drawn) == len(self._stack) + 1 and is_fusing():
             return self.graph.run([x])
         for layer in self._stack:
             x = layer(x)

@@ -399,6 +399,15 @@ def test_policies_that_differ_are_kept(rng):
     check(model, rng.standard_normal((2, 7, 6, 4)).astype(np.float32), together=False)
 
 
+def test_a_layer_that_was_added_and_not_drawn_is_called(rng):
+    model = unlike_new(conv_norm(layers.Conv2D(5, 3)), rng)
+    x = rng.standard_normal((2, 7, 6, 4)).astype(np.float32)
+    before = check(model, x)
+    model.add(layers.Rescaling(2.0), rebuild=False)
+    with no_grad():
+        np.testing.assert_allclose(model(x).numpy(), before * 2, **CLOSE)
+
+
 def test_errors_name_the_layer_as_ever(rng):
     model = Sequential(
         [Input((None, None, 4)), layers.ZeroPadding2D(1), layers.Conv2D(5, 5, name="wide"), norm(), layers.ReLU()]
