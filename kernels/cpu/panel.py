@@ -21,9 +21,10 @@ def copy(vectors: int, tail: bool) -> int:
     return library.function(name, lambda: emit_copy(vectors, tail, host()))
 
 
-def transpose() -> int:
+def transpose(tail: bool) -> int:
     """The address of a function that transposes one vector of a panel."""
-    return library.function("transpose_panel", lambda: emit_transpose(host()))
+    name = f"transpose_panel{' tail' if tail else ''}"
+    return library.function(name, lambda: emit_transpose(tail, host()))
 
 
 def emit_copy(vectors: int, tail: bool, host: Host) -> str:
@@ -46,31 +47,30 @@ def emit_copy(vectors: int, tail: bool, host: Host) -> str:
     return e.finish()
 
 
-def emit_transpose(host: Host) -> str:
-    """``transpose_panel(b, b_width, columns, panel, panel_step, squares)``: panel[k, j] = b[j, k]; LLVM IR.
+def emit_transpose(tail: bool, host: Host) -> str:
+    """``transpose_panel(b, b_width, columns, panel, panel_step, count)``: panel[k, j] = b[j, k]; LLVM IR.
 
-    A square has as many steps k as a vector has elements; ``b_width`` is the distance of the rows j of b, of which
-    there are ``columns``. Where these are fewer than a vector's, the last stands for those that are missing.
+    ``b_width`` is the distance of the rows j of b, of which there are ``columns``; where these are fewer than a vector's
+    elements, the last stands for those that are missing. There are ``count`` squares, of as many steps k as a vector
+    has elements; with ``tail`` there is one of only ``count`` steps, behind which come zeros.
     """
-    e = Emitter("transpose_panel", ("b", "b_width", "columns", "panel", "panel_step", "squares"), host)
-    b, b_width, columns, panel, panel_step, squares = e.arguments.values()
+    e = Emitter("transpose_panel", ("b", "b_width", "columns", "panel", "panel_step", "count"), host)
+    b, b_width, columns, panel, panel_step, count = e.arguments.values()
+    mask = e.first_lanes(count) if tail else None
     last = e.builder.sub(columns, integer(1))
     rows = []
     for j in range(host.lanes):
         there = e.builder.select(e.below(last, integer(j)), last, integer(j))
         rows.append(e.builder.mul(there, b_width))
     ahead = e.times(b_width, host.lanes)
-    with e.loop(squares, [b, panel]) as loop:
+    with e.loop(integer(1) if tail else count, [b, panel]) as loop:
         source, target = loop.carried
         for row in rows:
             e.prefetch(e.add(source, row, ahead))
-        square = [e.load(e.add(source, row)) for row in rows]
+        square = [e.load(e.add(source, row), mask) for row in rows]
         for k, vector in enumerate(_transposed(e, square)):
             e.store(vector, e.add(target, e.times(panel_step, k)))
-        loop.carried = [
-            e.add(source, integer(host.vector_bytes)),
-            e.add(target, e.times(panel_step, host.lanes)),
-        ]
+        loop.carried = [e.add(source, integer(host.vector_bytes)), e.add(target, e.times(panel_step, host.lanes))]
     return e.finish()
 
 

@@ -137,7 +137,7 @@ PRODUCT = _record(
     wide wide_columns wide_bytes wide_tall wide_low wide_copy wide_told
     last_columns last_bytes last_tall last_low last_copy last_told
     tall tall_rows low
-    lanes vector_bytes transpose
+    lanes vector_bytes transpose transpose_tail
     scratch scratch_bytes
     """
 )

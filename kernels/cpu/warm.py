@@ -32,7 +32,7 @@ def kernels() -> Iterator[Callable[[], int]]:
         for rows in range(1, most_rows(vectors, host()) + 1):
             yield from (functools.partial(tile, rows, vectors, tail) for tail in (False, True))
         yield from (functools.partial(panel.copy, vectors, tail) for tail in (False, True))
-    yield panel.transpose
+    yield from (functools.partial(panel.transpose, tail) for tail in (False, True))
     yield from (functools.partial(dots, rows) for rows in range(1, ROWS + 1))
     for kind, sizes in KINDS.items():
         for m in sizes:

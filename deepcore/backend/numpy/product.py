@@ -285,7 +285,8 @@ def _tiles(
         low=rows.low,
         lanes=host().lanes,
         vector_bytes=host().vector_bytes,
-        transpose=panel.transpose() if packing == TRANSPOSED else 0,
+        transpose=panel.transpose(False) if packing == TRANSPOSED else 0,
+        transpose_tail=panel.transpose(True) if packing == TRANSPOSED else 0,
     )
     return launch, pieces
 

@@ -28,17 +28,19 @@ ZERO = np.float32(0)
 
 @helper
 def transpose(t, b, columns, panel, size, steps):
-    """panel[k, j] = b[j, k], the rows j being ``t.b_width`` apart: squares of vectors, then the steps that are left."""
+    """panel[k, j] = b[j, k], the rows j being ``t.b_width`` apart: squares of vectors, the last of fewer steps."""
     squares = steps // t.lanes
+    left = steps - squares * t.lanes
     for first in range(0, columns, t.lanes):
         source = b + first * t.b_width
         target = panel + first * ITEM
         there = min(t.lanes, columns - first)
         if squares:
             call(t.transpose, (source, t.b_width, there, target, size, squares))
-        for k in range(squares * t.lanes, steps):
-            for j in range(there):
-                store_float(target + k * size + j * ITEM, load_float(source + j * t.b_width + k * ITEM))
+        if left:
+            source += squares * t.vector_bytes
+            target += squares * t.lanes * size
+            call(t.transpose_tail, (source, t.b_width, there, target, size, left))
 
 
 @helper
