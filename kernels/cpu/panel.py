@@ -51,8 +51,8 @@ def emit_transpose(tail: bool, host: Host) -> str:
     """``transpose_panel(b, b_width, columns, panel, panel_step, count)``: panel[k, j] = b[j, k]; LLVM IR.
 
     ``b_width`` is the distance of the rows j of b, of which there are ``columns``; where these are fewer than a
-    vector's elements, the last stands for those that are missing. There are ``count`` squares, of as many steps k as a vector
-    has elements; with ``tail`` there is one of only ``count`` steps, behind which come zeros.
+    vector's elements, the last stands for those that are missing. There are ``count`` squares, of as many steps k as a
+    vector has elements; with ``tail`` there is one of only ``count`` steps, behind which come zeros.
     """
     e = Emitter("transpose_panel", ("b", "b_width", "columns", "panel", "panel_step", "count"), host)
     b, b_width, columns, panel, panel_step, count = e.arguments.values()
