@@ -1,7 +1,6 @@
 """Panels: columns of a matrix put side by side, in the order in which a register tile reads them.
 
-A matrix that has its rows in order is copied; one that has its columns in order is transposed on the way, a square of
-vectors at a time.
+A matrix that has its columns in order is transposed instead, by ``transpose.py``.
 """
 
 from __future__ import annotations

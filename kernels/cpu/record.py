@@ -127,6 +127,9 @@ WEIGHTS = _record(
 # Products c = a b of a batch of matrices. ``told`` has two ``TILE``, that of the wide blocks of columns and that of the
 # last, narrower one, for each of four kinds of parts of the sum: neither its first nor its last part, the last, the
 # first, both.
+#
+# What is done with a block of b before tiles read it: nothing; its rows are copied side by side; or its columns are.
+IN_PLACE, COPIED, TRANSPOSED = range(3)
 PRODUCT = _record(
     """
     a a_row a_step a_starts packed_a packed_step packed_tile row_lanes copy_rows
@@ -138,7 +141,7 @@ PRODUCT = _record(
     wide wide_columns wide_bytes wide_tall wide_low wide_copy wide_told
     last_columns last_bytes last_tall last_low last_copy last_told
     tall tall_rows low
-    lanes vector_bytes transpose
+    lanes vector_bytes transpose transpose_tail
     scratch scratch_bytes
     """
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,7 @@ from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.record import DOTS, PRODUCT, TILE, address
-from deepcore.kernels.cpu.tasks.product import COPIED, IN_PLACE, TRANSPOSED
+from deepcore.kernels.cpu.record import COPIED, DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, address
 from deepcore.kernels.cpu.tile import most_rows
 from deepcore.kernels.cpu.transpose import transpose
 
@@ -36,6 +36,7 @@ NEIGHBOURS_DEPTH = (
 MANY_BLOCKS = 4  # of columns, for which neighbouring rows are worth packing
 LINE = 64
 SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
+TILES_OF_A_TASK = 4  # at least, one above the other
 PIECE = 1024  # steps of a sum that are worth a piece of their own
 PIECES = 16  # of a sum at most, which are added afterwards
 PLANS = 2000  # kept
@@ -58,7 +59,11 @@ def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, activa
         b = np.ascontiguousarray(b)
     left, right = (b, a) if plan.swapped else (a, b)
     sums = empty(plan.shape if plan.pieces == 1 else (plan.pieces, *plan.shape), np.float32)
-    plan.launch(address(left), address(right), address(sums), *_bias(plan, bias))
+    if plan.biased:
+        first = _zeros(plan.shape[-1]) if bias is None else np.ascontiguousarray(bias)
+        plan.launch(address(left), address(right), address(sums), address(first))
+    else:
+        plan.launch(address(left), address(right), address(sums))
     y = sums if plan.pieces == 1 else np.add.reduce(sums, axis=0)
     if plan.turned:
         y = np.ascontiguousarray(y.swapaxes(-1, -2))
@@ -87,12 +92,6 @@ class Plan(NamedTuple):
     pieces: int = 1
     biased: bool = False
     clamped: bool = False
-
-
-def _bias(plan: Plan, bias: np.ndarray | None) -> tuple[int, ...]:
-    if not plan.biased:
-        return ()
-    return (address(_zeros(plan.shape[-1]) if bias is None else np.ascontiguousarray(bias)),)
 
 
 @functools.lru_cache(PLANS)
@@ -171,127 +170,182 @@ def _starts(batch: tuple[int, ...], shape: tuple[int, ...], strides: tuple[int, 
     return starts.reshape(-1)
 
 
-def _tiles(
-    a: Matrices, b: Matrices, sizes: tuple[int, int, int], activation: str | None, tasks: int
-) -> tuple[Launch, int]:
-    """The launch of products [m, k] x [k, n], and the pieces of their sums; it takes a bias if ``activation`` is one.
+@dataclass(frozen=True)
+class Cut:
+    """How products [m, k] x [k, n] are cut: a matter of sizes and strides alone, not of how many cores there are.
 
-    ``tasks``: among how many to divide the work at least, as far as it changes no result.
+    Attributes:
+        columns: blocks as wide as a tile.
+        rows: of tiles.
+        packing: what is done with a block of columns of b before tiles read it.
+        packs_a: whether the rows of each tile are put side by side.
+        depth: steps of a part of the sum; the last part may have fewer.
+        parts: of the sum, done one after the other.
+        pieces: of the sum, done by different tasks and added afterwards.
+    """
+
+    columns: Channels
+    rows: Columns
+    packing: int
+    packs_a: bool
+    depth: int
+    parts: int
+    pieces: int
+
+    @staticmethod
+    def of(a: Matrices, b: Matrices, m: int, n: int, k: int) -> Cut:
+        columns = Channels.of(n)
+        rows = Columns.of(m, most_rows(columns.widest, host()))
+        if b.column != ITEM:
+            packing = TRANSPOSED
+        elif m <= FEW_ROWS or columns.blocks == 1:
+            packing = IN_PLACE
+        else:
+            packing = COPIED
+        depth = FEW_ROWS_DEPTH if packing == IN_PLACE and columns.blocks > 1 else DEPTH
+        # Tiles whose rows are neighbours read a line of the cache for a few elements: those are put side by side, or
+        # the lines are so few that the next tile finds them in the first-level cache.
+        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS
+        if a.row == ITEM and not packs_a:
+            depth = min(depth, NEIGHBOURS_DEPTH)
+        depth = _up(-(-k // -(-k // depth)), host().lanes)
+        parts = -(-k // depth)
+        # A sum is cut in pieces where the result is too small to be shared.
+        shares = columns.blocks * -(-(rows.tall + rows.low) // TILES_OF_A_TASK) * len(a.starts)
+        pieces = max(1, min(PIECES // shares, k // PIECE, parts))
+        return Cut(columns, rows, packing, packs_a, depth, parts, pieces)
+
+    @property
+    def tiles(self) -> int:
+        """One above the other."""
+        return self.rows.tall + self.rows.low
+
+    @property
+    def panel_bytes(self) -> int:
+        """Of a block of columns of b, side by side."""
+        width = self.columns.widest * host().vector_bytes
+        return 0 if self.packing == IN_PLACE else _up(self.depth * width, LINE)
+
+    @property
+    def row_vectors(self) -> int:
+        """That hold one element of each row of a tile."""
+        return -(-self.rows.rows // host().lanes)
+
+    @property
+    def packed_step(self) -> int:
+        """Bytes of one step of a tile's rows, side by side."""
+        return self.rows.rows * ITEM if self.packs_a else 0
+
+    @property
+    def packed_tile(self) -> int:
+        """Of all its steps, and what the vectors of the last have beyond the rows."""
+        return self.depth * self.packed_step + self.row_vectors * host().vector_bytes if self.packs_a else 0
+
+    def tasks(self, m: int, items: int, wanted: int) -> tuple[int, int, int]:
+        """(tasks of rows, tasks of columns, blocks of each): as many as ``wanted`` in all, columns before rows."""
+        least = -(-m // max(1, ROWS_BYTES // (self.depth * ITEM)))
+        columns, blocks = self.columns.split(-(-wanted // (items * self.pieces * least)))
+        return min(self.tiles, max(least, -(-wanted // (items * self.pieces * columns)))), columns, blocks
+
+    def told(self, a: Matrices, b: Matrices, n: int, k: int, clamp: tuple[float, float]) -> np.ndarray:
+        """What tiles are told: of a sum's first part or not, of its last or not; in wide blocks, and in the last."""
+        told = np.zeros((2, 2, 2), TILE)
+        told["a_row"], told["a_step"] = (ITEM, self.packed_step) if self.packs_a else (a.row, a.column)
+        told["offsets"], told["runs"] = address(_nowhere), 1
+        told["b_step"] = b.row if self.packing == IN_PLACE else (self.columns.wide_bytes, self.columns.last_bytes)
+        told["steps"] = self.depth
+        told["steps"][:, 1] = k - (self.parts - 1) * self.depth
+        told["c_row"] = told["init_row"] = n * ITEM
+        told["init_row"][1] = 0
+        told["lanes"] = self.columns.lanes
+        told["floor"], told["ceiling"] = CLAMPS["linear"]
+        told["floor"][:, 1], told["ceiling"][:, 1] = clamp
+        return told
+
+    def kernels(self) -> dict[str, int]:
+        """Addresses of what a task calls."""
+        cut = self.columns
+        copied, transposed = self.packing == COPIED, self.packing == TRANSPOSED
+        return {
+            **cut.tiles(self.rows.rows, bool(self.rows.low)),
+            "wide_copy": panel.copy(cut.vectors, False) if copied and cut.wide else 0,
+            "last_copy": panel.copy(cut.last_vectors, cut.tail) if copied and cut.last_vectors else 0,
+            "transpose": transpose(False) if transposed else 0,
+            "transpose_tail": transpose(True) if transposed else 0,
+            "copy_rows": panel.copy(self.row_vectors, True) if self.packs_a else 0,
+        }
+
+
+_nowhere = np.zeros(1, np.int64)  # where the only run of a tile's steps begins
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
+
+
+def _tiles(
+    a: Matrices, b: Matrices, sizes: tuple[int, int, int], activation: str | None, wanted: int
+) -> tuple[Launch, int]:
+    """The launch of products [m, k] x [k, n], and the pieces of their sums.
+
+    It takes a bias if there is an ``activation`` and one piece. ``wanted``: among how many tasks to divide the work.
     """
     m, n, k = sizes
     items = len(a.starts)
-    channels = Channels.of(n)
-    rows = Columns.of(m, most_rows(channels.widest, host()))
-    tiles = rows.tall + rows.low
-
-    if b.column != ITEM:
-        packing = TRANSPOSED
-    elif m <= FEW_ROWS or channels.blocks == 1:
-        packing = IN_PLACE
-    else:
-        packing = COPIED
-    # A tile whose rows are neighbours reads a line of the cache for a few elements: they are put side by side, or lines
-    # are so few that the next tile finds them in the first-level cache.
-    neighbours = a.row == ITEM
-    packs_a = neighbours and channels.blocks >= MANY_BLOCKS
-    depth = FEW_ROWS_DEPTH if packing == IN_PLACE and channels.blocks > 1 else DEPTH
-    if neighbours and not packs_a:
-        depth = min(depth, NEIGHBOURS_DEPTH)
-    parts = -(-k // depth)
-    depth = -(-k // (parts * host().lanes)) * host().lanes
-    parts = -(-k // depth)
-
-    # A sum is cut where the result is too small to be shared; as many pieces whoever computes them.
-    shares = channels.blocks * -(-tiles // 4) * items
-    pieces = max(1, min(PIECES // shares, k // PIECE, parts))
-    row_tasks = -(-m // max(1, ROWS_BYTES // (depth * ITEM)))
-    column_tasks, column_blocks = channels.split(-(-tasks // (items * pieces * row_tasks)))
-    row_tasks = min(tiles, max(row_tasks, -(-tasks // (items * pieces * column_tasks))))
-
-    row_vectors = -(-rows.rows // host().lanes)
-    packed_step = rows.rows * ITEM if packs_a else 0
-    panel_bytes = (depth * channels.widest * host().vector_bytes) if packing != IN_PLACE else 0
-    panel_bytes = -(-panel_bytes // LINE) * LINE
-    # Vectors are stored at distances of less than a vector: what the last of a tile has too much lies behind it.
-    packed_tile = depth * packed_step + row_vectors * host().vector_bytes if packs_a else 0
-    packed_bytes = -(-tiles // row_tasks) * packed_tile
-
-    told = np.zeros((2, 2, 2), TILE)  # of a sum's first part or not, its last or not; of wide blocks, and of the last
-    told["a_row"], told["a_step"] = (ITEM, packed_step) if packed_step else (a.row, a.column)
-    told["offsets"], told["runs"] = address(_nowhere), 1
-    told["b_step"] = b.row if packing == IN_PLACE else (channels.wide_bytes, channels.last_bytes)
-    told["steps"] = depth
-    told["steps"][:, 1] = k - (parts - 1) * depth
-    told["c_row"] = told["init_row"] = n * ITEM
-    told["init_row"][1] = 0
-    told["lanes"] = channels.lanes
-    told["floor"], told["ceiling"] = CLAMPS["linear"]
-    if activation is not None and pieces == 1:
-        told["floor"][:, 1], told["ceiling"][:, 1] = CLAMPS[activation]
-
+    cut = Cut.of(a, b, m, n, k)
+    columns, rows = cut.columns, cut.rows
+    row_tasks, column_tasks, column_blocks = cut.tasks(m, items, wanted)
+    biased = activation is not None and cut.pieces == 1
+    told = cut.told(a, b, n, k, CLAMPS[activation if activation is not None and biased else "linear"])
     zeros = _zeros(n)
-    biased = activation is not None and pieces == 1
-    fixed: dict[str, Any] = {} if biased else {"bias": address(zeros)}
-    copies = {
-        f"{name}_copy": panel.copy(vectors, tail) if packing == COPIED and vectors else 0
-        for name, vectors, tail in (
-            ("wide", channels.vectors * bool(channels.wide), False),
-            ("last", channels.last_vectors, channels.tail),
-        )
-    }
+    bias: dict[str, Any] = {} if biased else {"bias": address(zeros)}
     launch = Launch(
         PRODUCT,
         ("product", "product"),
-        ("a", "b", "c", *(("bias",) if biased else ())),
-        items * pieces * row_tasks * column_tasks,
-        panel_bytes + packed_bytes,
+        ("a", "b", "c", "bias") if biased else ("a", "b", "c"),
+        items * cut.pieces * row_tasks * column_tasks,
+        cut.panel_bytes + -(-cut.tiles // row_tasks) * cut.packed_tile,
         (told, a.starts, b.starts, zeros),
-        **fixed,
-        **channels.tiles(rows.rows, bool(rows.low)),
-        **copies,
+        **bias,
+        **cut.kernels(),
         a_row=a.row,
         a_step=a.column,
         a_starts=address(a.starts),
-        packed_a=panel_bytes,
-        packed_step=packed_step,
-        packed_tile=packed_tile,
-        row_lanes=(row_vectors - 1) * host().lanes,
-        copy_rows=panel.copy(row_vectors, True) if packs_a else 0,
+        packed_a=cut.panel_bytes,
+        packed_step=cut.packed_step,
+        packed_tile=cut.packed_tile,
+        row_lanes=(cut.row_vectors - 1) * host().lanes,
         b_step=b.row,
         b_width=b.column,
         b_starts=address(b.starts),
-        packing=packing,
+        packing=cut.packing,
         c_row=n * ITEM,
         c_item=m * n * ITEM,
         c_piece=items * m * n * ITEM,
         steps=k,
-        depth=depth,
-        parts=parts,
-        pieces=pieces,
+        depth=cut.depth,
+        parts=cut.parts,
+        pieces=cut.pieces,
         row_tasks=row_tasks,
         column_tasks=column_tasks,
         column_blocks=column_blocks,
         told=address(told),
         first_part=told.strides[0],
         last_part=told.strides[1],
-        wide=channels.wide,
-        wide_columns=channels.wide_bytes // ITEM,
-        wide_bytes=channels.wide_bytes,
+        wide=columns.wide,
+        wide_columns=columns.wide_bytes // ITEM,
+        wide_bytes=columns.wide_bytes,
         wide_told=0,
-        last_columns=n - channels.wide * channels.wide_bytes // ITEM,
-        last_bytes=channels.last_bytes,
+        last_columns=n - columns.wide * columns.wide_bytes // ITEM,
+        last_bytes=columns.last_bytes,
         last_told=told.strides[2],
         tall=rows.tall,
         tall_rows=rows.rows,
         low=rows.low,
         lanes=host().lanes,
         vector_bytes=host().vector_bytes,
-        transpose=transpose() if packing == TRANSPOSED else 0,
     )
-    return launch, pieces
-
-
-_nowhere = np.zeros(1, np.int64)  # where the only run of a tile's steps begins
+    return launch, cut.pieces
 
 
 def _dots(a: Matrices, x: Matrices, m: int, k: int, tasks: int) -> Launch:

@@ -7,38 +7,38 @@
                 c[tile, block] += a[tile, part] b[part, block]
 
 The tile reads ``a`` element by element, which may therefore lie in any order, and ``b`` by whole vectors (Goto and van
-de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
+de Geijn 2008, Anatomy of High-Performance Matrix Multiplication). What need not be put side by side is read in place;
+which operands that are is decided in ``deepcore/backend/numpy/product.py``.
 """
 
 import numpy as np
 
 from deepcore.kernels.cpu.native import call, helper, load_float, load_int, record, store_float
-from deepcore.kernels.cpu.record import DOTS, PRODUCT
+from deepcore.kernels.cpu.record import COPIED, DOTS, PRODUCT, TRANSPOSED
 
 product_at = record(PRODUCT)
 dots_at = record(DOTS)
 
-IN_PLACE = 0  # what is done with b before it is read: nothing, ...
-COPIED = 1
-TRANSPOSED = 2
-ITEM = 4
-RUN = 8  # steps
+ITEM = 4  # bytes of a float32
+RUN = 8  # steps of which rows are put side by side at a time
 ZERO = np.float32(0)
 
 
 @helper
 def transpose(t, b, columns, panel, size, steps):
-    """panel[k, j] = b[j, k], the rows j being ``t.b_width`` apart: squares of vectors, then the steps that are left."""
+    """panel[k, j] = b[j, k], the rows j being ``t.b_width`` apart: squares of vectors, the last of fewer steps."""
     squares = steps // t.lanes
+    left = steps - squares * t.lanes
     for first in range(0, columns, t.lanes):
         source = b + first * t.b_width
         target = panel + first * ITEM
         there = min(t.lanes, columns - first)
         if squares:
             call(t.transpose, (source, t.b_width, there, target, size, squares))
-        for k in range(squares * t.lanes, steps):
-            for j in range(there):
-                store_float(target + k * size + j * ITEM, load_float(source + j * t.b_width + k * ITEM))
+        if left:
+            source += squares * t.vector_bytes
+            target += squares * t.lanes * size
+            call(t.transpose_tail, (source, t.b_width, there, target, size, left))
 
 
 @helper
