@@ -7,9 +7,9 @@ time and multiplied with whole vectors of ``b``, which lies in the order in whic
 a load for ``vectors`` multiplications, a vector of ``b`` one for ``rows``: a tile should be near square in registers
 (Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
 
-While it computes, a tile asks for what the next one will read of ``a``, a little at every step: by then it has come from
-memory. And it can write ``c`` past the caches, where ``c`` is larger than they are: a line that is written whole need
-not be read before.
+While it computes, a tile asks for what the next one will read of ``a``, a little at every step: by then it has come
+from memory. And it can write ``c`` past the caches, where ``c`` is larger than they are: a line that is written whole
+need not be read before.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def transpose() -> int:
 
 
 def emit_transpose(host: Host) -> str:
-    """``transpose(a, a_row, b, b_row, blocks)``: strides in bytes, ``blocks`` of as many columns as lanes, one at least."""
+    """``transpose(a, a_row, b, b_row, blocks)``: strides in bytes; one block at least, each square."""
     e = Emitter("transpose", ("a", "a_row", "b", "b_row", "blocks"), host)
     a, a_row, b, b_row, blocks = e.arguments.values()
     lanes = host.lanes
