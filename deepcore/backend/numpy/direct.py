@@ -42,7 +42,7 @@ FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 MOST_LINE = 240  # of such a row
 WELL_FILLED = 0.85  # of the rows of its tiles
-STREAM_BYTES = 1 << 21  # of an output that is written past the caches: no core's own would hold it until it is read
+STREAM_BYTES = 3 << 19  # of an output that is written past the caches: no core's own would hold it until it is read
 PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
@@ -514,7 +514,7 @@ def product(
 
 def transposed_product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """a^T b [m, n] from a [k, m] and b [k, n], both C-contiguous float32."""
-    (part, *rest) = _grids(len(a))
+    (part, *rest) = _grids(len(a), most=2 * LINE_PIXELS)
     rows, columns = (1, len(a)) if rest else part.shape
     x, dy = a.reshape(1, rows, columns, -1), b.reshape(1, rows, columns, -1)
     return weight_gradient(x, dy, Axis(rows, rows, 1), Axis(columns, columns, 1), 1)[0, 0]
