@@ -36,6 +36,20 @@ def test_weights_in_the_order_of_the_tiles(layout, depth, width, rng):
     np.testing.assert_array_equal(packed, np.concatenate(parts, axis=1))
 
 
+@pytest.mark.parametrize("most", [48, 240])
+@pytest.mark.parametrize("length", [1, 5, 31, 49, 97, 196, 784, 1000, 3137])
+def test_pixels_in_rows_that_fill_their_tiles(length, most):
+    grids = direct._grids(length, 6, most)
+    assert [grid.first for grid in grids] == [0, *(grid.stop for grid in grids[:-1])]
+    assert grids[-1].stop == length
+    for grid in grids:
+        rows, columns = grid.shape
+        assert rows * columns == grid.stop - grid.first
+        assert columns <= max(most, grid.stop - grid.first)
+    rows, columns = grids[0].shape
+    assert columns == length or columns / (6 * -(-columns // 6)) >= direct.WELL_FILLED
+
+
 @pytest.mark.parametrize("activation", ["linear", "relu"])
 @pytest.mark.parametrize(
     ("x", "w", "strides", "groups"),

@@ -27,9 +27,10 @@ from deepcore.kernels.cpu.transpose import transpose
 
 ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
-INPUT_BYTES = 1 << 18  # input rows that a task walks over with one block after the other
+INPUT_BYTES = 1 << 19  # input rows that a task walks over with one block after the other
 CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of the first-level cache
 GAP = 64  # bytes between them, that they do not
+COPIED_BYTES = 1 << 18  # input rows that a task copies for the gradient at the weights
 STRIP_BYTES = 1 << 15  # of an output's gradient that is read for one tile after the other
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 PIECE_PIXELS = 1536  # summed by a piece at least
@@ -39,7 +40,9 @@ MOST_TOGETHER = 4  # neighbouring pixels that are made together
 GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
 FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
-STREAM_BYTES = 1 << 21  # of an output that is written past the caches: no core's own would hold it until it is read
+MOST_LINE = 240  # of such a row
+WELL_FILLED = 0.85  # of the rows of its tiles
+STREAM_BYTES = 3 << 19  # of an output that is written past the caches: no core's own would hold it until it is read
 PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
@@ -493,7 +496,9 @@ def product(
         owner: as in ``correlate``.
     """
     weights = b[np.newaxis, np.newaxis, np.newaxis]
-    for part in _grids(len(a)):
+    tile_rows = most_rows(Channels.of(b.shape[1]).widest, host())
+    most = max(2 * LINE_PIXELS, min(MOST_LINE, INPUT_BYTES // (b.shape[0] * ITEM)))
+    for part in _grids(len(a), tile_rows, most):
         rows, columns = part.shape
         correlate(
             a[part.first : part.stop].reshape(1, rows, columns, -1),
@@ -517,15 +522,23 @@ class Grid:
 
 
 @functools.lru_cache(PLANS)
-def _grids(length: int) -> tuple[Grid, ...]:
-    """``length`` pixels as rows of some dozens, which tasks can share; what is left over as a row of its own."""
-    if length <= 2 * LINE_PIXELS:
-        return (Grid(0, length, (1, length)),)
-    exact = [n for n in range(LINE_PIXELS // 2, 2 * LINE_PIXELS) if length % n == 0]
-    columns = max(exact, key=lambda n: n % 6 == 0) if exact else LINE_PIXELS
+def _grids(length: int, tile_rows: int = 6, most: int = MOST_LINE) -> tuple[Grid, ...]:
+    """``length`` pixels as rows that tasks can share, and that tiles of ``tile_rows`` nearly fill.
+
+    What is left over, if no number up to ``most`` divides them so well, is a row of its own.
+    """
+
+    def filled(columns: int) -> float:
+        return columns / (tile_rows * -(-columns // tile_rows))
+
+    exact = [n for n in range(min(length, LINE_PIXELS // 2), min(length, most) + 1) if length % n == 0]
+    columns = max(exact, key=filled, default=0)
+    if columns and (columns == length or filled(columns) >= WELL_FILLED):
+        return (Grid(0, length, (length // columns, columns)),)
+    columns = most // tile_rows * tile_rows
     rows = length // columns
     whole = Grid(0, rows * columns, (rows, columns))
-    return (whole,) if exact else (whole, Grid(whole.stop, length, (1, length - whole.stop)))
+    return (whole, Grid(whole.stop, length, (1, length - whole.stop))) if whole.stop < length else (whole,)
 
 
 # the gradient at the weights
@@ -572,7 +585,7 @@ def _weight_gradient(
     # dy is copied strip by strip, one block of channels side by side, to be read from the first-level cache; or it lies
     # that way already.
     most = STRIP_BYTES // (cols.outputs * channels.widest * host().vector_bytes)
-    task_rows = _even(rows.outputs, max(most, INPUT_BYTES // (rows.stride * source.row)) if source.copied else most)
+    task_rows = _even(rows.outputs, max(most, COPIED_BYTES // (rows.stride * source.row)) if source.copied else most)
     strip = _even(task_rows, most)
     copied = channels.blocks > 1 or groups > 1
     blocks = -(-rows.outputs // task_rows)

@@ -6,7 +6,9 @@ arrays of a training step, the same in every step, that costs more than some of 
 
 from __future__ import annotations
 
+import contextlib
 import math
+import mmap
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
@@ -21,15 +23,35 @@ LIMIT = 1 << 27  # bytes that are kept for arrays to come; of more, the size tha
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
+_HUGE_PAGE = 1 << 21  # bytes of a page of which one entry of a table of addresses serves 512 times as much
+
+
 class _Block(NamedTuple):
-    """Memory, and where in it an array begins."""
+    """Memory, and where in it an array begins that has up to ``size`` bytes."""
 
     memory: np.ndarray
     start: int
+    size: int
 
-    @property
-    def size(self) -> int:
-        return self.memory.nbytes - _ALIGNMENT
+    @classmethod
+    def new(cls, size: int) -> _Block:
+        """Memory from the system, on huge pages where it has them and they would be three quarters full."""
+        pages = (size + _HUGE_PAGE // 4) // _HUGE_PAGE
+        if not pages or not hasattr(mmap, "MADV_HUGEPAGE"):
+            memory = np.empty(size + _ALIGNMENT, np.uint8)
+            return cls(memory, _at_multiple(memory, _ALIGNMENT), size)
+        room = mmap.mmap(-1, size + 2 * _HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        memory = np.frombuffer(room, np.uint8)
+        start = _at_multiple(memory, _HUGE_PAGE)
+        with contextlib.suppress(OSError):  # a kernel without them
+            room.madvise(mmap.MADV_HUGEPAGE, start - _at_multiple(memory, 1), pages * _HUGE_PAGE)
+        return cls(memory, start, size)
+
+
+def _at_multiple(memory: np.ndarray, of: int) -> int:
+    """The first address in ``memory`` that is a multiple of ``of``."""
+    address = int(memory.__array_interface__["data"][0])
+    return address + -address % of
 
 
 _lock = threading.Lock()
@@ -74,9 +96,7 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
         _settle()
         block = _taken(size)
     if block is None:
-        memory = np.empty(size + _ALIGNMENT, np.uint8)
-        address = memory.__array_interface__["data"][0]
-        block = _Block(memory, address + -address % _ALIGNMENT)
+        block = _Block.new(size)
     return np.asarray(_Lease(block, shape, kind))
 
 
@@ -91,7 +111,7 @@ def aligned(shape: Sequence[int], dtype: Any) -> np.ndarray:
     if wanted >= LARGE:
         return empty(shape, kind)
     memory = np.empty(wanted + _ALIGNMENT, np.uint8)
-    start = -memory.__array_interface__["data"][0] % _ALIGNMENT
+    start = _at_multiple(memory, _ALIGNMENT) - _at_multiple(memory, 1)
     return memory[start : start + wanted].view(kind).reshape(shape)
 
 
