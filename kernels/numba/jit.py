@@ -23,7 +23,7 @@ from numba import njit, prange, uintp
 from deepcore.kernels.cores import cores
 from deepcore.kernels.cpu import threads
 
-__all__ = ["index", "inline", "parallel", "position", "prange"]
+__all__ = ["called", "index", "inline", "parallel", "position", "prange"]
 
 # index(i) for a computed index that is never negative: Numba lets a signed one count from the end, and the test for
 # that keeps a loop from vectorising.
@@ -57,6 +57,12 @@ def _share_the_pool() -> None:
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: a body to be called from a ``parallel`` loop, compiled into it."""
     return njit(inline="always", fastmath=FASTMATH, error_model="numpy")(function)
+
+
+def called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: a body that is compiled by itself, for the types of its arguments: of one that is None, branches that
+    need it are left out."""
+    return njit(fastmath=FASTMATH, error_model="numpy")(function)
 
 
 @inline
