@@ -331,12 +331,12 @@ def matched_arrays(op: str, lists: Mapping[str, Arrays]) -> list[tuple[Any, ...]
             raise ValueError(f"{op}: {len(lists[names[0]])} {names[0]} but {len(lists[name])} {name}; one for each.")
     groups = list(zip(*lists.values(), strict=True))
     for place, group in enumerate(groups):
-        first = group[0]
+        shape, dtype = group[0].shape, group[0].dtype
         for name, array in zip(names, group, strict=True):
-            if array.shape != first.shape or array.dtype != first.dtype:
+            if array.shape != shape or array.dtype != dtype:
                 raise ValueError(
                     f"{op}: {name}[{place}] is {array.dtype} {array.shape}, but {names[0]}[{place}] is "
-                    f"{first.dtype} {first.shape}; they must agree."
+                    f"{dtype} {shape}; they must agree."
                 )
             if not array.flags.c_contiguous:
                 raise ValueError(

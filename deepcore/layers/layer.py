@@ -246,7 +246,8 @@ class Layer(Explaining):
             return own
         found = {id(v): v for v in own}
         for layer in sublayers:
-            found.update((id(v), v) for v in layer.weights if id(v) not in found)
+            for v in layer.weights:
+                found.setdefault(id(v), v)
         return list(found.values())
 
     variables = weights
@@ -585,7 +586,10 @@ class Layer(Explaining):
         return [*self._all_added_losses(), *penalties]
 
     def _all_added_losses(self) -> list[Tensor]:
-        return [*self._added_losses, *(loss for layer in self.sublayers() for loss in layer._all_added_losses())]
+        found = list(self._added_losses)
+        for layer in self.sublayers():
+            found += layer._all_added_losses()
+        return found
 
     def _forget_losses(self) -> None:
         self._added_losses.clear()

@@ -25,7 +25,7 @@ from numba.extending import intrinsic
 
 from deepcore.kernels.cpu import threads
 
-__all__ = ["index", "inline", "parallel", "part_of", "position"]
+__all__ = ["called", "index", "inline", "parallel", "part_of", "position"]
 
 # index(i) for a computed index that is never negative: Numba lets a signed one count from the end, and the test for
 # that keeps a loop from vectorising.
@@ -45,6 +45,12 @@ _INT = ir.IntType(64)
 def inline(function: Callable[..., Any]) -> Callable[..., Any]:
     """Decorator: a body to be called from a ``parallel`` loop, compiled into it."""
     return njit(inline="always", fastmath=FASTMATH, error_model="numpy")(function)
+
+
+def called(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: a body that is compiled by itself, for the types of its arguments: of one that is None, branches that
+    need it are left out."""
+    return njit(fastmath=FASTMATH, error_model="numpy")(function)
 
 
 @inline

@@ -17,7 +17,7 @@ import math
 from numba import carray, types
 from numba.extending import intrinsic
 
-from deepcore.kernels.numba.jit import index, inline, parallel, part_of
+from deepcore.kernels.numba.jit import called, index, inline, parallel, part_of
 
 
 @intrinsic
@@ -120,9 +120,42 @@ def rmsprop_element(
     p[i] = weight - step
 
 
+@called
+def rmsprop_part(
+    p, g, mean_square, mean_gradient, momenta, learning_rate, rho, one_less_rho, momentum, epsilon, before
+):
+    for i in range(p.shape[0]):
+        rmsprop_element(
+            index(i),
+            p,
+            g,
+            mean_square,
+            mean_gradient,
+            momenta,
+            learning_rate,
+            rho,
+            one_less_rho,
+            momentum,
+            epsilon,
+            before,
+        )
+
+
 @parallel
 def rmsprop(
-    piece, parts, decays, centered, with_momentum, learning_rate, rho, one_less_rho, momentum, epsilon, scale, limit
+    piece,
+    piece,
+    parts,
+    decays,
+    centered,
+    with_momentum,
+    learning_rate,
+    rho,
+    one_less_rho,
+    momentum,
+    epsilon,
+    scale,
+    limit,
 ):
     for part in part_of(piece, parts.shape[0]):
         p = array_at(parts, part, 1, learning_rate)
@@ -130,22 +163,19 @@ def rmsprop(
         mean_square = array_at(parts, part, 3, learning_rate)
         mean_gradient = None if centered is None else array_at(parts, part, 4, learning_rate)
         momenta = None if with_momentum is None else array_at(parts, part, 5, learning_rate)
-        before = decays[part], scale, limit
-        for i in range(p.shape[0]):
-            rmsprop_element(
-                index(i),
-                p,
-                g,
-                mean_square,
-                mean_gradient,
-                momenta,
-                learning_rate,
-                rho,
-                one_less_rho,
-                momentum,
-                epsilon,
-                before,
-            )
+        rmsprop_part(
+            p,
+            g,
+            mean_square,
+            mean_gradient,
+            momenta,
+            learning_rate,
+            rho,
+            one_less_rho,
+            momentum,
+            epsilon,
+            (decays[part], scale, limit),
+        )
 
 
 @inline
@@ -185,6 +215,12 @@ def adam_element(i, p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2
     p[i] = weight - alpha * first / (math.sqrt(second) + epsilon)
 
 
+@called
+def adam_part(p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before):
+    for i in range(p.shape[0]):
+        adam_element(index(i), p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before)
+
+
 @parallel
 def adam(piece, parts, decays, amsgrad, alpha, one_less_beta_1, one_less_beta_2, epsilon, scale, limit):
     for part in part_of(piece, parts.shape[0]):
@@ -193,9 +229,7 @@ def adam(piece, parts, decays, amsgrad, alpha, one_less_beta_1, one_less_beta_2,
         m = array_at(parts, part, 3, alpha)
         v = array_at(parts, part, 4, alpha)
         largest = None if amsgrad is None else array_at(parts, part, 5, alpha)
-        before = decays[part], scale, limit
-        for i in range(p.shape[0]):
-            adam_element(index(i), p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, before)
+        adam_part(p, g, m, v, largest, alpha, one_less_beta_1, one_less_beta_2, epsilon, (decays[part], scale, limit))
 
 
 @inline

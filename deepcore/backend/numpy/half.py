@@ -28,7 +28,7 @@ def computed_in_float32(*wide_results: int, like: int = 0) -> Callable[[Function
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:
-            if len(args) <= like or not is_half(args[like].dtype):
+            if len(args) <= like or args[like].dtype.itemsize != 2 or not is_half(args[like].dtype):
                 return function(*args, **kwargs)
             dtype = args[like].dtype
             results = function(*map(_widened, args), **{name: _widened(value) for name, value in kwargs.items()})

@@ -205,14 +205,14 @@ def _with_loop(rule: str, work: Work) -> None:
     dtype = work.groups[0].arrays[0].dtype
     parts, decays = [], []
     for arrays, decay in work.groups:
-        size, places = arrays[0].size, [None if array is None else address(array) for array in arrays]
+        size, places = arrays[0].size, [0 if array is None else address(array) for array in arrays]
         for start in range(0, size, _PART):
-            ahead = start * dtype.itemsize
-            parts.append([min(_PART, size - start), *(0 if place is None else place + ahead for place in places)])
+            parts.append([min(_PART, size - start), *places])
             decays.append(decay)
+            places = [place + _PART * dtype.itemsize for place in places]
     if parts:
         fitting(getattr(loops("optimizer"), rule), work.size, _SHARED + 1)(
-            np.array(parts),
+            np.array(parts, np.int64),
             np.array(decays, dtype),
             *(None if work.groups[0].arrays[place] is None else True for place in _VARIANTS.get(rule, ())),
             *work.cast(dtype),
