@@ -117,6 +117,12 @@ class Emitter:
         store = self.declare(f"llvm.masked.store.{self._name}.p0{self._name if _TYPED else ''}", declared)
         self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
 
+    def stream(self, value: ir.Value, address: ir.Value) -> None:
+        """Stores a vector at a multiple of its size past the caches, which neither read the line before nor keep it."""
+        store = self.builder.store(value, self.builder.inttoptr(address, self.vector.as_pointer()))
+        store.align = self.host.vector_bytes
+        store.set_metadata("nontemporal", self.module.add_metadata([ir.Constant(INT32, 1)]))
+
     def prefetch(self, address: ir.Value) -> None:
         """Asks for the cache line at ``address``, into the first-level cache."""
         declared = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])

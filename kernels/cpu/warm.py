@@ -32,6 +32,7 @@ def kernels() -> Iterator[Callable[[], int]]:
     for kind, sizes in KINDS.items():
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
+    yield from (functools.partial(transform, "output", m, streams=True) for m in KINDS["output"])
     yield from (functools.partial(transpose, tail) for tail in (False, True))
     for window in WINDOWS:
         for make, most in ((depthwise.convolve, OUTPUTS), (depthwise.accumulate, ACCUMULATED)):
