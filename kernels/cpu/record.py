@@ -174,7 +174,7 @@ WINOGRAD = _record(
     before_rows before_columns
     tile_rows tile_columns tiles blocks
     v_part v_place v_tile part_vectors sums_at sums_place sums_tile u_at patch_at
-    input input_tail output output_tail
+    input input_tail output output_tail output_stream
     told parts part_bytes
     wide_tall wide_low last_tall last_low wide_told last_told
     tall_rows channel_tasks channel_blocks

@@ -62,13 +62,13 @@ KINDS: dict[str, dict[int, Matrix]] = {
 }
 
 
-def transform(kind: str, m: int, tail: bool = False) -> int:
+def transform(kind: str, m: int, tail: bool = False, streams: bool = False) -> int:
     """The address of a transform for this host."""
-    name = f"transform {kind} {m}{' tail' if tail else ''}"
-    return library.function(name, lambda: emit_transform(kind, m, tail, host()))
+    name = f"transform {kind} {m}{' tail' if tail else ''}{' streams' if streams else ''}"
+    return library.function(name, lambda: emit_transform(kind, m, tail, host(), streams))
 
 
-def emit_transform(kind: str, m: int, tail: bool, host: Host) -> str:
+def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = False) -> str:
     """``transform(source, source_row, source_column, target, target_row, target_column, vectors, ...)``; LLVM IR.
 
     L d L^T for each of ``vectors`` neighbouring vectors of channels: d [q, q] with the strides of the source, the
@@ -77,7 +77,7 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host) -> str:
 
     The last arguments of ``"output"``, which finishes a convolution, are ``bias``, which is added, and ``clamp``, the
     address of two floats between which the sum is held; of the others, ``ahead``: so many bytes behind the source lies
-    what will be read soon.
+    what will be read soon. ``streams``: the target is whole vectors in memory, and does not pass through the caches.
     """
     matrix, finishes = KINDS[kind][m], kind == "output"
     names = "source source_row source_column target target_row target_column vectors"
@@ -106,7 +106,11 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host) -> str:
                 if finishes:
                     value = e.builder.fadd(value, e.load(third, mask))
                     value = e.at_most(e.at_least(value, floor), ceiling)
-                e.store(value, e.add(row, e.times(target_column, j)), stored)
+                place = e.add(row, e.times(target_column, j))
+                if streams:
+                    e.stream(value, place)
+                else:
+                    e.store(value, place, stored)
         step = integer(host.vector_bytes)
         loop.carried = [e.add(value, step) for value in (source, target, third)]
     return e.finish()

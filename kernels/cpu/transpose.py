@@ -35,11 +35,12 @@ def emit_transpose(tail: bool, host: Host) -> str:
         mask = e.first_lanes(squares)
         _store(e, [e.load(e.add(source, place), mask) for place in places], target, target_row)
         return e.finish()
-    ahead = e.times(source_row, host.lanes)
+    below, beside = e.times(source_row, host.lanes), integer(host.vector_bytes)  # where a next square may lie
     with e.loop(squares, [source, target]) as loop:
         from_source, to_target = loop.carried
         for place in places:
-            e.prefetch(e.add(from_source, place, ahead))
+            e.prefetch(e.add(from_source, place, below))
+            e.prefetch(e.add(from_source, place, beside))
         _store(e, [e.load(e.add(from_source, place)) for place in places], to_target, target_row)
         loop.carried = [
             e.add(from_source, integer(host.vector_bytes)),

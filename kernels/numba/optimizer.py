@@ -144,7 +144,6 @@ def rmsprop_part(
 @parallel
 def rmsprop(
     piece,
-    piece,
     parts,
     decays,
     centered,

@@ -111,3 +111,20 @@ def test_large_scratch_memory_begins_on_a_huge_page_and_is_used_again():
         ctypes.memset(first, 1, 2 * room.bytes)
     with scratch.borrow(2, scratch.HUGE_PAGE) as room:
         assert room.address == first
+
+
+def test_outputs_that_pass_the_caches_by_are_the_same(rng):
+    host = hosts()[-1]
+    sums, bias = (rng.standard_normal(shape).astype(np.float32) for shape in ((6, 6, 2 * host.lanes), 2 * host.lanes))
+    clamp = np.array([-1.0, 2.0], np.float32)
+    memory = np.zeros((2, 4 * 4 * 2 * host.lanes + host.lanes), np.float32)
+    results = []
+    for streams, row in zip((False, True), memory, strict=True):
+        transform, _engine = compiled(emit_transform("output", 4, False, host, streams), "transform", host, 9)
+        skipped = -address(row) % host.vector_bytes // 4
+        target = row[skipped : skipped + 4 * 4 * 2 * host.lanes].reshape(4, 4, -1)
+        where = (*target.strides[:2], 2, address(bias), address(clamp))
+        transform(address(sums), *sums.strides[:2], address(target), *where)
+        results.append(target)
+    assert results[0].any()
+    np.testing.assert_array_equal(*results)

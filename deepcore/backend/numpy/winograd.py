@@ -31,6 +31,7 @@ from deepcore.kernels.cpu.record import (
     WINOGRAD_WEIGHTS,
     address,
 )
+from deepcore.kernels.cpu.scratch import LINE
 from deepcore.kernels.cpu.tile import most_rows, tile
 from deepcore.kernels.cpu.transform import transform
 from deepcore.kernels.cpu.transpose import transpose
@@ -39,6 +40,7 @@ PART_BYTES = 600_000  # transformed weights that are made and used at once, whil
 PART_VECTORS = 3  # of input channels whose gradient at the weights is made at once: for tiles of 6 rows no row is lost
 RUN = 64  # tiles that the sums of such a part are read and written again for
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
+STREAMED_BYTES = 24 << 20  # of an output that is larger than what a cache would keep of it
 STEP = 4  # tiles that one index of the first of them transforms
 PAD = (
     64  # bytes between rows, whose distance would otherwise be a power of two: they would meet in one set of the cache
@@ -139,7 +141,8 @@ def convolve(
     width = w.shape[3]
     channels = Channels.of(width)
     clamped = activation if activation in CLAMPS else "linear"
-    plan, zeros, once = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, tasks_wanted())
+    streams = out.nbytes > STREAMED_BYTES and address(out) % LINE == 0 and out.strides[2] % LINE == 0
+    plan, zeros, once = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, streams, tasks_wanted())
     u = None
     if once:
         u = packed(w if owner is None else owner, ("winograd", m), lambda _: transform_weights(w, m, channels))
@@ -158,6 +161,7 @@ def _convolution(
     cols: Axis,
     m: int,
     activation: str,
+    streams: bool,
     tasks: int,
 ) -> tuple[Launch, np.ndarray, bool]:
     """The launch, zeros to use as a bias, and whether it is given the transformed weights."""
@@ -170,7 +174,7 @@ def _convolution(
 
     blocks = -(-tiles * places // WINOGRAD_PLACES)
     block = -(-tiles // blocks)
-    channel_tasks, channel_blocks = channels.split(-(-tasks // blocks))
+    channel_tasks, channel_blocks = channels.split(-(-tasks // (2 * blocks)))  # each transforms the tiles anew
     tall_rows = Columns.of(block, most_rows(channels.widest, host())).rows
 
     once = blocks > 1 and places * depth * channels.padded * ITEM <= WINOGRAD_WEIGHTS_BYTES
@@ -241,6 +245,7 @@ def _convolution(
         input_tail=transform("input", m, True) if every.tail else 0,
         output=transform("output", m),
         output_tail=transform("output", m, True) if channels.tail else 0,
+        output_stream=transform("output", m, streams=streams),
         told=address(told),
         parts=parts,
         part_bytes=told.strides[0],

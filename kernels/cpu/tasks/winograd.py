@@ -51,12 +51,12 @@ def transform(
 
 
 @helper
-def finish(t, sums, target, target_row, target_pixel, vectors, tail, bias):
+def finish(t, kernel, sums, target, target_row, target_pixel, vectors, tail, bias):
     """The outputs of a tile for one block of channels."""
     place = t.sums_place
     side_places = (t.m + 2) * place
     if vectors:
-        call(t.output, (sums, side_places, place, target, target_row, target_pixel, vectors, bias, t.clamp))
+        call(kernel, (sums, side_places, place, target, target_row, target_pixel, vectors, bias, t.clamp))
     if tail:
         done = vectors * t.vector_bytes
         call(
@@ -237,10 +237,10 @@ def convolve(told, index, worker):
             source = sums + (tile - first) * t.sums_tile
             bias = t.bias + begin
             if row + t.m <= t.out_rows and column + t.m <= t.out_columns:
-                finish(t, source, target, t.y_row, t.y_pixel, vectors, tail, bias)
+                finish(t, t.output_stream, source, target, t.y_row, t.y_pixel, vectors, tail, bias)
                 continue
             size = vectors * t.vector_bytes + 4 * tail
-            finish(t, source, patch, t.m * size, size, vectors, tail, bias)
+            finish(t, t.output, source, patch, t.m * size, size, vectors, tail, bias)
             for i in range(min(t.m, t.out_rows - row)):
                 for j in range(min(t.m, t.out_columns - column)):
                     copy(target + i * t.y_row + j * t.y_pixel, patch + (i * t.m + j) * size, size)
