@@ -32,7 +32,6 @@ _SUM_BYTES = hashlib.sha256().digest_size
 _lock = threading.RLock()
 _addresses: dict[str, int] = {}
 built: list[str] = []  # names of what this process had to compile
-_engines: list[llvm.ExecutionEngine] = []  # what holds the code of every loaded function
 _building = 0.0  # seconds spent on building so far
 _told = False
 
@@ -94,8 +93,10 @@ def _loaded(code: bytes, name: str) -> int:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target(host()))
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _engines.append(engine)
-    return engine.get_function_address(name)
+    address: int = engine.get_function_address(name)
+    # The code outlives the interpreter: threads of the pool may still be in it when the process ends.
+    engine.detach()
+    return address
 
 
 def _read(path: Path) -> bytes | None:

@@ -25,7 +25,6 @@ _SPACE = 128  # bytes that hold a mutex or a condition of any C library
 
 _Native = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 5)
 
-_started: list[Pool] = []  # threads never end, so what they look at must not, either
 
 
 class Pool:
@@ -53,7 +52,9 @@ class Pool:
         self._record["taken"] = self._record["launch"] = self._record["ticket"] = 0
         if self.threads == 1:
             return
-        _started.append(self)
+        # Threads never end, so what they look at must not, either, not even with the interpreter.
+        for looked_at in (self._space, self._record, self._results):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(looked_at))
         libc = ctypes.CDLL(None)
         mutex, work, done = (address(row) for row in self._space)
         libc.pthread_mutex_init(ctypes.c_void_p(mutex), None)

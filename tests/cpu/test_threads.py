@@ -104,6 +104,10 @@ def test_an_idle_pool_takes_no_processor_time():
     assert float(spent) < 0.2
 
 
+def test_a_process_ends_in_peace_while_the_pool_looks_for_work():
+    in_a_process('threads.pool()._record["patience"] = 10**12\nonce()', DEEPCORE_NUM_THREADS="4")
+
+
 def test_a_pool_that_is_told_to_rest_takes_no_processor_time():
     # Twelve threads of a pool that is patient for a minute.
     body = """
