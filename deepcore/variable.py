@@ -36,6 +36,8 @@ class Variable(Explaining, Tensor):
     <Variable path=weight, shape=(2,), dtype=float32, trainable, value=[2. 3.]>
     """
 
+    overwrite_with_gradient = False  # whether an optimizer puts the gradient in its place instead of following it
+
     def __init__(
         self,
         initializer: Any,
@@ -67,7 +69,6 @@ class Variable(Explaining, Tensor):
         self.constraint: Any = None
         self.born_trainable = bool(trainable)  # what a layer that was frozen gives back when it thaws
         self.trainable = trainable
-        self.overwrite_with_gradient = False
 
     def __setstate__(self, state: tuple[dict[str, Any], dict[str, Any]]) -> None:
         super().__setstate__(state)

@@ -148,7 +148,8 @@ def test_rows_of_three_clocks(cuda, gpu, monkeypatch):
 
     monkeypatch.setattr(cuda, "kind", "cpu")  # the stand-in's arrays are NumPy's
     to_stand_in = lambda shape, dtype: cuda.to_device(np.empty(shape, dtype))  # noqa: E731
-    monkeypatch.setattr("deepcore.backend.numpy.matmul.empty", to_stand_in)
+    for file in ("matmul", "product"):
+        monkeypatch.setattr(f"deepcore.backend.numpy.{file}.empty", to_stand_in)
     (job,) = run.plan(cases_of(LENET, LENET.layers[-1], ["fprop"], 2), cuda)
     rows = run.measure(job, cuda, run.Setting(repeats=3, seconds=0.0))
     assert [(row.clock, row.correct, row.transfer_bytes > 0) for row in rows] == [

@@ -1,6 +1,7 @@
 """Other libraries: which are asked for, how they are judged and timed beside deepcore, what their rows say."""
 
 import dataclasses
+import itertools
 import json
 
 import numpy as np
@@ -158,7 +159,9 @@ def test_turns_alternate_and_each_wakes_up_first():
 
     (job,) = plan([case()], Logged(), peers=[other(variant())])
     measure(job, Logged(), QUICK)
-    assert log == ["deepcore", "deepcore", "other", "other"] * (1 + FEWEST_ROUNDS)
+    turns = [(name, len(list(calls))) for name, calls in itertools.groupby(log)]
+    assert [name for name, _ in turns] == ["deepcore", "other"] * (1 + FEWEST_ROUNDS)
+    assert min(calls for _, calls in turns) >= 2
 
 
 def test_a_long_call_is_not_made_twice():
