@@ -26,7 +26,6 @@ _SPACE = 128  # bytes that hold a mutex or a condition of any C library
 _Native = ctypes.CFUNCTYPE(ctypes.c_int32, *[ctypes.c_int64] * 5)
 
 
-
 class Pool:
     """``threads`` threads, the calling one among them.
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.memory import aligned
-from deepcore.backend.numpy.packed import packed
+from deepcore.backend.numpy.packed import is_settled, packed
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
@@ -42,7 +43,7 @@ FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 MOST_LINE = 240  # of such a row
 WELL_FILLED = 0.85  # of the rows of its tiles
-STREAM_BYTES = 3 << 19  # of an output that is written past the caches: no core's own would hold it until it is read
+STREAM_BYTES = 24 << 20  # of an output that is written past the caches, which would not hold it until it is read
 PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
@@ -267,7 +268,12 @@ def _packed(owner: np.ndarray | None, w: np.ndarray) -> np.ndarray:
     channels = Channels.of(w.shape[4])
     if owner is None:
         return pack(w, channels)
-    return packed(owner, ("tiles", w.shape), lambda _: pack(w, channels))
+    return packed(owner, _key(w.shape), lambda _: pack(w, channels))
+
+
+def _key(shape: tuple[int, ...]) -> Hashable:
+    """Of packed weights [groups, R, S, C / groups, K / groups]."""
+    return "tiles", shape
 
 
 # the output, and with it the gradient at the input
@@ -475,6 +481,11 @@ def _pixels_together(y: np.ndarray, together: int) -> np.ndarray:
 
 
 # matrix products, which are convolutions 1 x 1
+
+
+def is_packed(owner: np.ndarray, b: np.ndarray) -> bool:
+    """Whether ``product`` will find ``b`` packed, or keep it from now on."""
+    return is_settled(owner, _key((1, 1, 1, *b.shape)))
 
 
 def product(

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["LIMIT", "escaped", "own", "packed", "versions", "writing"]
+__all__ = ["LIMIT", "escaped", "is_settled", "own", "packed", "versions", "writing"]
 
 LIMIT = 1 << 30  # bytes that are kept in all; what was used longest ago goes first
 
@@ -120,6 +120,17 @@ def packed(array: np.ndarray, key: Hashable, make: Callable[[np.ndarray], Any]) 
     made = make(array)
     _keep(number, owned, version, key, made)
     return made
+
+
+def is_settled(array: np.ndarray, key: Hashable) -> bool:
+    """Whether what ``packed`` makes of ``array`` for ``key`` is, or will be, kept; this call counts as one of its."""
+    owned = _owned.get(id(array))
+    if owned is None or owned.reference() is not array:
+        return False
+    with _lock:
+        settled = key in owned.asked
+        owned.asked.add(key)
+    return settled
 
 
 def versions(arrays: Iterable[Any]) -> tuple[int, ...] | None:

@@ -35,6 +35,7 @@ from deepcore.backend.numpy.window import Axis, conv_axes, phase
 
 ITEM = 4
 MOST_TAPS = 49
+FEW_PIXELS = 600  # of a 1x1 convolution, for which packing all weights costs more than it saves
 
 
 def _module(name: str) -> ModuleType:
@@ -81,13 +82,15 @@ def _tile_seconds(rows: float, steps: float, width: int, calls: int = 1) -> floa
     return 2.0 * rows * (steps + 8) * vectors * TILE_LANES * slow / TILE_FLOPS + calls * TILE_CALL
 
 
-def _weights_seconds(g: Conv2DGeometry, factor: float = 1.0) -> float:
-    return factor * np.prod(g.w_shape, dtype=float) * ITEM / WEIGHT_BYTES
+def _weights_seconds(g: Conv2DGeometry) -> float:
+    return np.prod(g.w_shape, dtype=float) * ITEM / WEIGHT_BYTES
 
 
 def _direct_fprop_cost(call: Call) -> float:
     g = call.geometry
     pixels = g.batch * g.out_height * g.out_width * g.groups
+    if _is_product(g) and pixels < FEW_PIXELS:
+        return product_seconds(1, pixels, g.out_channels, g.in_channels)
     steps = g.kernel_height * g.kernel_width * g.in_channels // g.groups
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
     return _tile_seconds(pixels, steps, g.out_channels // g.groups) + _weights_seconds(g) + moved / TILE_BYTES
@@ -99,11 +102,37 @@ def _direct_fprop_cost(call: Call) -> float:
 def _fprop_direct(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
+    if _is_product(geometry):
+        return _pointwise(_read(x, geometry), w[0, 0], bias, activation, w).reshape(geometry.y_shape)
     y = empty(geometry.y_shape, np.float32)
-    if geometry.is_pointwise:
-        _module("direct").product(_as_matrix(x), w[0, 0], _as_matrix(y), bias, activation, w)
-        return y
     _module("direct").correlate(x, _by_groups(w, geometry.groups), *conv_axes(geometry), y, bias, activation, w)
+    return y
+
+
+def _is_product(g: Conv2DGeometry) -> bool:
+    """Whether it is one product, of the pixels that a 1x1 kernel reads."""
+    return (g.kernel_height, g.kernel_width, g.groups) == (1, 1, 1) and g.padding == ((0, 0), (0, 0))
+
+
+def _read(x: np.ndarray, g: Conv2DGeometry) -> np.ndarray:
+    """Those pixels, [pixels, C]; side by side they are worth a copy, since each is read by every block of channels."""
+    return _as_matrix(np.ascontiguousarray(x[:, :: g.strides[0], :: g.strides[1]]))
+
+
+def _pointwise(
+    pixels: np.ndarray,
+    w: np.ndarray,
+    bias: np.ndarray | None = None,
+    activation: str = "linear",
+    owner: np.ndarray | None = None,
+) -> np.ndarray:
+    """A 1x1 convolution as a product, whose weights are packed whole, or for few pixels a panel at a time."""
+    direct = _module("direct")
+    if len(pixels) < FEW_PIXELS and (owner is None or not direct.is_packed(owner, w)):
+        y: np.ndarray = _module("product").product(pixels, w, bias, activation)
+        return y
+    y = empty((len(pixels), w.shape[1]), np.float32)
+    direct.product(pixels, w, y, bias, activation, owner)
     return y
 
 
@@ -111,10 +140,12 @@ def _direct_dgrad_cost(call: Call) -> float:
     g = call.geometry
     phases = g.strides[0] * g.strides[1]
     pixels = g.batch * g.height * g.width * g.groups
+    if g.is_pointwise and pixels < FEW_PIXELS:
+        return product_seconds(1, pixels, g.in_channels, g.out_channels)
     steps = g.kernel_height * g.kernel_width * g.out_channels / g.groups / phases
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float) * phases) * ITEM
     seconds = _tile_seconds(pixels, steps, g.in_channels // g.groups, phases)
-    return seconds + _weights_seconds(g, 2.0) + moved / TILE_BYTES
+    return seconds + _weights_seconds(g) + moved / TILE_BYTES
 
 
 @implementation(
@@ -123,10 +154,9 @@ def _direct_dgrad_cost(call: Call) -> float:
 def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     """dx phase by phase: the pixels of one phase of the stride are a convolution of dy with every stride-th tap."""
     g = geometry
-    dx = empty(g.x_shape, np.float32)
     if g.is_pointwise:
-        _module("direct").product(_as_matrix(dy), w[0, 0].T, _as_matrix(dx))
-        return dx
+        return _pointwise(_as_matrix(dy), w[0, 0].T).reshape(g.x_shape)
+    dx = empty(g.x_shape, np.float32)
     for i, j, vertical, horizontal in _phases(g):
         target = dx[:, i :: g.strides[0], j :: g.strides[1]]
         if vertical is None or horizontal is None:
@@ -137,15 +167,9 @@ def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np
     return dx
 
 
-def _is_product(g: Conv2DGeometry) -> bool:
-    """Whether a gradient at the weights is one product, of the pixels that a 1x1 kernel reads."""
-    whole = (g.kernel_height, g.kernel_width, g.groups) == (1, 1, 1)
-    return whole and g.padding == ((0, 0), (0, 0)) and g.out_channels >= TILE_LANES
-
-
 def _direct_wgrad_cost(call: Call) -> float:
     g = call.geometry
-    if _is_product(g):
+    if _is_product(g) and g.out_channels >= TILE_LANES:
         read = 2.0 * np.prod(g.x_shape, dtype=float) * ITEM / TILE_BYTES if g.strides != (1, 1) else 0.0
         return read + product_seconds(1, g.in_channels, g.out_channels, g.batch * g.out_height * g.out_width)
     rows = g.kernel_height * g.kernel_width * g.in_channels // g.groups
@@ -161,9 +185,8 @@ def _direct_wgrad_cost(call: Call) -> float:
 )
 def _wgrad_direct(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     g = geometry
-    if _is_product(g):
-        pixels = np.ascontiguousarray(x[:, :: g.strides[0], :: g.strides[1]])
-        return _module("product").product(_as_matrix(pixels).T, _as_matrix(dy)).reshape(g.w_shape)
+    if _is_product(g) and g.out_channels >= TILE_LANES:
+        return _module("product").product(_read(x, g).T, _as_matrix(dy)).reshape(g.w_shape)
     return _module("direct").weight_gradient(x, dy, *conv_axes(geometry), geometry.groups)
 
 
