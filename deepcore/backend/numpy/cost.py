@@ -34,6 +34,7 @@ TRANSPOSED_BYTES = 2.0e10  # of weights that are transposed before it
 WINOGRAD_PLACES = 64 * 36  # of the tiles of a block: fewer transform all weights for less, more do not fit the cache
 WINOGRAD_WEIGHTS_BYTES = 4 << 20  # of all transformed weights, up to which they are made once, before the tiles
 WEIGHT_BYTES = 4.0e9  # of weights that are packed
+WEIGHT_BACK_BYTES = 1.0e10  # of those that are transposed on the way, a square at a time
 VECTOR_MATH = 1.5e-9  # one exp or tanh of a float32 in a compiled loop, where it is vectorised
 SCALAR_MATH = 8.0e-9  # one that is not: float64, and rows too short for a vector
 SHORT_ROW = 32  # columns: shorter than this, a loop's body does not fill its vectors

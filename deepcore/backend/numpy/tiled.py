@@ -24,6 +24,7 @@ from deepcore.backend.numpy.cost import (
     TRANSFORM_BYTES,
     TRANSFORMED_BYTES,
     TRANSPOSED_BYTES,
+    WEIGHT_BACK_BYTES,
     WEIGHT_BYTES,
     WINOGRAD_PLACES,
     WINOGRAD_WEIGHTS_BYTES,
@@ -82,8 +83,8 @@ def _tile_seconds(rows: float, steps: float, width: int, calls: int = 1) -> floa
     return 2.0 * rows * (steps + 8) * vectors * TILE_LANES * slow / TILE_FLOPS + calls * TILE_CALL
 
 
-def _weights_seconds(g: Conv2DGeometry) -> float:
-    return np.prod(g.w_shape, dtype=float) * ITEM / WEIGHT_BYTES
+def _weights_seconds(g: Conv2DGeometry, rate: float) -> float:
+    return float(np.prod(g.w_shape, dtype=float)) * ITEM / rate
 
 
 def _direct_fprop_cost(call: Call) -> float:
@@ -93,7 +94,11 @@ def _direct_fprop_cost(call: Call) -> float:
         return product_seconds(1, pixels, g.out_channels, g.in_channels)
     steps = g.kernel_height * g.kernel_width * g.in_channels // g.groups
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
-    return _tile_seconds(pixels, steps, g.out_channels // g.groups) + _weights_seconds(g) + moved / TILE_BYTES
+    return (
+        _tile_seconds(pixels, steps, g.out_channels // g.groups)
+        + _weights_seconds(g, WEIGHT_BYTES)
+        + moved / TILE_BYTES
+    )
 
 
 @implementation(
@@ -145,7 +150,7 @@ def _direct_dgrad_cost(call: Call) -> float:
     steps = g.kernel_height * g.kernel_width * g.out_channels / g.groups / phases
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float) * phases) * ITEM
     seconds = _tile_seconds(pixels, steps, g.in_channels // g.groups, phases)
-    return seconds + _weights_seconds(g) + moved / TILE_BYTES
+    return seconds + _weights_seconds(g, WEIGHT_BACK_BYTES) + moved / TILE_BYTES
 
 
 @implementation(
