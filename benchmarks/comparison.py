@@ -17,14 +17,18 @@ NETWORKS = {"train": "training step", "predict": "inference", "memory": "peak me
 
 
 class Setting(NamedTuple):
-    """What the rows of one column have in common."""
+    """What the rows of one column have in common: threads, and whether they were read off the processor's clock."""
 
     threads: int
-    clock: str
+    is_cpu: bool
+
+    @classmethod
+    def of(cls, row: Row) -> Setting:
+        return cls(row.threads, row.clock == "cpu")
 
     def __str__(self) -> str:
         many = f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return f"{many}, cpu clock" if self.clock == "cpu" else many
+        return f"{many}, cpu clock" if self.is_cpu else many
 
 
 class Place(NamedTuple):
@@ -57,7 +61,7 @@ class Comparison:
             if row.peer == peer and row.chosen and row.correct and row.ratio_p50 is not None:
                 table = found.networks if row.suite in NETWORKS else found.layers
                 place = Place(row.suite, row.layer, row.batch, row.shape)
-                table.setdefault(place, {})[Setting(row.threads, row.clock), row.direction] = row
+                table.setdefault(place, {})[Setting.of(row), row.direction] = row
         if not (found.layers or found.networks):
             raise ValueError(f"No row compares deepcore with {peer}; measure some with --against {peer} --json FILE.")
         return found
