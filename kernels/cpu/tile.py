@@ -8,8 +8,8 @@ a load for ``vectors`` multiplications, a vector of ``b`` one for ``rows``: a ti
 (Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
 
 While it computes, a tile asks for what the next one will read of ``a``, a little at every step: by then it has come
-from memory. And it can write ``c`` past the caches, where ``c`` is larger than they are: a line that is written whole
-need not be read before.
+from memory. What it writes goes through the caches: where one of them holds it until it is read, that is faster than
+writing past them.
 """
 
 from __future__ import annotations
@@ -40,17 +40,16 @@ def tile_cycles(rows: int, vectors: int) -> float:
     return max(rows * vectors / 2, rows + vectors, 4) if rows and vectors else 0.0
 
 
-def tile(rows: int, vectors: int, tail: bool = False, stream: bool = False) -> int:
+def tile(rows: int, vectors: int, tail: bool = False) -> int:
     """The address of a tile for this host."""
-    name = f"tile {rows}x{vectors}{' tail' if tail else ''}{' stream' if stream else ''}"
-    return library.function(name, lambda: emit_tile(rows, vectors, tail, host(), stream))
+    name = f"tile {rows}x{vectors}{' tail' if tail else ''}"
+    return library.function(name, lambda: emit_tile(rows, vectors, tail, host()))
 
 
-def emit_tile(rows: int, vectors: int, tail: bool, host: Host, stream: bool = False) -> str:
+def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
     """``tile(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR.
 
     ``tail``: the last vector has only ``lanes`` elements, in ``b``, ``init`` and ``c``.
-    ``stream``: ``c`` is written past the caches; all its vectors are whole, and lie at multiples of their size.
     """
     e = Emitter("tile", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
@@ -91,9 +90,5 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host, stream: bool = Fa
     )
     for (i, v), total in zip(places, run.carried[2:], strict=True):
         clamped = e.at_most(e.at_least(total, floor), ceiling)
-        to = e.add(c, e.times(c_row, i), integer(v * width))
-        if stream:
-            e.stream(clamped, to)
-        else:
-            e.store(clamped, to, masks[v])
+        e.store(clamped, e.add(c, e.times(c_row, i), integer(v * width)), masks[v])
     return e.finish()

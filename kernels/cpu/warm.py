@@ -42,7 +42,6 @@ def kernels() -> Iterator[Callable[[], int]]:
     for vectors in range(1, most_vectors(host()) + 1):
         for rows in range(1, most_rows(vectors, host()) + 1):
             yield from (functools.partial(tile, rows, vectors, tail) for tail in (False, True))
-            yield functools.partial(tile, rows, vectors, stream=True)
         yield from (functools.partial(panel.copy, vectors, tail) for tail in (False, True))
     yield from (functools.partial(transpose, tail) for tail in (False, True))
     yield from (functools.partial(dots, rows) for rows in range(1, ROWS + 1))

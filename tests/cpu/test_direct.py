@@ -5,9 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from deepcore.backend import numpy_backend
-from deepcore.backend.dispatch import use_implementation
-from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy import direct
 from deepcore.backend.numpy.direct import Channels, pack
 
@@ -48,31 +45,3 @@ def test_pixels_in_rows_that_fill_their_tiles(length, most):
         assert columns <= max(most, grid.stop - grid.first)
     rows, columns = grids[0].shape
     assert columns == length or columns / (6 * -(-columns // 6)) >= direct.WELL_FILLED
-
-
-@pytest.mark.parametrize("activation", ["linear", "relu"])
-@pytest.mark.parametrize(
-    ("x", "w", "strides", "groups"),
-    [
-        ((2, 7, 9, 16), (1, 1, 16, 96), 1, 1),
-        ((2, 7, 9, 16), (3, 3, 16, 64), 2, 1),
-        ((2, 7, 9, 32), (3, 3, 16, 64), 1, 2),
-        ((2, 7, 9, 16), (1, 1, 16, 50), 1, 1),
-        ((1, 5, 6, 256), (3, 3, 256, 64), 2, 1),
-    ],
-)
-def test_writing_past_the_caches_changes_nothing(x, w, strides, groups, activation, rng, monkeypatch):
-    g = Conv2DGeometry.of(x, w, strides, "same", 1, groups)
-    arrays = {"x": g.x_shape, "w": g.w_shape, "dy": g.y_shape}
-    x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in arrays.values())
-    bias = rng.standard_normal(g.out_channels).astype(np.float32)
-    backend = numpy_backend()
-
-    def results(least):
-        monkeypatch.setattr(direct, "STREAM_BYTES", least)
-        monkeypatch.setattr("deepcore.backend.numpy.tiled.empty", direct.aligned)
-        with use_implementation("conv2d_fprop", "tiles"), use_implementation("conv2d_dgrad", "tiles"):
-            return backend.conv2d_fprop(x, w, g, bias, activation), backend.conv2d_dgrad(dy, w, g)
-
-    for cached, streamed in zip(results(1 << 60), results(0), strict=True):
-        np.testing.assert_array_equal(streamed, cached)

@@ -43,7 +43,6 @@ FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 MOST_LINE = 240  # of such a row
 WELL_FILLED = 0.85  # of the rows of its tiles
-STREAM_BYTES = 24 << 20  # of an output that is written past the caches, which would not hold it until it is read
 PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
@@ -113,18 +112,15 @@ class Channels:
         """Channels, with those that the last vector has beyond."""
         return (self.wide * self.wide_bytes + self.last_bytes) // ITEM
 
-    def tiles(self, rows: int, low: bool, stream: bool = False) -> dict[str, Any]:
-        """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last.
-
-        ``stream``: they write past the caches.
-        """
+    def tiles(self, rows: int, low: bool) -> dict[str, Any]:
+        """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last."""
         found: dict[str, Any] = {}
         for name, vectors, tail in (
             ("wide", self.vectors * bool(self.wide), False),
             ("last", self.last_vectors, self.tail),
         ):
-            found[f"{name}_tall"] = tile(rows, vectors, tail, stream) if vectors else 0
-            found[f"{name}_low"] = tile(rows - 1, vectors, tail, stream) if vectors and low else 0
+            found[f"{name}_tall"] = tile(rows, vectors, tail) if vectors else 0
+            found[f"{name}_low"] = tile(rows - 1, vectors, tail) if vectors and low else 0
         return found
 
     def split(self, tasks: int) -> tuple[int, int]:
@@ -308,18 +304,12 @@ def correlate(
     clamped = activation if activation in CLAMPS else "linear"
     in_place = _in_place(w.shape, w.strides, out.shape[0] * out.shape[1] * out.shape[2])
     strides = (w.strides[0], w.strides[3]) if in_place else None
-    stream = out.nbytes >= STREAM_BYTES and _on_vectors(address(out), *out.strides[:3], w.shape[4] * ITEM)
-    plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted(), stream)
+    plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted())
     weights = w if in_place else _packed(owner, w)
     bias = _zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
     plan(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
-
-
-def _on_vectors(*places: int) -> bool:
-    """Whether all of these numbers of bytes are multiples of a vector's."""
-    return not any(place % host().vector_bytes for place in places)
 
 
 @functools.lru_cache(PLANS)
@@ -345,12 +335,8 @@ def _correlation(
     out_strides: tuple[int, ...],
     activation: str,
     tasks: int,
-    stream: bool,
 ) -> Launch:
-    """``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None.
-
-    ``stream``: the output may be written past the caches.
-    """
+    """``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None."""
     groups, _, _, depth, width = w_shape
     channels = Channels.of(width)
     source = Source(rows, cols, x_shape[3])
@@ -393,7 +379,7 @@ def _correlation(
         source.buffer_bytes(task_rows),
         (told, offsets),
         **source.fields(task_rows),
-        **channels.tiles(cut.rows, bool(cut.low), stream and parts == 1),
+        **channels.tiles(cut.rows, bool(cut.low)),
         x_group=depth * ITEM,
         y_image=out_strides[0],
         y_row=out_strides[1],
