@@ -306,7 +306,7 @@ def correlate(
     strides = (w.strides[0], w.strides[3]) if in_place else None
     plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted())
     weights = w if in_place else _packed(owner, w)
-    bias = _zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
+    bias = zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
     plan(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
@@ -321,7 +321,8 @@ def _in_place(shape: tuple[int, ...], strides: tuple[int, ...], pixels: int) -> 
 
 
 @functools.lru_cache(PLANS)
-def _zeros(size: int) -> np.ndarray:
+def zeros(size: int) -> np.ndarray:
+    """What stands for no bias: so many zeros, and those that a whole vector reads beyond."""
     return np.zeros(size + host().lanes, np.float32)
 
 

@@ -15,17 +15,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, Channels, Columns, tasks_wanted
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, Channels, Columns, tasks_wanted, zeros
 from deepcore.backend.numpy.memory import empty
 from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import COPIED, DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, address
+from deepcore.kernels.cpu.scratch import LINE
 from deepcore.kernels.cpu.tile import most_rows
 from deepcore.kernels.cpu.transpose import transpose
 
-ITEM = 4  # bytes of a float32
 DEPTH = 384  # steps of a part of the sum: a panel of b, and with it the rows of a, stay in the second-level cache
 ROWS_BYTES = 1 << 19  # of a that a task walks over with one panel after the other
 FEW_ROWS = 12  # for which b is not worth packing
@@ -34,7 +34,6 @@ NEIGHBOURS_DEPTH = (
     128  # where rows of a are neighbours: lines that the first-level cache holds, and a panel beside them
 )
 MANY_BLOCKS = 4  # of columns, for which neighbouring rows are worth packing
-LINE = 64
 SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
 TILES_OF_A_TASK = 4  # at least, one above the other
 PIECE = 1024  # steps of a sum that are worth a piece of their own
@@ -60,7 +59,7 @@ def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, activa
     left, right = (b, a) if plan.swapped else (a, b)
     sums = empty(plan.shape if plan.pieces == 1 else (plan.pieces, *plan.shape), np.float32)
     if plan.biased:
-        first = _zeros(plan.shape[-1]) if bias is None else np.ascontiguousarray(bias)
+        first = zeros(plan.shape[-1]) if bias is None else np.ascontiguousarray(bias)
         plan.launch(address(left), address(right), address(sums), address(first))
     else:
         plan.launch(address(left), address(right), address(sums))
@@ -92,11 +91,6 @@ class Plan(NamedTuple):
     pieces: int = 1
     biased: bool = False
     clamped: bool = False
-
-
-@functools.lru_cache(PLANS)
-def _zeros(size: int) -> np.ndarray:
-    return np.zeros(size, np.float32)
 
 
 class Matrices(NamedTuple):
@@ -297,15 +291,15 @@ def _tiles(
     row_tasks, column_tasks, column_blocks = cut.tasks(m, items, wanted)
     biased = activation is not None and cut.pieces == 1
     told = cut.told(a, b, n, k, CLAMPS[activation if activation is not None and biased else "linear"])
-    zeros = _zeros(n)
-    bias: dict[str, Any] = {} if biased else {"bias": address(zeros)}
+    no_bias = zeros(n)
+    bias: dict[str, Any] = {} if biased else {"bias": address(no_bias)}
     launch = Launch(
         PRODUCT,
         ("product", "product"),
         ("a", "b", "c", "bias") if biased else ("a", "b", "c"),
         items * cut.pieces * row_tasks * column_tasks,
         cut.panel_bytes + -(-cut.tiles // row_tasks) * cut.packed_tile,
-        (told, a.starts, b.starts, zeros),
+        (told, a.starts, b.starts, no_bias),
         **bias,
         **cut.kernels(),
         a_row=a.row,

@@ -42,9 +42,7 @@ RUN = 64  # tiles that the sums of such a part are read and written again for
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
 STREAMED_BYTES = 24 << 20  # of an output that is larger than what a cache would keep of it
 STEP = 4  # tiles that one index of the first of them transforms
-PAD = (
-    64  # bytes between rows, whose distance would otherwise be a power of two: they would meet in one set of the cache
-)
+PAD = 64  # bytes between rows that would meet in one set of the cache, their distance being a power of two
 
 
 # weights
