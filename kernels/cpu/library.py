@@ -11,7 +11,7 @@ import contextlib
 import functools
 import hashlib
 import importlib
-import importlib.metadata
+import importlib.util
 import re
 import sys
 import threading
@@ -41,8 +41,15 @@ def _fingerprint() -> str:
     """What every file depends on."""
     here = Path(__file__).parent
     sources = [path.read_bytes() for path in sorted(here.rglob("*.py"))]
-    numba = importlib.metadata.version("numba")
-    return digest([*sources, llvm.llvm_version_info.__repr__(), numba, repr(host())])
+    return digest([*sources, repr(llvm.llvm_version_info), _numba_version(), repr(host())])
+
+
+def _numba_version() -> bytes:
+    """The file in which Numba says which one it is; to import Numba, or the packages' metadata, would take longer."""
+    numba = importlib.util.find_spec("numba")
+    if numba is None or numba.origin is None:
+        raise ModuleNotFoundError("deepcore compiles its loops with Numba; pip install numba", name="numba")
+    return Path(numba.origin).with_name("_version.py").read_bytes()
 
 
 def target(one: Host) -> llvm.TargetMachine:
