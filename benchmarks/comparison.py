@@ -83,7 +83,7 @@ class Comparison:
         columns = [(setting, way) for setting in settings for way in ways]
         lines = _header(["geometric mean (worst)", "batch", "aim"], [f"{way}, {setting}" for setting, way in columns])
         for kind, batch in itertools.product(KINDS, batches):
-            mine = [cells for place, cells in self.layers.items() if place.batch == batch and _kind(place) is kind]
+            mine = [cells for place, cells in self.layers.items() if place.batch == batch and kind_at(place) is kind]
             ratios = [[cells[column].ratio_p50 or 0 for cells in mine if column in cells] for column in columns]
             if any(ratios):
                 lines.append(
@@ -116,7 +116,7 @@ class Comparison:
         settings = _settings(self.layers)
         lines = _header(["layer", "shape", "aim"], [f"{way}: {' / '.join(map(str, settings))}" for way in DIRECTIONS])
         for place, cells in self.layers.items():
-            kind = _kind(place)
+            kind = kind_at(place)
             values = [
                 " / ".join(filter(None, (_ratio(cells.get((at, way)), kind.aim if kind else None) for at in settings)))
                 for way in DIRECTIONS
@@ -141,7 +141,8 @@ def _settings(table: dict[Place, dict[tuple[Setting, str], Row]]) -> list[Settin
     return sorted({setting for cells in table.values() for setting, _ in cells})
 
 
-def _kind(place: Place) -> Kind | None:
+def kind_at(place: Place) -> Kind | None:
+    """The kind of the layer; None if nothing is aimed at."""
     layers = SUITES[place.suite].layers if place.suite in SUITES else ()
     return next((kind_of(place.suite, layer) for layer in layers if layer.name == place.layer), None)
 

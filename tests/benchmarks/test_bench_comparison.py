@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import pytest
 from benchmark_examples import row
 
 from deepcore.benchmarks.aims import KINDS, kind_of
 from deepcore.benchmarks.comparison import Comparison
+from deepcore.benchmarks.picture import draw
 from deepcore.benchmarks.suite import SUITES
 
 
@@ -96,3 +99,25 @@ def test_slower_ways_wrong_rows_and_other_libraries_are_left_out():
     with pytest.raises(ValueError, match="No row compares deepcore with torch; measure some with --against torch"):
         Comparison.of(rows, "torch")
     assert "| lenet conv1 | 32x28x28x1 · 5x5x1x6 | 1.2 | 9.00 |  |  |" in Comparison.of(rows, "jax").markdown()
+
+
+def test_the_picture_says_every_kind_network_and_mean(tmp_path):
+    rows = [
+        peer_row("conv1", 2.0),
+        peer_row("conv2", 0.5, shape="32x14x14x6 * 5x5x6x16"),
+        peer_row("conv1", 1.3, threads=2),
+        peer_row("mlp", 3.5, suite="train", direction="step", batch=128, shape=""),
+    ]
+    file = tmp_path / "ratios.svg"
+    draw(Comparison.of(rows, "torch"), file)
+    texts = [element.text for element in ElementTree.parse(file).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"LeNet's convolutions, fprop", "training step, mlp, batch 128", "1 thread", "2 threads"} <= {*texts}
+    assert "1.00" in texts  # the geometric mean of 2.0 and 0.5
+    again = tmp_path / "again.svg"
+    draw(Comparison.of(rows, "torch"), again)
+    assert again.read_bytes() == file.read_bytes()
+
+
+def test_a_picture_in_no_format_that_exists(tmp_path):
+    with pytest.raises(ValueError, match="nothing"):
+        draw(Comparison.of([peer_row("conv1", 2.0)], "torch"), tmp_path / "ratios.nothing")

@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
-from deepcore.cli.terminal import sentences
+from deepcore.cli.terminal import fail, sentences
 
 
 def report(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Rows that --json or --output-dir kept.")],
     against: Annotated[str, typer.Option(metavar="PEER", help="The library that deepcore is compared with.")] = "torch",
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Save a picture, too: every ratio a dot; .svg, .png or .pdf.")
+    ] = None,
 ) -> None:
     """Print kept rows as Markdown: how deepcore compares with another library, beside what it aims at.
 
@@ -28,5 +31,12 @@ def report(
 
     with sentences():
         rows = [row for file in files for row in read(file)]
-        text = Comparison.of(rows, against).markdown()
-    typer.echo(text, nl=False)
+        comparison = Comparison.of(rows, against)
+        if plot is not None:
+            from deepcore.benchmarks.picture import draw
+
+            try:
+                draw(comparison, plot)
+            except ImportError as problem:
+                fail(problem)
+    typer.echo(comparison.markdown(), nl=False)
