@@ -72,7 +72,6 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
 
     for i, v in places:
         e.prefetch(e.add(c, e.times(c_row, i), integer(v * width)), write=True)
-    sums = [e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v]) for i, v in places]
     starts = [e.times(a_row, i) for i in range(0, rows, ROWS_OF_A_POINTER)]
     next_a, next_step = field("next_a"), field("next_step")
     pairs, odd = e.builder.lshr(steps, integer(1)), e.builder.and_(steps, integer(1))
@@ -91,7 +90,7 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
         following = [(asked, next_step), (from_b, b_step), *((pointer, a_step) for pointer in from_a)]
         return [*(e.opaque(e.add(pointer, step)) for pointer, step in following), *sums]
 
-    with e.loop(runs, [offsets, b, *sums]) as run:
+    with e.loop(runs, [offsets, b, *[e.constant(0.0)] * len(places)]) as run:
         at, b_run, *run_sums = run.carried
         start = e.add(a, e.load_integer(at))
         carried = [e.add(start, next_a), b_run, *(e.add(start, first) for first in starts), *run_sums]
@@ -104,6 +103,7 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
         e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
     )
     for (i, v), total in zip(places, run.carried[2:], strict=True):
-        clamped = e.at_most(e.at_least(total, floor), ceiling)
+        begun = e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v])
+        clamped = e.at_most(e.at_least(e.builder.fadd(begun, total), floor), ceiling)
         e.store(clamped, e.add(c, e.times(c_row, i), integer(v * width)), masks[v])
     return e.finish()
