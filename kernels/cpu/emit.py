@@ -63,6 +63,10 @@ class Emitter:
     def times(self, value: ir.Value, factor: int) -> ir.Value:
         return self.builder.mul(value, integer(factor))
 
+    def opaque(self, value: ir.Value) -> ir.Value:
+        """The same integer, of which the compiler does not know how it was made."""
+        return self.builder.asm(ir.FunctionType(INT, [INT]), "", "=r,0", [value], side_effect=False)
+
     def below(self, left: ir.Value, right: ir.Value) -> ir.Value:
         return self.builder.icmp_signed("<", left, right)
 
@@ -164,13 +168,16 @@ class Emitter:
     # loops
 
     @contextlib.contextmanager
-    def loop(self, count: ir.Value, carried: Sequence[ir.Value]) -> Iterator[Loop]:
-        """A loop that runs ``count`` times, once at least, and carries values from round to round in registers."""
+    def loop(self, count: ir.Value, carried: Sequence[ir.Value], least: int = 1) -> Iterator[Loop]:
+        """A loop that runs ``count`` times, ``least`` at least, and carries values from round to round in registers."""
         builder = self.builder
         before = builder.block
         body = builder.append_basic_block("loop")
         after = builder.append_basic_block("after")
-        builder.branch(body)
+        if least:
+            builder.branch(body)
+        else:
+            builder.cbranch(self.below(integer(0), count), body, after)
         builder.position_at_end(body)
         done = builder.phi(INT)
         phis = [builder.phi(value.type) for value in carried]
@@ -183,7 +190,14 @@ class Emitter:
             phi.add_incoming(first, before)
             phi.add_incoming(last, builder.block)
         builder.cbranch(self.below(following, count), body, after)
+        end = builder.block
         builder.position_at_end(after)
+        if not least:
+            results = [builder.phi(value.type) for value in carried]
+            for result, first, last in zip(results, carried, loop.carried, strict=True):
+                result.add_incoming(first, before)
+                result.add_incoming(last, end)
+            loop.carried = results
 
 
 class Loop:

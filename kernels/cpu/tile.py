@@ -7,6 +7,10 @@ time and multiplied with whole vectors of ``b``, which lies in the order in whic
 a load for ``vectors`` multiplications, a vector of ``b`` one for ``rows``: a tile should be near square in registers
 (Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
 
+A core that shares its units with another thread of the machine is bound by how many instructions it can start: beside
+the multiplications, a step does as little as possible. Steps are made two by two, and ``b``, which lies in order, comes
+without being asked for.
+
 While it computes, a tile asks for what the next one will read of ``a``, a little at every step: by then it has come
 from memory. What it writes goes through the caches: where one of them holds it until it is read, that is faster than
 writing past them.
@@ -21,7 +25,9 @@ from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
 from deepcore.kernels.cpu.record import TILE, offset
 
-PREFETCH = 4  # steps ahead in b: what the second-level cache takes to answer
+# Rows that are found from one pointer, by adding the distance of rows once or twice, which costs no instruction. With
+# one pointer for all, the compiler makes an addition of each.
+ROWS_OF_A_POINTER = 3
 
 
 def most_rows(vectors: int, host: Host) -> int:
@@ -66,29 +72,38 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
 
     for i, v in places:
         e.prefetch(e.add(c, e.times(c_row, i), integer(v * width)), write=True)
-    sums = [e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v]) for i, v in places]
-    row_offsets = [e.times(a_row, i) for i in range(rows)]
-    ahead = e.times(b_step, PREFETCH)
+    starts = [e.times(a_row, i) for i in range(0, rows, ROWS_OF_A_POINTER)]
     next_a, next_step = field("next_a"), field("next_step")
-    with e.loop(runs, [offsets, b, *sums]) as run:
+    pairs, odd = e.builder.lshr(steps, integer(1)), e.builder.and_(steps, integer(1))
+
+    def add_products(carried: list[ir.Value]) -> list[ir.Value]:
+        """What the next step carries: where to ask, where b and rows of a are, and the sums."""
+        asked, from_b, *from_a = carried[: 2 + len(starts)]
+        sums = carried[2 + len(starts) :]
+        e.prefetch(asked, 2)
+        right = [e.load(e.add(from_b, integer(v * width)), masks[v]) for v in range(vectors)]
+        for i in range(rows):
+            pointer, row = divmod(i, ROWS_OF_A_POINTER)
+            left = e.broadcast(e.load_scalar(e.add(from_a[pointer], e.times(a_row, row))))
+            for v in range(vectors):
+                sums[i * vectors + v] = e.multiply_add(left, right[v], sums[i * vectors + v])
+        following = [(asked, next_step), (from_b, b_step), *((pointer, a_step) for pointer in from_a)]
+        return [*(e.opaque(e.add(pointer, step)) for pointer, step in following), *sums]
+
+    with e.loop(runs, [offsets, b, *[e.constant(0.0)] * len(places)]) as run:
         at, b_run, *run_sums = run.carried
         start = e.add(a, e.load_integer(at))
-        with e.loop(steps, [e.add(start, next_a), start, b_run, *run_sums]) as step:
-            asked, from_a, from_b, *sums = step.carried
-            e.prefetch(asked, 2)
-            right = [e.load(e.add(from_b, integer(v * width)), masks[v]) for v in range(vectors)]
-            for v in range(vectors):
-                e.prefetch(e.add(from_b, ahead, integer(v * width)))
-            for i in range(rows):
-                left = e.broadcast(e.load_scalar(e.add(from_a, row_offsets[i])))
-                for v in range(vectors):
-                    sums[i * vectors + v] = e.multiply_add(left, right[v], sums[i * vectors + v])
-            step.carried = [e.add(asked, next_step), e.add(from_a, a_step), e.add(from_b, b_step), *sums]
-        run.carried = [e.add(at, integer(8)), *step.carried[2:]]
+        carried = [e.add(start, next_a), b_run, *(e.add(start, first) for first in starts), *run_sums]
+        with e.loop(pairs, carried, least=0) as two:
+            two.carried = add_products(add_products(two.carried))
+        with e.loop(odd, two.carried, least=0) as one:
+            one.carried = add_products(one.carried)
+        run.carried = [e.add(at, integer(8)), one.carried[1], *one.carried[2 + len(starts) :]]
     floor, ceiling = (
         e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
     )
     for (i, v), total in zip(places, run.carried[2:], strict=True):
-        clamped = e.at_most(e.at_least(total, floor), ceiling)
+        begun = e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v])
+        clamped = e.at_most(e.at_least(e.builder.fadd(begun, total), floor), ceiling)
         e.store(clamped, e.add(c, e.times(c_row, i), integer(v * width)), masks[v])
     return e.finish()

@@ -33,7 +33,8 @@ FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from 
 NEIGHBOURS_DEPTH = (
     128  # where rows of a are neighbours: lines that the first-level cache holds, and a panel beside them
 )
-MANY_BLOCKS = 4  # of columns, for which neighbouring rows are worth packing
+MANY_BLOCKS = 8  # of columns, for which neighbouring rows are worth packing
+MANY_BYTES = 1 << 18  # of them, in that many steps
 SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
 TILES_OF_A_TASK = 4  # at least, one above the other
 PIECE = 1024  # steps of a sum that are worth a piece of their own
@@ -199,7 +200,7 @@ class Cut:
         depth = FEW_ROWS_DEPTH if packing == IN_PLACE and columns.blocks > 1 else DEPTH
         # Tiles whose rows are neighbours read a line of the cache for a few elements: those are put side by side, or
         # the lines are so few that the next tile finds them in the first-level cache.
-        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS
+        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and m * NEIGHBOURS_DEPTH * ITEM >= MANY_BYTES
         if a.row == ITEM and not packs_a:
             depth = min(depth, NEIGHBOURS_DEPTH)
         depth = _up(-(-k // -(-k // depth)), host().lanes)
@@ -249,6 +250,12 @@ class Cut:
         told["b_step"] = b.row if self.packing == IN_PLACE else (self.columns.wide_bytes, self.columns.last_bytes)
         told["steps"] = self.depth
         told["steps"][:, 1] = k - (self.parts - 1) * self.depth
+        # What the next tile reads of a: other rows or, where rows are neighbours, soon another line of each step.
+        if a.column == ITEM:
+            told["next_a"] = self.rows.rows * a.row
+            told["next_step"] = told["next_a"] // told["steps"]
+        elif not self.packs_a:
+            told["next_a"], told["next_step"] = LINE, a.column
         told["c_row"] = told["init_row"] = n * ITEM
         told["init_row"][1] = 0
         told["lanes"] = self.columns.lanes
