@@ -203,9 +203,7 @@ def _nodes_behind(outputs: Sequence[Tensor]) -> dict[int, Node]:
         node = pending.pop()
         if node.number not in found:
             found[node.number] = node
-            for edge in node.edges:
-                if type(edge) is tuple:
-                    pending.append(edge[0])
+            pending += [edge[0] for edge in node.edges if type(edge) is tuple]
     return found
 
 

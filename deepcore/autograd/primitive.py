@@ -244,19 +244,21 @@ class Primitive:
                 else:
                     arguments[name] = self._argument(node, kind, i, name, cotangents, way.needed)
             values = way.function(**arguments)
-            for i, value in zip(way.serves, values if way.several else (values,), strict=True):
-                if value is not None and i in wanted:
-                    results[i] = value
+            found = zip(way.serves, values if way.several else (values,), strict=True)
+            results.update([(i, value) for i, value in found if value is not None and i in wanted])
         return results
 
     def _find_ways(self, names: Sequence[str], wanted: tuple[int, ...]) -> list[_WayBack]:
         """The gradient functions to call for the inputs ``wanted`` of those called ``names``."""
         needed = frozenset(names[i] for i in wanted)
         found = []
+        serves: Sequence[int]
         for gradient in dict.fromkeys(self.gradients[names[i]] for i in wanted):
-            of_all = gradient.serves == (self.variadic,)
-            serves = range(len(names)) if of_all else gradient.positions
-            found.append(_WayBack(gradient.function, gradient.reads, needed, serves, of_all or len(gradient.serves) > 1))
+            if gradient.serves == (self.variadic,):
+                serves, several = range(len(names)), True
+            else:
+                serves, several = gradient.positions, len(gradient.serves) > 1
+            found.append(_WayBack(gradient.function, gradient.reads, needed, serves, several))
         return found
 
     def _names(self, count: int) -> Sequence[str]:

@@ -363,7 +363,7 @@ class Optimizer(Explaining, Configurable):
     def _step(self, gradients: Arrays, variables: list[Variable]) -> None:
         done, every = int(self._iterations), self.gradient_accumulation_steps or 1
         due = (done + 1) % every == 0
-        if any([variable.overwrite_with_gradient for variable in variables]):
+        if any(variable.overwrite_with_gradient for variable in variables):
             pairs = list(zip(gradients, variables, strict=True))
             for gradient, variable in pairs:
                 if variable.overwrite_with_gradient:
