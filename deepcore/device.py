@@ -72,6 +72,7 @@ class Device:
 
 
 _silent: ContextVar[bool] = ContextVar("deepcore_silent", default=False)
+is_silent = _silent.get  # whether the block is one of ``silence``
 
 
 class silence:  # noqa: N801 (a context manager, entered in every step)

@@ -60,6 +60,10 @@ def current_scope() -> tuple[str, ...]:
     return _scope.get()
 
 
+enter_scope = _scope.set  # what is made lies under a path from now on, until leave_scope(what this gave)
+leave_scope = _scope.reset
+
+
 class scope_at:  # noqa: N801 (a context manager, entered in every call of a layer: a class costs half a generator)
     """Within the block, what is made lies under ``path``."""
 

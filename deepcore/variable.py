@@ -36,7 +36,7 @@ class Variable(Explaining, Tensor):
     <Variable path=weight, shape=(2,), dtype=float32, trainable, value=[2. 3.]>
     """
 
-    overwrite_with_gradient = False  # whether an optimizer puts the gradient in its place instead of following it
+    overwrite_with_gradient = False  # whether the gradient is the new value, as that of the scales of 8-bit training is
 
     def __init__(
         self,
@@ -135,8 +135,9 @@ class Variable(Explaining, Tensor):
 
     def _here(self, value: Any) -> Any:
         """``value`` as an array of the variable's dtype where the variable is."""
-        if isinstance(value, Tensor) and value.device == self.device:
-            return value._array if value.dtype == self.dtype else self.device.run(value._array.astype, self.dtype)
+        if isinstance(value, Tensor) and (value.device is self.device or value.device == self.device):
+            array, dtype = value._array, self._array.dtype
+            return array if array.dtype == dtype else self.device.run(array.astype, dtype)
         return Tensor(value, self.dtype, self.device)._array
 
     def __repr__(self) -> str:

@@ -83,14 +83,16 @@ def gradients(
     """
     outputs = (outputs,) if isinstance(outputs, Tensor) else tuple(outputs)
     retain = create_graph if retain_graph is None else retain_graph
+    edges = []
     for position, tensor in enumerate(inputs):
-        if not tensor.requires_grad:
+        edge = edge_of(tensor)
+        if edge is None:
             raise RuntimeError(
                 f"gradients: input {position} (shape {tensor.shape}) does not require a gradient. Make it with "
                 "requires_grad=True before computing the outputs."
             )
+        edges.append(edge)
     sums = _seed(outputs, output_gradients)
-    edges = [edge_of(tensor) for tensor in inputs]
     targets = _Targets(edges, outputs)
     with recording(create_graph):
         _walk(sums, retain, targets)
@@ -137,18 +139,18 @@ def _walk(sums: _Sums, retain: bool, targets: _Targets | None) -> None:
     """Visits every node that gradients arrive at, newest first; with ``targets`` only those on the way to one."""
     while sums.heap:
         node, cotangents = sums.pop()
-        if targets is not None:
+        if targets is None:
+            wanted: tuple[int, ...] | None = tuple([i for i, edge in enumerate(node.edges) if edge is not None])
+        else:
             targets.collect(node, cotangents)
-            if node.number not in targets.nodes:
+            wanted = targets.ways.get(node.number)
+            if wanted is None:
                 continue
         if node.released:
             raise RuntimeError(
                 f"The graph behind {node.primitive.name} was released by an earlier backward pass. "
                 "Pass retain_graph=True to the first one, or compute the output again."
             )
-        wanted = {
-            i for i, edge in enumerate(node.edges) if edge is not None and (targets is None or targets.wants(edge))
-        }
         for i, gradient in node.primitive.backward(node, cotangents, wanted).items():
             sums.add(node.edges[i], gradient)
         if not retain:
@@ -159,41 +161,50 @@ class _Targets:
     """What ``gradients`` looks for, and the way there.
 
     Attributes:
-        leaves: identities of the leaves asked for.
         points: outputs of nodes that are asked for, by (number, output index), and the gradient found there.
-        nodes: numbers of the nodes from which a target can be reached.
+        ways: for each node, by its number, from which a target can be reached the inputs that lead to one.
     """
 
     def __init__(self, edges: Sequence[Any], outputs: Sequence[Tensor]) -> None:
-        self.leaves = {id(edge) for edge in edges if isinstance(edge, Tensor)}
+        leaves = {id(edge) for edge in edges if isinstance(edge, Tensor)}
         self.points: dict[tuple[int, int], Tensor | None] = {
             (edge[0].number, edge[1]): None for edge in edges if not isinstance(edge, Tensor)
         }
-        self.nodes: set[int] = set()
-        self._find_nodes(outputs)
-
-    def wants(self, edge: Any) -> bool:
-        if isinstance(edge, Tensor):
-            return id(edge) in self.leaves
-        return edge[0].number in self.nodes or (edge[0].number, edge[1]) in self.points
+        self.ways: dict[int, tuple[int, ...]] = {}
+        behind = _nodes_behind(outputs)
+        for number in sorted(behind):  # each after those that it came from
+            found = []
+            for i, edge in enumerate(behind[number].edges):
+                if edge is None:
+                    continue
+                if isinstance(edge, Tensor):
+                    leads = id(edge) in leaves
+                else:
+                    source = edge[0].number
+                    leads = source in self.ways or (source, edge[1]) in self.points
+                if leads:
+                    found.append(i)
+            if found:
+                self.ways[number] = tuple(found)
 
     def collect(self, node: Node, cotangents: list[Tensor | None]) -> None:
+        if not self.points:
+            return
         for index, cotangent in enumerate(cotangents):
             if (node.number, index) in self.points:
                 self.points[node.number, index] = cotangent
 
-    def _find_nodes(self, outputs: Sequence[Tensor]) -> None:
-        seen: set[int] = set()
-        stack: list[tuple[Node, bool]] = [(output.node, False) for output in outputs if output.node is not None]
-        while stack:
-            node, below_is_done = stack.pop()
-            if below_is_done:
-                if any(edge is not None and self.wants(edge) for edge in node.edges):
-                    self.nodes.add(node.number)
-            elif node.number not in seen:
-                seen.add(node.number)
-                stack.append((node, True))
-                stack.extend((edge[0], False) for edge in node.edges if isinstance(edge, tuple))
+
+def _nodes_behind(outputs: Sequence[Tensor]) -> dict[int, Node]:
+    """The nodes that ``outputs`` were computed by, by their numbers; without recursion, as networks are deep."""
+    found: dict[int, Node] = {}
+    pending = [output.node for output in outputs if output.node is not None]
+    while pending:
+        node = pending.pop()
+        if node.number not in found:
+            found[node.number] = node
+            pending += [edge[0] for edge in node.edges if type(edge) is tuple]
+    return found
 
 
 def vjp(function: Callable[..., Any], inputs: Sequence[Tensor], cotangents: Sequence[Tensor]) -> tuple[Tensor, ...]:

@@ -33,10 +33,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from deepcore.autograd.graph import Node, edge_of, is_recording
-from deepcore.device import quietly
+from deepcore.device import is_silent, quietly
 from deepcore.errors import DeviceMismatchError
 from deepcore.tensor import Tensor
 
@@ -70,6 +70,24 @@ class Gradient:
         return names & self.keeps(**{name: needed if name == "needed" else attributes[name] for name in self.asks})
 
 
+class _WayBack(NamedTuple):
+    """A gradient function to call for certain inputs of a call.
+
+    Attributes:
+        function: it.
+        reads: what its parameters stand for: (parameter, kind, index).
+        needed: names of the inputs that are asked for.
+        serves: indices of the inputs that it gives gradients of.
+        several: whether it gives a tuple of them.
+    """
+
+    function: Callable[..., Any]
+    reads: Sequence[tuple[str, str, int]]
+    needed: frozenset[str]
+    serves: Sequence[int]
+    several: bool
+
+
 class Primitive:
     """A differentiable operation; see the module's text.
 
@@ -94,6 +112,7 @@ class Primitive:
         self.gradients: dict[str, Gradient] = {}
         self._asked: tuple[str, ...] = ()  # attributes that have a say in what is kept
         self._known_kept: dict[tuple[Any, ...], frozenset[str]] = {}
+        self._ways_back: dict[tuple[int, tuple[int, ...]], list[_WayBack]] = {}
         self.__doc__ = forward.__doc__
 
     def meaning(self, parameter: str) -> tuple[str, int]:
@@ -155,6 +174,8 @@ class Primitive:
             arrays.append(tensor._array)
         if device.kind == "cuda":
             result = device.run(self.forward, device.backend, *arrays, **attributes)
+        elif is_silent():
+            result = self.forward(device.backend, *arrays, **attributes)
         else:
             result = quietly(self.forward, device.backend, *arrays, **attributes)
         if not (requires_grad and is_recording()):
@@ -164,31 +185,35 @@ class Primitive:
         return self._record(inputs, attributes, result, device)
 
     def _record(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any], result: Any, device: Any) -> Any:
+        # Written as loops, because comprehensions and generators cost more than the few elements here.
+        names, gradients = self._names(len(inputs)), self.gradients
+        edges: list[Any] = []
+        asked = []
+        for name, tensor in zip(names, inputs, strict=True):
+            edge = edge_of(tensor) if tensor is not None and name in gradients else None
+            edges.append(edge)
+            if edge is not None:
+                asked.append(name)
         arrays = (result,) if self.single else tuple(result)
-        names = self._names(len(inputs))
-        gradients = self.gradients
-        edges = [edge_of(tensor) if name in gradients else None for name, tensor in zip(names, inputs, strict=True)]
-        asked = [name for name, edge in zip(names, edges, strict=True) if edge is not None]
         if not asked:
             tensors = tuple(Tensor.wrap(array, device) for array in arrays)
             return tensors[0] if self.single else tensors
         kept = self._kept(asked, attributes)
+        kept_inputs: list[Any] = []
+        shapes = []
+        for name, tensor in zip(names, inputs, strict=True):
+            shapes.append(None if tensor is None else tensor._array.shape)
+            kept_inputs.append((tensor, tensor.version) if tensor is not None and name in kept else None)
         node = Node(self, attributes)
-        node.edges = tuple(edges)
-        # Lists, because a generator costs more than the few elements here.
-        node.inputs = tuple(
-            [
-                (tensor, tensor.version) if name in kept and tensor is not None else None
-                for name, tensor in zip(names, inputs, strict=True)
-            ]
-        )
-        node.input_shapes = tuple([None if tensor is None else tensor._array.shape for tensor in inputs])
+        node.edges, node.inputs, node.input_shapes = tuple(edges), tuple(kept_inputs), tuple(shapes)
+        if self.single:
+            node.outputs = (result if self.outputs[0] in kept else None,)
+            node.output_like = ((result.shape, result.dtype, device),)
+            return Tensor.wrap(result, device, node if result.dtype.kind == "f" else None)
         node.outputs = tuple(
             [array if name in kept else None for name, array in zip(self.outputs, arrays, strict=not self.many)]
         )
         node.output_like = tuple([(array.shape, array.dtype, device) for array in arrays])
-        if self.single:
-            return Tensor.wrap(result, device, node if result.dtype.kind == "f" else None)
         return tuple(
             Tensor.wrap(array, device, node if array.dtype.kind == "f" else None, i) for i, array in enumerate(arrays)
         )
@@ -204,24 +229,37 @@ class Primitive:
             self._known_kept[key] = found
         return found
 
-    def backward(self, node: Node, cotangents: list[Tensor | None], wanted: set[int]) -> dict[int, Tensor]:
-        """The gradients of the inputs ``wanted`` (by index), given those of the outputs."""
-        names = self._names(len(node.edges))
-        needed = frozenset(names[i] for i in wanted)
+    def backward(self, node: Node, cotangents: list[Tensor | None], wanted: tuple[int, ...]) -> dict[int, Tensor]:
+        """The gradients of the inputs ``wanted`` (by index, in order), given those of the outputs."""
+        count = len(node.edges)
+        ways = self._ways_back.get((count, wanted))
+        if ways is None:
+            ways = self._ways_back[count, wanted] = self._find_ways(self._names(count), wanted)
         results: dict[int, Tensor] = {}
-        for gradient in dict.fromkeys(self.gradients[names[i]] for i in sorted(wanted)):
-            arguments = {
-                name: self._argument(node, kind, j, name, cotangents, needed) for name, kind, j in gradient.reads
-            }
-            values = gradient.function(**arguments)
-            if gradient.serves == (self.variadic,):
-                indices: Sequence[int] = range(len(values))
-            else:
-                values = values if len(gradient.serves) > 1 else (values,)
-                indices = gradient.positions
-            found = zip(indices, values, strict=True)
-            results.update((i, value) for i, value in found if value is not None and i in wanted)
+        for way in ways:
+            arguments = {}
+            for name, kind, i in way.reads:
+                if kind == "attribute":
+                    arguments[name] = node.attributes.get(name)
+                else:
+                    arguments[name] = self._argument(node, kind, i, name, cotangents, way.needed)
+            values = way.function(**arguments)
+            found = zip(way.serves, values if way.several else (values,), strict=True)
+            results.update([(i, value) for i, value in found if value is not None and i in wanted])
         return results
+
+    def _find_ways(self, names: Sequence[str], wanted: tuple[int, ...]) -> list[_WayBack]:
+        """The gradient functions to call for the inputs ``wanted`` of those called ``names``."""
+        needed = frozenset(names[i] for i in wanted)
+        found = []
+        serves: Sequence[int]
+        for gradient in dict.fromkeys(self.gradients[names[i]] for i in wanted):
+            if gradient.serves == (self.variadic,):
+                serves, several = range(len(names)), True
+            else:
+                serves, several = gradient.positions, len(gradient.serves) > 1
+            found.append(_WayBack(gradient.function, gradient.reads, needed, serves, several))
+        return found
 
     def _names(self, count: int) -> Sequence[str]:
         """For each of ``count`` given inputs its name."""

@@ -67,7 +67,7 @@ class Work(NamedTuple):
     @property
     def size(self) -> int:
         """How many elements all parameters have."""
-        return sum(group.arrays[0].size for group in self.groups)
+        return sum([arrays[0].size for arrays, _ in self.groups])
 
     def cast(self, dtype: Any) -> list[Any]:
         """The scalars in the dtype of the arrays, so that float32 stays float32."""
@@ -304,46 +304,54 @@ def _offer(rule: Callable[..., Step], perform: Callable[[str, list[Group], Step,
 
 
 def _groups(op: str, lists: Mapping[str, Arrays | None], before: Before) -> list[Group]:
-    there = [name for name, arrays in lists.items() if arrays is not None]
-    groups = matched_arrays(op, {name: lists[name] for name in there})  # type: ignore[misc]
-    places = [there.index(name) if name in there else None for name in lists]
-    decays = before.decay or [0.0] * len(groups)
-    return [
-        Group(tuple(None if place is None else group[place] for place in places), decay)
-        for group, decay in zip(groups, decays, strict=True)
-    ]
+    groups = matched_arrays(op, lists)
+    return list(map(Group, groups, before.decay or [0.0] * len(groups)))
 
 
-def matched_arrays(op: str, lists: Mapping[str, Arrays]) -> list[tuple[Any, ...]]:
-    """What an update works on: for every place in the lists a tuple of one array from each.
+def matched_arrays(op: str, lists: Mapping[str, Arrays | None]) -> list[tuple[Any, ...]]:
+    """What an update works on: for every place in the lists a tuple of one array from each, None from a list of None.
 
     Args:
         op: name of the update, for messages.
-        lists: lists of arrays by name, the parameters first; equally long.
+        lists: lists of arrays by name, the parameters first; equally long, or None.
 
     Raises:
         ValueError: lists of different lengths, shapes or dtypes that differ within a place, or an array that is not
             C-contiguous.
     """
-    names = tuple(lists)
-    for name in names[1:]:
-        if len(lists[name]) != len(lists[names[0]]):
-            raise ValueError(f"{op}: {len(lists[names[0]])} {names[0]} but {len(lists[name])} {name}; one for each.")
-    groups = list(zip(*lists.values(), strict=True))
+    (first, parameters), *rest = lists.items()
+    count = len(parameters or ())
+    for name, arrays in rest:
+        if arrays is not None and len(arrays) != count:
+            raise ValueError(f"{op}: {count} {first} but {len(arrays)} {name}; one for each.")
+    groups = list(zip(*[[None] * count if arrays is None else arrays for arrays in lists.values()], strict=True))
     for place, group in enumerate(groups):
         shape, dtype = group[0].shape, group[0].dtype
-        for name, array in zip(names, group, strict=True):
-            if array.shape != shape or array.dtype != dtype:
-                raise ValueError(
-                    f"{op}: {name}[{place}] is {array.dtype} {array.shape}, but {names[0]}[{place}] is "
-                    f"{dtype} {shape}; they must agree."
-                )
-            if not array.flags.c_contiguous:
-                raise ValueError(
-                    f"{op}: {name}[{place}] of shape {array.shape} and strides {array.strides} is not C-contiguous; "
-                    "updates are in place, so pass numpy.ascontiguousarray of it and keep that array."
-                )
+        for array in group:
+            if array is None:
+                continue
+            if array.shape != shape or array.dtype != dtype or not array.flags.c_contiguous:
+                raise _misfit(op, tuple(lists), place, group)
     return groups
+
+
+def _misfit(op: str, names: tuple[str, ...], place: int, group: tuple[Any, ...]) -> ValueError:
+    """The error for the first array of a place that does not match, or is not C-contiguous."""
+    shape, dtype = group[0].shape, group[0].dtype
+    for name, array in zip(names, group, strict=True):
+        if array is None:
+            continue
+        if array.shape != shape or array.dtype != dtype:
+            return ValueError(
+                f"{op}: {name}[{place}] is {array.dtype} {array.shape}, but {names[0]}[{place}] is "
+                f"{dtype} {shape}; they must agree."
+            )
+        if not array.flags.c_contiguous:
+            break
+    return ValueError(
+        f"{op}: {name}[{place}] of shape {array.shape} and strides {array.strides} is not C-contiguous; "
+        "updates are in place, so pass numpy.ascontiguousarray of it and keep that array."
+    )
 
 
 def _counted(op: str, step: int) -> None:

@@ -20,7 +20,7 @@ from deepcore.dtype_policies import DTypePolicy
 from deepcore.errors import RefusedCodeError, nearest
 from deepcore.generator import Generator
 from deepcore.layers.input_spec import InputSpec
-from deepcore.naming import current_scope, given_name, scope_at
+from deepcore.naming import current_scope, enter_scope, given_name, leave_scope, scope_at
 from deepcore.ops import cast
 from deepcore.structure import is_shape, leaves, map_leaves, map_shapes
 from deepcore.symbolic import CallNode, SymbolicTensor, for_good, infer, is_symbolic
@@ -29,10 +29,21 @@ from deepcore.variable import Variable, load_variables, save_variables
 
 # The training flag of the outermost call in progress; None while no layer is being called.
 _training: ContextVar[bool | None] = ContextVar("deepcore_training", default=None)
-_depth: ContextVar[int] = ContextVar("deepcore_call_depth", default=0)
+_calling: ContextVar[bool] = ContextVar("deepcore_calling", default=False)
 
 # Attributes that hold no sublayers, or hold them a second time.
-_NOT_MEMBERS = {"_own_weights", "_added_losses", "_given", "_inbound_nodes", "_build_shapes", "_states", "_attributes"}
+_NOT_MEMBERS = {
+    "_added_losses",
+    "_attributes",
+    "_build_shapes",
+    "_compile_arguments",
+    "_drawn",
+    "_given",
+    "_inbound_nodes",
+    "_own_weights",
+    "_stack",
+    "_states",
+}
 _EVERY_LAYERS_ARGUMENTS = {"self", "name", "trainable", "dtype", "activity_regularizer", "autocast"}
 _PLAIN = (bool, int, float, str, type(None))
 _INERT = (
@@ -236,26 +247,20 @@ class Layer(Explaining):
         weight.regularizer = regularizers.get(regularizer)
         weight.constraint = constraints.get(constraint)
         self._own_weights.append(weight)
+        _note_change()
         return weight
 
     @property
     def weights(self) -> list[Variable]:
         """All weights: the layer's own, the trainable ones first, then those of its sublayers."""
-        own, sublayers = self._members()
-        if not sublayers:
-            return own
-        found = {id(v): v for v in own}
-        for layer in sublayers:
-            for v in layer.weights:
-                found.setdefault(id(v), v)
-        return list(found.values())
+        return list(self._family().weights)
 
     variables = weights
 
     @property
     def trainable_weights(self) -> list[Variable]:
         """The weights that an optimizer may change."""
-        return [v for v in self.weights if v.trainable] if self.trainable else []
+        return [v for v in self.weights if v._trainable] if self.trainable else []
 
     @property
     def non_trainable_weights(self) -> list[Variable]:
@@ -313,17 +318,26 @@ class Layer(Explaining):
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         vars(self).pop("_attributes", None)
+        _note_change()
 
     def __delattr__(self, name: str) -> None:
         object.__delattr__(self, name)
         vars(self).pop("_attributes", None)
+        _note_change()
 
     def _looked_up(self) -> _Attributes:
-        found = vars(self).get("_attributes")
+        found = self.__dict__.get("_attributes")
         if found is None:
             holdings = [(name, value) for name, value in vars(self).items() if not _holds_nothing(name, value)]
             found = vars(self)["_attributes"] = _Attributes(holdings)
         return found
+
+    def _family(self) -> _Family:
+        """The layers within this one, and all their weights; found once for every change of a layer."""
+        known = self._looked_up()
+        if known.family is None or not known.family.is_current():
+            known.family = _Family(self)
+        return known.family
 
     def holdings(self) -> list[tuple[str, Any]]:
         """The attributes that may hold a part of the layer, such as a weight, a sublayer or a metric: all but numbers,
@@ -359,12 +373,8 @@ class Layer(Explaining):
     @property
     def device(self) -> Device:
         """Where the weights are; the current device if there are none."""
-        weight = self._first_weight()
-        return current_device() if weight is None else weight.device
-
-    def _first_weight(self) -> Variable | None:
-        own, sublayers = self._members()
-        return own[0] if own else next((w for layer in sublayers if (w := layer._first_weight()) is not None), None)
+        weights = self._family().weights
+        return weights[0].device if weights else current_device()
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -387,22 +397,39 @@ class Layer(Explaining):
         ``training`` counts for this call and for all layers called within it, unless they are given their own.
         Errors of shape, value and type name the layer.
         """
-        if "_own_weights" not in vars(self):
+        if "_own_weights" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
         spec = _call_spec(type(self))  # type: ignore[arg-type]
-        if not args and spec.names:
-            # Keras's layers call their first input "inputs".
-            args = tuple(kwargs.pop(name) for name in (spec.names[0], "inputs") if name in kwargs)
         asked = kwargs.pop("training", None)
-        training = _training.get() if asked is None else asked
+        inherited = _training.get()
+        training = inherited if asked is None else asked
         if training is None:
             training = spec.training_default
-        tokens = _training.set(training), _depth.set(_depth.get() + 1)
+        within = _calling.get()
+        if within and training is inherited:
+            return self._called(spec, args, kwargs, asked, training)
+        tokens = _training.set(training), _calling.set(True)
         try:
-            if _depth.get() == 1:
+            if not within:
                 self._forget_losses()
+            return self._called(spec, args, kwargs, asked, training)
+        finally:
+            _training.reset(tokens[0])
+            _calling.reset(tokens[1])
+
+    def _called(
+        self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], asked: bool | None, training: bool | None
+    ) -> Any:
+        """The output; ``asked`` is what the call itself was given for ``training``."""
+        try:
+            if not args and spec.names:
+                # Keras's layers call their first input "inputs".
+                args = tuple(kwargs.pop(name) for name in (spec.names[0], "inputs") if name in kwargs)
             if len(args) == 1 and isinstance(args[0], Tensor):
-                args = (self._as_input(args[0]),)
+                x = self._as_input(args[0])
+                args = (x,)
+                if not kwargs and x.mask is None:  # nothing to draw, and no mask to hand on: so are nearly all calls
+                    return self._run(spec, args, kwargs, training, None)
             elif args:
                 args = (
                     map_leaves(self._as_input, _structure(args[0])),
@@ -414,29 +441,30 @@ class Layer(Explaining):
                 kwargs = {name: map_leaves(self._if_array, value) for name, value in kwargs.items()}
             if is_symbolic(args, kwargs):
                 return self._draw(spec, args, kwargs, asked)
-            mask = self._take_masks(spec, args, kwargs)
-            if spec.training is not None and training is not None and len(args) <= spec.training:
-                kwargs["training"] = bool(training)
-            output = self._run(spec, args, kwargs)
-            if mask is not None or spec.makes_masks:
-                self._hand_on(spec, args, output, mask)
-            return output
+            return self._run(spec, args, kwargs, training, self._take_masks(spec, args, kwargs))
         except (TypeError, ValueError) as error:
             self._sign(error)
             raise
-        finally:
-            _training.reset(tokens[0])
-            _depth.reset(tokens[1])
 
-    def _run(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _run(
+        self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None, mask: Any
+    ) -> Any:
+        """The output, with a mask if the input has the ``mask``."""
+        if spec.training is not None and training is not None and len(args) <= spec.training:
+            kwargs["training"] = bool(training)
         self._build_for(spec, args, kwargs)
         scope = current_scope()
-        with scope_at(scope if self._building else (*scope, self.name)):  # for layers that are built in the call
+        token = enter_scope(scope if self._building else (*scope, self.name))  # for layers that are built in the call
+        try:
             output = self.call(*args, **kwargs)
+        finally:
+            leave_scope(token)
         if self.activity_regularizer is not None:
             for y in leaves(output):
                 loss = self.activity_regularizer(y)
                 self.add_loss(loss / max(y.shape[0], 1) if y.ndim else loss)  # alike for batches of every size
+        if mask is not None or spec.makes_masks:
+            self._hand_on(spec, args, output, mask)
         return output
 
     def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -505,10 +533,14 @@ class Layer(Explaining):
         return self._as_input(x) if isinstance(x, Tensor | np.ndarray) else x
 
     def _as_input(self, x: Any) -> Any:
-        if isinstance(x, SymbolicTensor) or x is None:
+        if isinstance(x, Tensor):
+            tensor = x
+        elif x is None or isinstance(x, SymbolicTensor):
             return x
-        tensor = x if isinstance(x, Tensor) else Tensor(x, device=self._home())
-        if self.autocast and tensor.dtype.kind == "f" and tensor.dtype != self.compute_dtype:
+        else:
+            tensor = Tensor(x, device=self._home())
+        dtype = tensor._array.dtype
+        if self.autocast and dtype != self.dtype_policy.compute_dtype and dtype.kind == "f":
             converted: Tensor = cast(tensor, self.compute_dtype)
             converted.mask = tensor.mask
             return converted
@@ -520,10 +552,12 @@ class Layer(Explaining):
         return None if device == CPU and current_device() == CPU else device
 
     def _check_inputs(self, inputs: Any) -> None:
-        if self.input_spec is None:
+        spec = self.input_spec
+        if spec is None:
             return
-        if isinstance(self.input_spec, InputSpec) and isinstance(inputs, Tensor):
-            self.input_spec.check(inputs.shape, inputs.dtype)
+        if isinstance(spec, InputSpec) and isinstance(inputs, Tensor):
+            array = inputs._array
+            spec.check(array.shape, array.dtype)
             return
         specs = leaves(self.input_spec)
         if isinstance(inputs, dict) and all(spec is not None and spec.name for spec in specs):
@@ -582,19 +616,15 @@ class Layer(Explaining):
     @property
     def losses(self) -> list[Tensor]:
         """Scalars of ``add_loss`` since the outermost call began, and the penalties on trainable weights."""
-        penalties = [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
-        return [*self._all_added_losses(), *penalties]
-
-    def _all_added_losses(self) -> list[Tensor]:
         found = list(self._added_losses)
-        for layer in self.sublayers():
-            found += layer._all_added_losses()
-        return found
+        for layer in self._family().layers:
+            found += layer._added_losses
+        return found + [v.regularizer(v) for v in self.trainable_weights if v.regularizer is not None]
 
     def _forget_losses(self) -> None:
         self._added_losses.clear()
-        for layer in self.sublayers():
-            layer._forget_losses()
+        for layer in self._family().layers:
+            layer._added_losses.clear()
 
     # Configuration
 
@@ -701,6 +731,7 @@ def _scoped(build: Any) -> Any:
                 self._complete = True
         except (TypeError, ValueError) as error:
             del self._own_weights[before:]
+            _note_change()
             self.built = was_built  # the build of a base class may have come to its end
             self._sign(error)
             raise
@@ -720,13 +751,66 @@ class _Attributes:
         holdings: names and values of those that may hold a part of the layer.
         members: the number of weights that the layer has made itself, its own weights, and its sublayers; None where
             that may change while no attribute is set.
+        family: the layer's, as it was found last.
     """
 
-    __slots__ = ("holdings", "members")
+    __slots__ = ("family", "holdings", "members")
 
     def __init__(self, holdings: list[tuple[str, Any]]) -> None:
         self.holdings = holdings
         self.members: tuple[int, list[Variable], list[Layer]] | None = None
+        self.family: _Family | None = None
+
+
+_changes = 0  # of attributes of all layers, and of weights
+
+
+def _note_change() -> None:
+    """To be called whenever a layer may hold something else than before."""
+    global _changes
+    _changes += 1
+
+
+class _Family:
+    """What lies within a layer, for all who walk over it in every step.
+
+    It is what it was as long as no attribute of any layer is set and nobody changes a list or a dictionary of one.
+
+    Attributes:
+        layers: within the layer, each once, a layer before those within it.
+        weights: see ``Layer.weights``.
+        known: what else was found out by walking over it, by name.
+    """
+
+    __slots__ = ("_changes", "_containers", "_held", "_is_lasting", "known", "layers", "weights")
+
+    def __init__(self, of: Layer) -> None:
+        self._changes = _changes
+        self.known: dict[str, Any] = {}
+        own, sublayers = of._members()
+        layers: dict[int, Layer] = {}
+        weights = {id(v): v for v in own}
+        self._containers = [value for _, value in of.holdings() if isinstance(value, list | tuple | dict)]
+        self._is_lasting = True
+        for layer in sublayers:
+            inner = layer._family()
+            layers[id(layer)] = layer
+            for each in inner.layers:
+                layers.setdefault(id(each), each)
+            for v in layer.weights:
+                weights.setdefault(id(v), v)
+            self._containers += inner._containers
+            # A class that says what its weights are may say something else at any time.
+            self._is_lasting = self._is_lasting and inner._is_lasting and type(layer).weights is Layer.weights
+        self.layers, self.weights = list(layers.values()), list(weights.values())
+        self._held = self._in_containers()
+
+    def is_current(self) -> bool:
+        """Whether it is still what lies within the layer."""
+        return self._changes == _changes and self._is_lasting and self._held == self._in_containers()
+
+    def _in_containers(self) -> list[int]:
+        return [id(leaf) for container in self._containers for leaf in leaves(container)]
 
 
 def _holds_nothing(name: str, value: Any) -> bool:

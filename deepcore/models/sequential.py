@@ -66,21 +66,21 @@ class Sequential(Model):
             )
         if not self._stack and self._input is None:
             self._input = _input_of(layer)
-        self._stack.append(layer)
+        self._stack = [*self._stack, layer]
         if not self._trainable:
             layer.trainable = False
         if rebuild:
             try:
                 self._build_if_known()
             except (TypeError, ValueError):
-                self._stack.pop()
+                self._stack = self._stack[:-1]
                 raise
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Takes the last layer away, and gives it. Raises ``ValueError`` if there is none."""
         if not self._stack:
             raise ValueError(f"{self.name} has no layers to pop.")
-        layer = self._stack.pop()
+        layer, self._stack = self._stack[-1], self._stack[:-1]
         if self._drawn:
             node = self._drawn.pop().node
             layer._inbound_nodes = [other for other in layer._inbound_nodes if other is not node]

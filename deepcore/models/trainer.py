@@ -230,7 +230,10 @@ class Trainer:
                 found.append(self._compile_metrics)
             if self._compile_loss is not None:
                 found.extend(self._compile_loss.metrics)
-        return [*found, *_attribute_metrics(self, is_outermost=True)]
+        family = self._family()  # type: ignore[attr-defined]
+        if "metrics" not in family.known:
+            family.known["metrics"] = _attribute_metrics(self, is_outermost=True)
+        return [*found, *family.known["metrics"]]
 
     @property
     def metrics_variables(self) -> list[Any]:

@@ -233,7 +233,7 @@ class Optimizer(Explaining, Configurable):
         made: tuple[list[Any], ...] = tuple([] for _ in names)
         for v in trainable_variables:
             for column, one, start in zip(made, names, given, strict=True):
-                column.append(None if _overwritten(v) else self.add_variable_from_reference(v, one, start))
+                column.append(None if v.overwrite_with_gradient else self.add_variable_from_reference(v, one, start))
         return made[0] if isinstance(name, str) else made
 
     def assign(self, variable: Variable, value: Any) -> None:
@@ -275,32 +275,35 @@ class Optimizer(Explaining, Configurable):
         variables = self._trainable_variables if trainable_variables is None else list(trainable_variables)
         if len(grads) != len(variables):
             raise ValueError(f"{len(variables)} variables need as many gradients; got {len(grads)}.")
-        pairs = [(g, v) for g, v in zip(grads, variables, strict=True) if g is not None]
-        if not pairs:
+        given = [v for g, v in zip(grads, variables, strict=True) if g is not None]
+        if not given:
             raise ValueError(
                 "No gradient was given for any variable. Does the loss depend on the weights, and are any trainable?"
             )
         if not self.built:
             self.build(variables)
-        missing = [v.path for g, v in zip(grads, variables, strict=True) if g is None]
-        if missing:
+        if len(given) < len(variables):
+            missing = [v.path for g, v in zip(grads, variables, strict=True) if g is None]
             warnings.warn(
                 f"There are no gradients for {missing}, so they stay as they are. Does the loss depend on them?",
                 stacklevel=2,
             )
-        for gradient, variable in pairs:
-            if id(variable) not in self._position:
-                raise ValueError(
-                    f"The variable {variable.path!r} is not one that this optimizer was built for. An optimizer "
-                    "belongs to one model: make a new one, or call build(variables) with all of its variables first."
-                )
-            if np.shape(gradient) != variable.shape:
-                raise ValueError(
-                    f"The variable {variable.path!r} has shape {variable.shape}; its gradient has {np.shape(gradient)}."
-                )
         with no_grad(), use_device(variables[0].device), variables[0].device.active():
-            arrays = [v._here(g) for g, v in pairs]
-            self._step([a if a.flags.c_contiguous else a.copy() for a in arrays], [v for _, v in pairs])
+            self._step([self._array_of(g, v) for g, v in zip(grads, variables, strict=True) if g is not None], given)
+
+    def _array_of(self, gradient: Any, variable: Variable) -> Any:
+        """The gradient's array as the variable's is: where it is, of its dtype, and contiguous."""
+        if id(variable) not in self._position:
+            raise ValueError(
+                f"The variable {variable.path!r} is not one that this optimizer was built for. An optimizer "
+                "belongs to one model: make a new one, or call build(variables) with all of its variables first."
+            )
+        array = variable._here(gradient)
+        if array.shape != variable._array.shape:
+            raise ValueError(
+                f"The variable {variable.path!r} has shape {variable.shape}; its gradient has {array.shape}."
+            )
+        return array if array.flags.c_contiguous else array.copy()
 
     def stateless_apply(
         self, optimizer_variables: Sequence[Any], grads: Sequence[Any], trainable_variables: Sequence[Any]
@@ -360,13 +363,15 @@ class Optimizer(Explaining, Configurable):
     def _step(self, gradients: Arrays, variables: list[Variable]) -> None:
         done, every = int(self._iterations), self.gradient_accumulation_steps or 1
         due = (done + 1) % every == 0
-        for gradient, variable in zip(gradients, variables, strict=True):
-            if _overwritten(variable):
-                self._overwrite(variable, gradient, due)
-        pairs = [(g, v) for g, v in zip(gradients, variables, strict=True) if not _overwritten(v)]
+        if any(variable.overwrite_with_gradient for variable in variables):
+            pairs = list(zip(gradients, variables, strict=True))
+            for gradient, variable in pairs:
+                if variable.overwrite_with_gradient:
+                    self._overwrite(variable, gradient, due)
+            gradients = [g for g, v in pairs if not v.overwrite_with_gradient]
+            variables = [v for v in variables if not v.overwrite_with_gradient]
         factor = 1.0 if self.loss_scale_factor is None else 1 / self.loss_scale_factor
-        if pairs:
-            gradients, variables = [g for g, _ in pairs], [v for _, v in pairs]
+        if variables:
             if every > 1:
                 gathered = [self._accumulated_gradients[self._get_variable_index(v)]._array for v in variables]
                 with packed.writing(*gathered):
@@ -412,7 +417,7 @@ class Optimizer(Explaining, Configurable):
             norm = _norm([Tensor.wrap(g, device) for g in gradients])
             scale = self._global_factor(norm * factor)._array
         limit = math.inf if self.clipvalue is None else self.clipvalue
-        indices = [self._get_variable_index(v) for v in variables]
+        indices = [self._position[id(v)] for v in variables]
         slots = {slot: [kept[i]._array for i in indices] for slot, kept in self._slots.items()}
         weights = [v._array for v in variables]
         with packed.writing(*weights, *(array for kept in slots.values() for array in kept)):
@@ -545,11 +550,6 @@ def _norm(gradients: list[Tensor]) -> Tensor:
     device = gradients[0].device
     square = device.run(device.backend.square_sum, [g._array for g in gradients])
     return ops.sqrt(Tensor.wrap(square, device))
-
-
-def _overwritten(variable: Variable) -> bool:
-    """Whether the gradient is the new value, as that of the scales of 8-bit training is."""
-    return variable.overwrite_with_gradient
 
 
 def share(name: str, value: float, *, including_one: bool = False) -> float:

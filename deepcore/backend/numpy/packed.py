@@ -84,14 +84,16 @@ class writing:  # noqa: N801 (a context manager, read as a verb)
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for array in self.arrays:
-            owned = _owned.get(_number(array))
-            if owned is not None:
-                with _lock:
+        with _lock:
+            for array in self.arrays:
+                number = _number(array)
+                owned = _owned.get(number)
+                if owned is not None:
                     owned.version = next(_numbers)
-                    owned.asked.clear()
+                    if owned.asked:
+                        owned.asked.clear()
                     if owned.keys:
-                        _drop(_number(array), owned)
+                        _drop(number, owned)
 
 
 def packed(array: np.ndarray, key: Hashable, make: Callable[[np.ndarray], Any]) -> Any:
