@@ -64,6 +64,7 @@ TILE = np.dtype(
         ("a_step", np.int64),  # from one step to the next
         ("offsets", np.int64),  # address of where each run starts in a, int64 bytes
         ("b_step", np.int64),  # from one step to the next; one run of b follows the other
+        ("b_run", np.int64),  # from one run of b to the next, for a row tile (``row.py``)
         ("b_bytes", np.int64),  # of all runs: where b ends
         ("steps", np.int64),
         ("runs", np.int64),
@@ -71,6 +72,7 @@ TILE = np.dtype(
         ("next_step", np.int64),  # bytes of that for every step of this tile
         ("init_row", np.int64),  # 0: the same for all rows, which a bias is
         ("c_row", np.int64),
+        ("c_element", np.int64),  # from the sums with one element of a to those with the next, for a row tile
         ("lanes", np.int64),  # elements of the last vector that exist, for a tail
         ("floor", np.float32),  # results are clamped to [floor, ceiling]
         ("ceiling", np.float32),
