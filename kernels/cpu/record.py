@@ -126,6 +126,19 @@ WEIGHTS = _record(
     """
 )
 
+# The gradient at an input of few channels. ``told`` has a ``TILE`` for every number of taps that lie inside dy.
+OVERLAP = _record(
+    """
+    dy dy_image dy_row dy_pixel dy_rows
+    dx dx_image dx_row size rows
+    w w_tap taps dilation before
+    blocks told part_bytes zeros
+    tall_tile low_tile tall tall_rows low
+    fold pixel margin
+    scratch scratch_bytes
+    """
+)
+
 # Products c = a b of a batch of matrices. ``told`` has two ``TILE``, that of the wide blocks of columns and that of the
 # last, narrower one, for each of four kinds of parts of the sum: neither its first nor its last part, the last, the
 # first, both.
