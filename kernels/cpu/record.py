@@ -64,6 +64,7 @@ TILE = np.dtype(
         ("a_step", np.int64),  # from one step to the next
         ("offsets", np.int64),  # address of where each run starts in a, int64 bytes
         ("b_step", np.int64),  # from one step to the next; one run of b follows the other
+        ("b_run", np.int64),  # from one run of b to the next, for a row tile (``row.py``)
         ("b_bytes", np.int64),  # of all runs: where b ends
         ("steps", np.int64),
         ("runs", np.int64),
@@ -71,6 +72,7 @@ TILE = np.dtype(
         ("next_step", np.int64),  # bytes of that for every step of this tile
         ("init_row", np.int64),  # 0: the same for all rows, which a bias is
         ("c_row", np.int64),
+        ("c_element", np.int64),  # from the sums with one element of a to those with the next, for a row tile
         ("lanes", np.int64),  # elements of the last vector that exist, for a tail
         ("floor", np.float32),  # results are clamped to [floor, ceiling]
         ("ceiling", np.float32),
@@ -120,6 +122,19 @@ WEIGHTS = _record(
     wide wide_bytes last_bytes last_filled wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low
     channel_tasks channel_blocks
+    scratch scratch_bytes
+    """
+)
+
+# The gradient at an input of few channels. ``told`` has a ``TILE`` for every number of taps that lie inside dy.
+OVERLAP = _record(
+    """
+    dy dy_image dy_row dy_pixel dy_rows
+    dx dx_image dx_row size rows
+    w w_tap taps dilation before
+    blocks told part_bytes zeros
+    tall_tile low_tile tall tall_rows low
+    fold pixel margin
     scratch scratch_bytes
     """
 )

@@ -18,6 +18,7 @@ TASKS = {
     "pool": ("worker", "run"),
     "product": ("product", "dots"),
     "convolution": ("pack", "correlate", "weights"),
+    "overlap": ("overlap",),
     "winograd": ("transform_weights", "convolve", "transform_tiles", "gradient_of_block", "multiply", "result"),
     "depthwise": ("convolve", "weights"),
     "pooling": ("pool",),

@@ -1,4 +1,4 @@
-"""Register tiles against NumPy, of every height and width, for every vector unit that this machine has."""
+"""Register tiles and row tiles against NumPy, of many sizes, for every vector unit that this machine has."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from deepcore.backend.numpy.memory import aligned
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import TILE, address
+from deepcore.kernels.cpu.row import emit_row
 from deepcore.kernels.cpu.tile import emit_tile, most_rows, most_vectors
+from deepcore.kernels.cpu.window import Line
 
 GUARD = 123.5  # what lies around the result and must stay there
 
 
-def compiled(text, host, count):
-    """The only function of a module, as Python calls it, and what holds its code."""
+def compiled(text, host, count, name="tile"):
+    """The function ``name`` of a module, as Python calls it, and what holds its code."""
     machine = library.target(host)
     code = machine.emit_object(llvm.parse_assembly(text))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * count)(engine.get_function_address("tile")), engine
+    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * count)(engine.get_function_address(name)), engine
 
 
 def cases():
@@ -71,6 +73,59 @@ def test_sums_of_runs(host, rows, vectors, end, rng):
     expected = np.clip(exact, -1.5, 2.0)[:, :width]
     np.testing.assert_allclose(c[:, :width], expected, atol=4 * runs * steps * np.finfo(np.float32).eps)
     assert (c[:, width:] == GUARD).all()
+
+
+LINES = {
+    "outputs of 3 taps": Line(5, 3, 1, 1),
+    "outputs of stride 2": Line(4, 3, 2, 1),
+    "outputs of dilation 2": Line(3, 3, 1, 2),
+    "taps over 7 pixels": Line(3, 7, 1, 1),
+}
+
+
+@pytest.mark.parametrize("end", ["whole", "tail"])
+@pytest.mark.parametrize(("vectors", "elements"), [(1, 1), (1, 3), (2, 1), (2, 2)])
+@pytest.mark.parametrize("line", LINES)
+@pytest.mark.parametrize("host", hosts(), ids=lambda host: host.vector)
+def test_sums_of_rows(host, line, vectors, elements, end, rng):
+    line, tail = LINES[line], end == "tail"
+    lanes = max(1, host.lanes - 1) if tail else host.lanes
+    width = (vectors - 1) * host.lanes + lanes
+    runs, steps = 2, 3
+    a = rng.standard_normal((runs, steps, line.span, elements + 1)).astype(np.float32)
+    b = rng.standard_normal((runs, steps, line.taps, vectors * host.lanes)).astype(np.float32)
+    init = rng.standard_normal((line.outputs, elements, vectors * host.lanes)).astype(np.float32)
+    c = np.full((line.outputs, elements, width + 1), GUARD, np.float32)
+    text = emit_row(line, a.strides[2], b.strides[2], vectors, tail, elements, host)
+    row, _engine = compiled(text, host, 5, "row")
+    offsets = np.array([a.strides[0], 0], np.int64)
+    told = np.zeros((), TILE)
+    for name, value in {
+        "a_step": a.strides[1],
+        "offsets": address(offsets),
+        "b_step": b.strides[1],
+        "b_run": b.strides[0],
+        "steps": steps,
+        "runs": runs,
+        "init_row": c.strides[0],
+        "c_row": c.strides[0],
+        "c_element": c.strides[1],
+        "lanes": lanes,
+        "floor": -1.5,
+        "ceiling": 2.0,
+    }.items():
+        told[name] = value
+    start = np.zeros_like(c)
+    start[..., :width] = init[..., :width]
+    row(address(told), address(a), address(b), address(start), address(c))
+    exact = init.astype(np.float64)
+    for i in range(line.outputs):
+        for tap in range(line.taps):
+            read = a[::-1, :, i * line.stride + tap * line.dilation, :elements]
+            exact[i] += np.einsum("rkg,rkn->gn", read.astype(np.float64), b[:, :, tap].astype(np.float64))
+    expected = np.clip(exact, -1.5, 2.0)[..., :width]
+    np.testing.assert_allclose(c[..., :width], expected, atol=4 * b.shape[2] * runs * steps * np.finfo(np.float32).eps)
+    assert (c[..., width:] == GUARD).all()
 
 
 def test_nan_passes_the_clamp():

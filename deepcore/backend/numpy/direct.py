@@ -16,6 +16,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
+from deepcore.backend.numpy.columns import Columns, RowTiles, of_outputs, of_taps
 from deepcore.backend.numpy.memory import aligned
 from deepcore.backend.numpy.packed import is_settled, packed
 from deepcore.backend.numpy.window import Axis
@@ -23,7 +24,7 @@ from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
-from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
+from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 from deepcore.kernels.cpu.transpose import transpose
 
 ITEM = 4  # bytes of a float32
@@ -123,6 +124,15 @@ class Channels:
             found[f"{name}_low"] = tile(rows - 1, vectors, tail) if vectors and low else 0
         return found
 
+    def row_tiles(self, tiles: RowTiles, pixel: int, tap: int) -> dict[str, Any]:
+        """The same of row tiles, for the only block of channels."""
+        found: dict[str, Any] = {"wide_tall": 0, "wide_low": 0, "last_tall": 0, "last_low": 0}
+        name = "wide" if self.wide else "last"
+        found[f"{name}_tall"] = tiles.tile(tiles.cut.rows, pixel, tap, self.widest, self.tail)
+        if tiles.cut.low:
+            found[f"{name}_low"] = tiles.tile(tiles.cut.rows - 1, pixel, tap, self.widest, self.tail)
+        return found
+
     def split(self, tasks: int) -> tuple[int, int]:
         """(tasks, blocks of each) when blocks are handed out to as many as ``tasks`` tasks."""
         share = -(-self.blocks // max(1, min(tasks, self.blocks)))
@@ -139,22 +149,6 @@ def _vectors(channels: int) -> tuple[int, int]:
     """Vectors that hold so many channels, and how many of the last one's lanes they fill."""
     vectors = -(-channels // host().lanes)
     return vectors, channels - (vectors - 1) * host().lanes
-
-
-@dataclass(frozen=True)
-class Columns:
-    """How a row is cut into tiles: ``tall`` of ``rows`` elements, then ``low`` of one less."""
-
-    rows: int
-    tall: int
-    low: int
-
-    @staticmethod
-    def of(elements: int, most: int) -> Columns:
-        tiles = -(-elements // most)
-        rows = -(-elements // tiles)
-        tall = elements - (rows - 1) * tiles
-        return Columns(rows, tall, tiles - tall)
 
 
 @dataclass(frozen=True)
@@ -188,12 +182,16 @@ class Source:
         reach = (self.cols.outputs - 1) * self.cols.stride + (self.cols.taps - 1) * self.cols.dilation + 1
         return (reach if self.copied else self.cols.size) * self.pixel
 
+    def row_starts(self) -> np.ndarray:
+        """Where the rows begin that a window reads."""
+        return np.arange(self.rows.taps, dtype=np.int64) * (self.rows.dilation * self.row)
+
     def starts(self, groups: int) -> tuple[np.ndarray, int]:
         """Where the runs of neighbouring elements begin that a window reads, and the elements of each."""
-        starts = np.arange(self.rows.taps) * (self.rows.dilation * self.row)
+        starts = self.row_starts()
         depth = self.channels // groups
         if groups == 1 and self.cols.dilation == 1 and not self.gap:
-            return starts.astype(np.int64), self.cols.taps * depth
+            return starts, self.cols.taps * depth
         taps = np.arange(self.cols.taps) * (self.cols.dilation * self.pixel)
         return np.add.outer(starts, taps).reshape(-1).astype(np.int64), depth
 
@@ -342,9 +340,14 @@ def _correlation(
     channels = Channels.of(width)
     source = Source(rows, cols, x_shape[3])
     starts, steps = source.starts(groups)
+    widest = channels.widest * host().vector_bytes
+    row_tiles = None
+    if channels.blocks == 1 and cols.taps * depth * widest <= PANEL_BYTES:
+        row_tiles, _ = of_outputs(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)
+    if row_tiles:
+        starts, steps = source.row_starts(), cols.taps * depth
 
     # The weights of a block are read again for every tile: what does not fit into the cache is done in parts.
-    widest = channels.widest * host().vector_bytes
     pieces = next(n for n in range(1 + steps * widest // (2 * PANEL_BYTES), steps + 1) if steps % n == 0)
     steps //= pieces
     offsets = np.add.outer(starts, np.arange(pieces) * (steps * ITEM)).reshape(-1)
@@ -358,7 +361,8 @@ def _correlation(
     told["runs"] = runs
     told["runs"][-1] = len(offsets) - (parts - 1) * runs
     told["b_step"] = (channels.wide_bytes, channels.last_bytes) if w_strides is None else w_strides[1]
-    told["b_bytes"] = told["b_step"] * told["steps"] * told["runs"]
+    told["b_run"] = told["b_step"] * steps
+    told["b_bytes"] = told["b_run"] * told["runs"]
     told["c_row"] = told["init_row"] = out_strides[2]
     told["init_row"][0] = 0
     told["lanes"] = channels.lanes
@@ -369,7 +373,13 @@ def _correlation(
     task_rows = _even(rows.outputs, min(INPUT_BYTES // (rows.stride * source.row), images * rows.outputs // tasks))
     blocks = -(-rows.outputs // task_rows)
     channel_tasks, channel_blocks = channels.split(-(-tasks // (images * blocks)))
-    cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
+    if row_tiles:
+        told["steps"] = depth
+        cut = row_tiles.cut
+        tiles = channels.row_tiles(row_tiles, source.pixel, depth * int(told["b_step"].max()))
+    else:
+        cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
+        tiles = channels.tiles(cut.rows, bool(cut.low))
     told["next_a"] = cut.rows * cols.stride * source.pixel
     told["next_step"] = told["next_a"] // told["steps"]
     return Launch(
@@ -380,7 +390,7 @@ def _correlation(
         source.buffer_bytes(task_rows),
         (told, offsets),
         **source.fields(task_rows),
-        **channels.tiles(cut.rows, bool(cut.low)),
+        **tiles,
         x_group=depth * ITEM,
         y_image=out_strides[0],
         y_row=out_strides[1],
@@ -433,13 +443,11 @@ def _best_together(taps: int, depth: int, width: int, outputs: int, stride: int,
     def cycles(together: int) -> float:
         channels = Channels.of(together * width)
         pixels, reach = outputs // together, taps + (together - 1) * stride
-        rows = Columns.of(reach * depth if of_weights else pixels, most_rows(channels.widest, host()))
-        steps = pixels if of_weights else reach * depth
-        return steps * sum(
-            count * blocks * tile_cycles(height, vectors)
-            for count, height in ((rows.tall, rows.rows), (rows.low, rows.rows - 1))
-            for blocks, vectors in ((channels.wide, channels.vectors), (1, channels.last_vectors))
-        )
+        if channels.blocks > 1:
+            return math.inf
+        if of_weights:
+            return of_taps(reach, depth, pixels, stride * together, 1, channels.widest)[1]
+        return depth * of_outputs(pixels, reach, stride * together, 1, channels.widest)[1]
 
     choices = [n for n in range(1, MOST_TOGETHER + 1) if outputs % n == 0]
     best = min(choices, key=cycles)
@@ -578,6 +586,11 @@ def _weight_gradient(
     # One line of each pixel is read again and again: at such a distance all of them meet in a few sets of the cache.
     source = Source(rows, cols, x_shape[3], GAP if x_shape[3] * ITEM % CONFLICT == 0 else 0)
     starts, length = source.starts(groups)
+    row_tiles = None
+    if channels.blocks == 1:
+        row_tiles, _ = of_taps(cols.taps, depth, cols.outputs, cols.stride, cols.dilation, channels.widest)
+    if row_tiles:
+        starts, length = source.row_starts(), cols.taps * depth
     w_bytes = len(starts) * length * all_width * ITEM
 
     # dy is copied strip by strip, one block of channels side by side, to be read from the first-level cache; or it lies
@@ -591,7 +604,7 @@ def _weight_gradient(
     # A piece costs a pass over sums as large as the weights: it must be worth that, or else dw itself is shared.
     pixels = images * rows.outputs * cols.outputs
     pieces = max(1, min(PIECES, PIECES_BYTES // w_bytes, pixels // PIECE_PIXELS, images * blocks))
-    cut = Columns.of(length, most_rows(channels.widest, host()))
+    cut = row_tiles.cut if row_tiles else Columns.of(length, most_rows(channels.widest, host()))
     channel_tasks, channel_blocks = channels.split(-(-tasks // pieces))
     row_tasks = min(len(starts) * (cut.tall + cut.low), -(-tasks // (pieces * channel_tasks)))
 
@@ -602,6 +615,16 @@ def _weight_gradient(
     told["steps"], told["runs"] = cols.outputs, np.arange(strip + 1)[:, np.newaxis]
     told["init_row"] = told["c_row"] = all_width * ITEM
     told["lanes"], told["floor"], told["ceiling"] = channels.lanes, -np.inf, np.inf
+    if row_tiles:
+        pixel = int(told["b_step"].max())
+        tiles = channels.row_tiles(row_tiles, source.pixel, pixel)
+        told["b_run"], told["b_step"] = cols.outputs * pixel, row_tiles.pixels * pixel
+        told["a_step"] *= row_tiles.pixels
+        told["steps"] //= row_tiles.pixels
+        told["init_row"] = told["c_row"] = depth * all_width * ITEM
+        told["c_element"] = all_width * ITEM
+    else:
+        tiles = channels.tiles(cut.rows, bool(cut.low))
 
     panel = -(-source.buffer_bytes(task_rows) // 64) * 64 + 64
     panel_bytes = strip * cols.outputs * channels.widest * host().vector_bytes
@@ -613,7 +636,7 @@ def _weight_gradient(
         panel + panel_bytes,
         (told, offsets, starts),
         **source.fields(task_rows),
-        **channels.tiles(cut.rows, bool(cut.low)),
+        **tiles,
         x_group=depth * ITEM,
         dy_row=cols.outputs * all_width * ITEM,
         dy_group=width * ITEM,

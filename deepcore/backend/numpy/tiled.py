@@ -172,6 +172,36 @@ def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np
     return dx
 
 
+def _supports_overlap(call: Call) -> Answer:
+    g = call.geometry
+    if call.dtype != "float32":
+        return False, f"register tiles are of float32; the arrays are {call.dtype}"
+    if g.groups != 1 or g.dilation[1] != 1 or g.kernel_width == 1:
+        return False, "one group, and windows of neighbouring columns, two at least"
+    if not _module("overlap").fits(g.in_channels, conv_axes(g)[1]):
+        return False, "a row of the window must fit into a tile, and a row of the image not be long"
+    return True, "float32, a row of the window of few channels"
+
+
+def _overlap_cost(call: Call) -> float:
+    g = call.geometry
+    pixels = g.batch * g.height * g.out_width
+    reaching = g.kernel_height * g.out_height / g.height  # rows of dy that a row of dx is made from
+    moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
+    seconds = _tile_seconds(pixels, reaching * g.out_channels, g.kernel_width * g.in_channels, g.strides[0])
+    return seconds + moved / TILE_BYTES
+
+
+@implementation(
+    "conv2d_dgrad", "overlap-add", supports=_supports_overlap, cost=_overlap_cost, available=vectors_available
+)
+def _dgrad_overlap(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
+    """dx row by row: what each pixel of dy gives to it is one run, and runs are added where they overlap."""
+    dx = empty(geometry.x_shape, np.float32)
+    _module("overlap").input_gradient(dy, w, *conv_axes(geometry), dx)
+    return dx
+
+
 def _direct_wgrad_cost(call: Call) -> float:
     g = call.geometry
     if _is_product(g) and g.out_channels >= TILE_LANES:

@@ -1,0 +1,109 @@
+"""The gradient at an input of few channels, by overlap-add: plans for ``kernels/cpu/tasks/overlap.py``.
+
+What one pixel of dy gives to one row of dx are S * C neighbouring elements, for a window of S columns and C channels:
+they fill vectors which C channels alone would not, and padding costs nothing. A tile sums them over the rows and
+channels of dy that reach the row of dx; then the runs of neighbouring pixels are added where they overlap. float32.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from deepcore.backend.numpy.columns import Columns
+from deepcore.backend.numpy.direct import ITEM, PLANS, Channels, pack, tasks_wanted
+from deepcore.backend.numpy.window import Axis, phase
+from deepcore.kernels.cpu.fold import Fold, fold, row_vectors
+from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.record import OVERLAP, TILE, address
+from deepcore.kernels.cpu.tile import most_rows, most_vectors
+
+MOST_LOADS = 1024  # of one row of dx, which are written out in the code
+
+
+def fits(channels: int, cols: Axis) -> bool:
+    """Whether tiles and code are not too large."""
+    vectors = -(-cols.taps * channels // host().lanes)
+    return vectors <= most_vectors(host()) and _fold(channels, cols).loads(host().lanes) <= MOST_LOADS
+
+
+def input_gradient(dy: np.ndarray, w: np.ndarray, rows: Axis, cols: Axis, dx: np.ndarray) -> None:
+    """Writes the gradient at x to ``dx`` [N, H, W, C], from dy [N, P, Q, K] and w [R, S, C, K], all C-contiguous."""
+    _, columns, channels, outputs = w.shape
+    for i in range(min(rows.stride, rows.size)):
+        target = dx[:, i :: rows.stride]
+        vertical = phase(rows, i)
+        if vertical is None:
+            target[...] = 0
+            continue
+        taps = w[vertical[0]][::-1].reshape(1, -1, 1, columns * channels, outputs).transpose(0, 1, 2, 4, 3)
+        plan = _plan(dy.shape, target.shape, target.strides, vertical[1], cols, tasks_wanted())
+        packed = pack(taps, Channels.together(columns * channels))
+        plan(address(dy), address(target), address(packed))
+
+
+def _fold(channels: int, cols: Axis) -> Fold:
+    return Fold(
+        cols.outputs, cols.taps * channels, cols.stride * channels, cols.before * channels, cols.size * channels
+    )
+
+
+@functools.lru_cache(PLANS)
+def _plan(
+    dy_shape: tuple[int, ...],
+    dx_shape: tuple[int, ...],
+    dx_strides: tuple[int, ...],
+    rows: Axis,
+    cols: Axis,
+    tasks: int,
+) -> Launch:
+    """``rows`` are those of dx, as they read dy: of stride 1."""
+    images, _, columns, outputs = dy_shape
+    overlapping = _fold(dx_shape[3], cols)
+    runs = Channels.together(overlapping.reach)
+    pixel = row_vectors(overlapping, host()) * host().vector_bytes
+    offsets = np.arange(rows.taps, dtype=np.int64) * (rows.dilation * columns * outputs * ITEM)
+    zeros = np.zeros(runs.padded, np.float32)
+
+    told = np.zeros(rows.taps + 1, TILE)  # of so many rows of dy
+    told["a_row"], told["a_step"], told["offsets"] = outputs * ITEM, ITEM, address(offsets)
+    told["b_step"], told["steps"], told["runs"] = runs.last_bytes, outputs, np.arange(rows.taps + 1)
+    told["c_row"], told["lanes"] = pixel, runs.lanes
+    told["floor"], told["ceiling"] = -np.inf, np.inf
+
+    cut = Columns.of(columns, most_rows(runs.last_vectors, host()))
+    tiles = runs.tiles(cut.rows, bool(cut.low))
+    return Launch(
+        OVERLAP,
+        ("overlap", "overlap"),
+        ("dy", "dx", "w"),
+        images * min(rows.outputs, -(-tasks // images)),
+        pixel * columns + host().vector_bytes,
+        (told, offsets, zeros),
+        dy_image=dy_shape[1] * columns * outputs * ITEM,
+        dy_row=columns * outputs * ITEM,
+        dy_pixel=outputs * ITEM,
+        dy_rows=dy_shape[1],
+        dx_image=dx_strides[0],
+        dx_row=dx_strides[1],
+        size=overlapping.size * ITEM,
+        rows=rows.outputs,
+        before=rows.before,
+        dilation=rows.dilation,
+        taps=rows.taps,
+        w_tap=outputs * runs.last_bytes,
+        blocks=min(rows.outputs, -(-tasks // images)),
+        told=address(told),
+        part_bytes=told.strides[0],
+        zeros=address(zeros),
+        tall_tile=tiles["last_tall"],
+        low_tile=tiles["last_low"],
+        tall=cut.tall,
+        tall_rows=cut.rows,
+        low=cut.low,
+        fold=fold(overlapping),
+        pixel=pixel,
+        margin=host().vector_bytes,
+    )

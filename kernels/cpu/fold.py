@@ -1,0 +1,72 @@
+"""Overlap-add: pixels that each reach over several neighbours of the result, summed where they overlap."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu.emit import Emitter, integer
+from deepcore.kernels.cpu.host import Host, host
+
+
+@dataclass(frozen=True)
+class Fold:
+    """How the elements of a result, ``size`` of them, come from pixels.
+
+    Attributes:
+        pixels: how many; pixel q reaches over the elements ``q * step - before`` and following.
+        reach: the elements that each has, side by side.
+        step: elements from where one pixel begins to where the next does.
+        before: elements of the first that lie in front of the result.
+        size: elements of the result.
+    """
+
+    pixels: int
+    reach: int
+    step: int
+    before: int
+    size: int
+
+    def __str__(self) -> str:
+        return f"{self.pixels}x{self.reach} by {self.step} from {self.before} to {self.size}"
+
+    def of(self, first: int, count: int) -> list[tuple[int, int]]:
+        """(pixel, its element) that the result's element ``first`` is read from, where ``count`` from there have any.
+
+        That element may lie up to ``count`` - 1 in front of those that the pixel has.
+        """
+        places = ((q, first + self.before - q * self.step) for q in range(self.pixels))
+        return [(q, place) for q, place in places if -count < place < self.reach]
+
+    def loads(self, lanes: int) -> int:
+        """Vectors that are read for one result."""
+        return sum(len(self.of(first, min(lanes, self.size - first))) for first in range(0, self.size, lanes))
+
+
+def row_vectors(fold: Fold, host: Host) -> int:
+    """Vectors from one pixel to the next: its elements, and one of zeros."""
+    return -(-fold.reach // host.lanes) + 1
+
+
+def fold(one: Fold) -> int:
+    """The address of a function for this host."""
+    return library.function(f"fold {one}", lambda: emit_fold(one, host()))
+
+
+def emit_fold(one: Fold, host: Host) -> str:
+    """``fold(pixels, y)``: y[j] = sum over q of pixels[q, j + before - q * step]; LLVM IR.
+
+    A pixel begins ``row_vectors`` after the one before it; what lies between its elements and the next one's, and one
+    vector in front of the first, must be zero.
+    """
+    e = Emitter("fold", ("pixels", "y"), host)
+    pixels, y = e.arguments.values()
+    row = row_vectors(one, host) * host.vector_bytes
+    for first in range(0, one.size, host.lanes):
+        count = min(host.lanes, one.size - first)
+        total = e.constant(0.0)
+        for q, place in one.of(first, count):
+            total = e.builder.fadd(total, e.load(e.add(pixels, integer(q * row + 4 * place))))
+        mask = e.first_lanes(integer(count)) if count < host.lanes else None
+        e.store(total, e.add(y, integer(4 * first)), mask)
+    return e.finish()

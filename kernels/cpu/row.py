@@ -1,0 +1,97 @@
+"""The row tile: neighbouring outputs of a sliding window, which share what they read.
+
+    c[i, g, :] = clamp(init[i, g, :] + sum over runs r, steps k, taps t of a[r, k, place(i, t), g] * b[r, k, t, :])
+
+A register tile (``tile.py``) loads an element of ``a`` for every ``vectors`` multiplications, which for outputs of one
+or two vectors of channels keeps it to half of its speed. But neighbouring outputs of a window read the same elements:
+here each is loaded once, for all outputs and taps that it serves. ``a`` is read at distances that are known when the
+code is made, so that a place costs no arithmetic.
+
+The gradient at the weights is the same sum with taps and pixels in each other's place: its outputs are the taps, summed
+over neighbouring pixels.
+"""
+
+from __future__ import annotations
+
+from llvmlite import ir
+
+from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu.emit import Emitter, integer
+from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.record import TILE, offset
+from deepcore.kernels.cpu.window import Line
+
+LATENCY = 4  # cycles until a sum can be added to again
+
+
+def registers(line: Line, elements: int, vectors: int) -> int:
+    """What a row tile keeps: its sums, the vectors of b that places near each other read, and elements of a."""
+    taps = min(line.taps, -(-line.outputs * line.stride // line.dilation))
+    return vectors * (line.outputs * elements + taps) + elements
+
+
+def cycles(line: Line, elements: int, vectors: int) -> float:
+    """Cycles of one step, as an estimate: two multiplications, or one load, a cycle; each sum waits for itself."""
+    loads = line.span * elements + line.taps * vectors
+    return max(line.outputs * line.taps * elements * vectors / 2, loads, line.taps * LATENCY)
+
+
+def row(line: Line, pixel: int, tap: int, vectors: int, tail: bool = False, elements: int = 1) -> int:
+    """The address of a row tile for this host; what it is made of is said at ``emit_row``."""
+    name = f"row {line} at {pixel} {tap} {vectors}x{elements}{' tail' if tail else ''}"
+    return library.function(name, lambda: emit_row(line, pixel, tap, vectors, tail, elements, host()))
+
+
+def emit_row(line: Line, pixel: int, tap: int, vectors: int, tail: bool, elements: int, host: Host) -> str:
+    """``row(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR.
+
+    Args:
+        line: which places its outputs read.
+        pixel: bytes from one place of a to the next.
+        tap: bytes from one tap of b to the next.
+        vectors: of b, and of each output.
+        tail: the last vector has only ``lanes`` elements.
+        elements: neighbouring elements of a, g above, each with sums of its own, ``c_element`` bytes apart.
+    """
+    e = Emitter("row", ("told", "a", "b", "init", "c"), host)
+    told, a, b, init, c = e.arguments.values()
+
+    def field(name: str) -> ir.Value:
+        return e.load_integer(e.add(told, integer(offset(TILE, name))))
+
+    a_step, offsets, b_step, b_run = (field(name) for name in ("a_step", "offsets", "b_step", "b_run"))
+    steps, runs, init_row, c_row, c_element = (
+        field(name) for name in ("steps", "runs", "init_row", "c_row", "c_element")
+    )
+    masks = [None] * (vectors - 1) + [e.first_lanes(field("lanes")) if tail else None]
+    places = [(i, g, v) for i in range(line.outputs) for g in range(elements) for v in range(vectors)]
+
+    def at(base: ir.Value, row: ir.Value, i: int, g: int, v: int) -> ir.Value:
+        return e.add(base, e.times(row, i), e.times(c_element, g), integer(v * host.vector_bytes))
+
+    sums = [e.load(at(init, init_row, i, g, v), masks[v]) for i, g, v in places]
+    with e.loop(runs, [offsets, b, *sums]) as run:
+        run_at, b_start, *run_sums = run.carried
+        with e.loop(steps, [e.add(a, e.load_integer(run_at)), b_start, *run_sums]) as step:
+            from_a, from_b, *step_sums = step.carried
+            total = dict(zip(places, step_sums, strict=True))
+            left: dict[tuple[int, int], ir.Value] = {}
+            right: dict[int, list[ir.Value]] = {}
+            for place, i, t in line.reads:
+                if t not in right:
+                    vector = e.add(from_b, integer(t * tap))
+                    right[t] = [e.load(e.add(vector, integer(v * host.vector_bytes)), masks[v]) for v in range(vectors)]
+                for g in range(elements):
+                    if (place, g) not in left:
+                        left[place, g] = e.broadcast(e.load_scalar(e.add(from_a, integer(place * pixel + 4 * g))))
+                    for v in range(vectors):
+                        total[i, g, v] = e.multiply_add(left[place, g], right[t][v], total[i, g, v])
+            step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), *total.values()]
+        run.carried = [e.add(run_at, integer(8)), e.add(b_start, b_run), *step.carried[2:]]
+    floor, ceiling = (
+        e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
+    )
+    for (i, g, v), last in zip(places, run.carried[2:], strict=True):
+        clamped = e.at_most(e.at_least(last, floor), ceiling)
+        e.store(clamped, at(c, c_row, i, g, v), masks[v])
+    return e.finish()

@@ -1,0 +1,49 @@
+"""Overlap-add against NumPy, for every vector unit that this machine has."""
+
+from __future__ import annotations
+
+import ctypes
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+
+from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu.fold import Fold, emit_fold, row_vectors
+from deepcore.kernels.cpu.host import hosts
+from deepcore.kernels.cpu.record import address
+
+GUARD = 123.5  # what lies behind the result and must stay there
+FOLDS = {
+    "overlapping": Fold(10, 30, 6, 0, 84),
+    "cropped on both sides": Fold(28, 5, 1, 2, 28),
+    "with gaps": Fold(4, 6, 10, 0, 41),
+    "beginning inside": Fold(5, 21, 6, -3, 60),
+}
+
+
+@pytest.mark.parametrize("name", FOLDS)
+@pytest.mark.parametrize("host", hosts(), ids=lambda host: host.vector)
+def test_sums_where_pixels_overlap(host, name, rng):
+    one = FOLDS[name]
+    machine = library.target(host)
+    code = machine.emit_object(llvm.parse_assembly(emit_fold(one, host)))
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    fold = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("fold"))
+
+    runs = rng.standard_normal((one.pixels, one.reach)).astype(np.float32)
+    pixels = np.zeros(host.lanes + one.pixels * row_vectors(one, host) * host.lanes, np.float32)
+    for run, row in zip(runs, pixels[host.lanes :].reshape(one.pixels, -1), strict=True):
+        row[: one.reach] = run
+    y = np.full(one.size + 1, GUARD, np.float32)
+    fold(address(pixels) + host.vector_bytes, address(y))
+
+    around = 100
+    exact = np.zeros(one.size + 2 * around)
+    for q, run in enumerate(runs):
+        first = around + q * one.step - one.before
+        exact[first : first + one.reach] += run
+    np.testing.assert_allclose(y[:-1], exact[around:-around], atol=1e-5)
+    assert y[-1] == GUARD
