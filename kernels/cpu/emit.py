@@ -63,6 +63,16 @@ class Emitter:
     def times(self, value: ir.Value, factor: int) -> ir.Value:
         return self.builder.mul(value, integer(factor))
 
+    def opaque(self, value: ir.Value) -> ir.Value:
+        """The same integer, of which the compiler does not know where it came from.
+
+        Of addresses that all move with a loop it makes a chain, each from the one before: an addition, on the ports
+        that the multiplications want, for what an address can say for nothing.
+        """
+        kept = ir.FunctionType(INT, [INT])
+        result: ir.Value = self.builder.asm(kept, "", "=r,0", [value], False)
+        return result
+
     def below(self, left: ir.Value, right: ir.Value) -> ir.Value:
         return self.builder.icmp_signed("<", left, right)
 

@@ -75,6 +75,7 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
         start = e.add(a, e.load_integer(at))
         with e.loop(steps, [e.add(start, next_a), start, b_run, *run_sums]) as step:
             asked, from_a, from_b, *sums = step.carried
+            from_a = e.opaque(from_a)
             e.prefetch(asked, 2)
             right = [e.load(e.add(from_b, integer(v * width)), masks[v]) for v in range(vectors)]
             for v in range(vectors):
