@@ -64,8 +64,13 @@ class Emitter:
         return self.builder.mul(value, integer(factor))
 
     def opaque(self, value: ir.Value) -> ir.Value:
-        """The same integer, of which the compiler does not know how it was made."""
-        return self.builder.asm(ir.FunctionType(INT, [INT]), "", "=r,0", [value], side_effect=False)
+        """The same integer, of which the compiler does not know where it came from.
+
+        Of addresses that all move with a loop it makes a chain, each from the one before: an addition, on the ports
+        that the multiplications want, for what an address can say for nothing.
+        """
+        kept: ir.Value = self.builder.asm(ir.FunctionType(INT, [INT]), "", "=r,0", [value], False)
+        return kept
 
     def below(self, left: ir.Value, right: ir.Value) -> ir.Value:
         return self.builder.icmp_signed("<", left, right)

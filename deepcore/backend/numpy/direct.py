@@ -24,7 +24,7 @@ from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
-from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
+from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
 from deepcore.kernels.cpu.transpose import transpose
 
 ITEM = 4  # bytes of a float32
@@ -64,8 +64,8 @@ class Channels:
 
     @staticmethod
     @functools.cache
-    def of(channels: int) -> Channels:
-        """The cut that takes the least time."""
+    def of(channels: int, columns: int = 0) -> Channels:
+        """The cut that takes the least time, in tiles of a row of so many ``columns`` if that is given."""
         vectors, lanes = _vectors(channels)
         whole = lanes == host().lanes
 
@@ -76,6 +76,8 @@ class Channels:
             return Channels(wide, width, rest, lanes)
 
         def cost(cut: Channels) -> float:
+            if columns:
+                return cut.cycles(Columns.of(columns, most_rows(cut.widest, host())))
             blocks = ((cut.wide, cut.vectors), (1, cut.last_vectors))
             return sum(count * width * _LOADS.get(width, 1.0) for count, width in blocks)
 
@@ -112,6 +114,14 @@ class Channels:
     def padded(self) -> int:
         """Channels, with those that the last vector has beyond."""
         return (self.wide * self.wide_bytes + self.last_bytes) // ITEM
+
+    def cycles(self, rows: Columns) -> float:
+        """Of one step of all blocks' tiles."""
+        return sum(
+            count * blocks * tile_cycles(height, vectors)
+            for count, height in ((rows.tall, rows.rows), (rows.low, rows.rows - 1))
+            for blocks, vectors in ((self.wide, self.vectors), (1, self.last_vectors))
+        )
 
     def tiles(self, rows: int, low: bool) -> dict[str, Any]:
         """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last."""
@@ -258,16 +268,21 @@ def _packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channel
     )
 
 
-def _packed(owner: np.ndarray | None, w: np.ndarray) -> np.ndarray:
-    channels = Channels.of(w.shape[4])
+def _packed(owner: np.ndarray | None, w: np.ndarray, columns: int) -> np.ndarray:
+    channels = _channels(w.shape, columns)
     if owner is None:
         return pack(w, channels)
-    return packed(owner, _key(w.shape), lambda _: pack(w, channels))
+    return packed(owner, _key(w.shape, columns), lambda _: pack(w, channels))
 
 
-def _key(shape: tuple[int, ...]) -> Hashable:
+def _key(shape: tuple[int, ...], columns: int) -> Hashable:
     """Of packed weights [groups, R, S, C / groups, K / groups]."""
-    return "tiles", shape
+    return "tiles", shape, _channels(shape, columns)
+
+
+def _channels(shape: tuple[int, ...], columns: int) -> Channels:
+    """How the output's channels are cut; those of a product always alike, since its pixels lie in rows at will."""
+    return Channels.of(shape[4], columns if shape[1:3] != (1, 1) else 0)
 
 
 # the output, and with it the gradient at the input
@@ -300,10 +315,10 @@ def correlate(
         cols, out = _columns_together(cols, together), _pixels_together(out, together)
         bias = None if bias is None else np.tile(bias, together)
     clamped = activation if activation in CLAMPS else "linear"
-    in_place = _in_place(w.shape, w.strides, out.shape[0] * out.shape[1] * out.shape[2])
+    in_place = _in_place(w.shape, w.strides, out.shape[:3])
     strides = (w.strides[0], w.strides[3]) if in_place else None
     plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted())
-    weights = w if in_place else _packed(owner, w)
+    weights = w if in_place else _packed(owner, w, cols.outputs)
     bias = zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
     plan(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
@@ -311,11 +326,11 @@ def correlate(
 
 
 @functools.lru_cache(PLANS)
-def _in_place(shape: tuple[int, ...], strides: tuple[int, ...], pixels: int) -> bool:
-    """Whether tiles read the weights as they lie: in order, and by one block alone or for few pixels."""
-    _, _, columns, depth, width = shape
+def _in_place(shape: tuple[int, ...], strides: tuple[int, ...], pixels: tuple[int, ...]) -> bool:
+    """Whether tiles read the weights as they lie: in order, and by one block alone or for few pixels [N, P, Q]."""
+    _, _, columns, depth, _ = shape
     in_order = strides[4] == ITEM and strides[2] == depth * strides[3] and strides[1] == columns * strides[2]
-    return in_order and (Channels.of(width).blocks == 1 or pixels <= FEW_PIXELS)
+    return in_order and (_channels(shape, pixels[2]).blocks == 1 or math.prod(pixels) <= FEW_PIXELS)
 
 
 @functools.lru_cache(PLANS)
@@ -337,7 +352,7 @@ def _correlation(
 ) -> Launch:
     """``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None."""
     groups, _, _, depth, width = w_shape
-    channels = Channels.of(width)
+    channels = _channels(w_shape, cols.outputs)
     source = Source(rows, cols, x_shape[3])
     starts, steps = source.starts(groups)
     widest = channels.widest * host().vector_bytes
@@ -480,7 +495,7 @@ def _pixels_together(y: np.ndarray, together: int) -> np.ndarray:
 
 def is_packed(owner: np.ndarray, b: np.ndarray) -> bool:
     """Whether ``product`` will find ``b`` packed, or keep it from now on."""
-    return is_settled(owner, _key((1, 1, 1, *b.shape)))
+    return is_settled(owner, _key((1, 1, 1, *b.shape), 0))
 
 
 def product(
