@@ -5,6 +5,7 @@ A file's name says what went into it, so that a build is found again only as lon
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -71,3 +72,25 @@ def replace(folder: Path, name: str, make: Callable[[Path], object]) -> None:
         os.replace(temporary, folder / name)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def once(target: Path, make: Callable[[], object]) -> bool:
+    """Calls ``make``, which makes the file ``target``, unless it is there, and says whether it did.
+
+    Whoever wants the same file meanwhile, in this process or another, waits for it instead of making it again.
+    """
+    import fcntl
+
+    if target.exists():
+        return False
+    lock = target.with_name(f"{target.name}.lock")
+    with open(lock, "w") as held, contextlib.ExitStack() as stack:
+        # Some network file systems have no locks: there, both make it.
+        with contextlib.suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_EX)
+        # Removed when the target is there, which those who still wait for the removed file look for again.
+        stack.callback(lock.unlink, missing_ok=True)
+        if target.exists():
+            return False
+        make()
+    return True

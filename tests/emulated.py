@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 from contextlib import contextmanager
 
 import numpy as np
@@ -12,6 +13,7 @@ from matrix import is_numba_sibling
 from deepcore.backend.cuda import array
 from deepcore.backend.cuda.carrier import emulation
 from deepcore.backend.dispatch import Call, implementations, use_implementation
+from deepcore.kernels.cache import cache_folder
 from deepcore.kernels.emulator import has_compiler
 
 needs_compiler = pytest.mark.skipif(
@@ -44,6 +46,14 @@ def poison(monkeypatch, *files):
 
     for file in files:
         monkeypatch.setattr(importlib.import_module(f"deepcore.backend.cuda.{file}"), "empty", poisoned)
+
+
+def lend_what_all_builds_share(home):
+    """What takes longest to build for the emulator, and every kernel needs, from the tests' own folder."""
+    home.mkdir(parents=True, exist_ok=True)
+    for pattern in ("runtime-*", "headers-*"):
+        for file in cache_folder().glob(pattern):
+            shutil.copy(file, home)
 
 
 @contextmanager

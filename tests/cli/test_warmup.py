@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from emulated import lend_what_all_builds_share
 
 from deepcore.backend import FILES, numpy_backend
 from deepcore.benchmarks import warmup
@@ -52,6 +53,7 @@ def test_what_a_suite_needs_is_what_its_layers_launch():
 
 @pytest.mark.skipif(not has_compiler(), reason="NO C++ COMPILER: nothing can be compiled for the emulator")
 def test_misses_are_compiled_and_then_hit(run, monkeypatch, tmp_path):
+    lend_what_all_builds_share(tmp_path / "kernels")
     monkeypatch.setenv("DEEPCORE_HOME", str(tmp_path))
     builds = warmup.builds(CASES)
     few = [build for build in builds if build[0].stem == "embedding"]

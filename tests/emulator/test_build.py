@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from emulated import lend_what_all_builds_share
 from emulator.marks import KERNELS
 
 from deepcore.kernels.emulator import BuildError, CompilerNotFoundError, Module, builder, compiler, has_compiler
@@ -46,6 +47,35 @@ def test_second_build_is_kept(source, runs):
     del runs[:]
     assert scaled(source) == [2] * 4
     assert not runs
+
+
+def test_those_who_want_the_same_build_wait_for_the_first(source, runs):
+    with ThreadPoolExecutor(4) as pool:
+        built = list(pool.map(lambda _: builder.build(source, {}, [], check=False), range(4)))
+    assert sum(not each.cached for each in built) == 1
+    assert len({each.library for each in built}) == 1
+    assert len([words for words in runs if "-shared" in words]) == 1
+
+
+def test_a_failed_build_is_tried_again(source):
+    right = source.read_text()
+    source.write_text("nonsense")
+    for _ in range(2):
+        with pytest.raises(BuildError, match="nonsense"):
+            Module(source)
+    source.write_text(right)
+    assert scaled(source) == [2] * 4
+
+
+def test_headers_that_this_compiler_cannot_use_are_read_as_text(monkeypatch, source, tmp_path):
+    scaled(source)
+    lend_what_all_builds_share(tmp_path / "kernels")
+    monkeypatch.setenv("DEEPCORE_HOME", str(tmp_path))
+    compiled = list((tmp_path / "kernels").glob("headers-*.gch"))
+    assert compiled
+    for file in compiled:
+        file.write_bytes(b"of another compiler")
+    assert scaled(source, defines={"OTHER": 2}) == [2] * 4
 
 
 def test_edit_of_an_included_file_builds_again(source, runs):
@@ -159,9 +189,7 @@ def test_python_threads_launch_one_after_the_other(values):
 def test_nothing_is_left_in_the_folder(monkeypatch, source, tmp_path):
     scaled(source)
     home = tmp_path / "home" / "kernels"
-    home.mkdir(parents=True)
-    for runtime in builder.cache_folder().glob("runtime-*.o"):  # which takes longest to build
-        shutil.copy(runtime, home)
+    lend_what_all_builds_share(home)
     monkeypatch.setenv("DEEPCORE_HOME", str(home.parent))
     assert scaled(source, defines={"OTHER": 1}) == [2] * 4
-    assert {file.suffix for file in home.iterdir()} == {".o", ".so"}, "the runtime and the kernel"
+    assert {file.suffix for file in home.iterdir()} == {".o", ".h", ".gch", ".so"}, "runtime, headers and kernel"
