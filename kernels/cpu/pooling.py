@@ -1,12 +1,15 @@
 """Pooling on vectors: the channels of a pixel, or where those are few, neighbouring pixels side by side.
 
-What neighbouring pixels read lies a stride apart; it is loaded as it lies and put in order by a shuffle that is known
-when the code is made. A gradient is gathered: each pixel of dx is written once, from all the windows that hold it.
+Forth, what neighbouring pixels read lies a stride apart; it is loaded as it lies, and put in order by shuffles that are
+known when the code is made. Back, a gradient is gathered: each pixel of dx is written once, from all the windows that
+hold it. Pixels a stride apart are in neighbouring windows: they share a vector, and are shuffled to their places last.
+
+A last vector that would be partly empty begins earlier instead, and what it shares with the one before is made twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -17,12 +20,12 @@ from deepcore.kernels.cpu.host import Host, host
 from deepcore.kernels.cpu.window import Block
 
 MAXIMUM, MEAN = "maximum", "mean"
-NOWHERE = -1  # a place that no window has
+NOWHERE = 255  # a place that no window has
 
-_BYTE = ir.IntType(8)
+_BIT, _BYTE, _FLOAT = ir.IntType(1), ir.IntType(8), ir.FloatType()
 
-# For each of the neighbours that are in a vector, the input that it reads next along the row, with which tap, if any.
-Slot = tuple[tuple[int, int] | None, ...]
+Lane = tuple[int, int]  # an output and a channel
+Slot = list["int | None"]  # for each lane the element of a row that it reads, if any
 
 
 @dataclass(frozen=True)
@@ -33,20 +36,18 @@ class Pool:
         kind: ``MAXIMUM``, with the place in the window of the first, or ``MEAN``.
         block: the outputs; on the way back pixels of the input.
         channels: of a pixel, if they are fewer than a vector has lanes: then a vector holds several pixels. Else 0.
-        whole: whether there are whole vectors of channels.
-        tail: lanes of the last vector of channels; 0 where that is a whole one.
+        tail: whether the channels of a pixel end with a part of a vector.
         divided: for the gradient of a mean: whether what is read was divided already.
     """
 
     kind: str
     block: Block
     channels: int
-    whole: bool
-    tail: int
+    tail: bool
     divided: bool = False
 
     def __str__(self) -> str:
-        lanes = f"{'vectors' * self.whole} {self.tail}" if not self.channels else f"{self.channels} channels"
+        lanes = f"{self.channels} channels" if self.channels else f"vectors{' tail' if self.tail else ''}"
         return f"{self.kind} {self.block} {lanes}{' divided' if self.divided else ''}"
 
     @property
@@ -55,211 +56,214 @@ class Pool:
 
 
 def pool(what: Pool) -> int:
-    """The address of ``pooling(x, x_row, x_pixel, y, y_row, y_pixel, places, vectors)``.
+    """The address of ``pooling(x, x_row, x_pixel, y, y_row, y_pixel, places, count)``.
 
-    Makes a block for all channels. ``x`` is the first input of the block that exists. ``places``, one byte each, lie as
-    y does, on the way back as x does. ``vectors`` counts the whole vectors of channels.
+    Of few channels, makes ``count`` blocks below each other; else one block, of so many whole vectors of channels and
+    the rest. ``x`` is the first input of the block that exists. ``places``, one byte each, lie as y does, on the way
+    back as x does.
     """
     return library.function(f"pooling {what}", lambda: emit_pool(what, host()))
 
 
 def emit_pool(what: Pool, one: Host) -> str:
-    names = ["x", "x_row", "x_pixel", "y", "y_row", "y_pixel", "places", "vectors"]
-    e = Emitter("pooling", names, one)
+    e = Emitter("pooling", ["x", "x_row", "x_pixel", "y", "y_row", "y_pixel", "places", "count"], one)
+    x, y, places, count = (e.arguments[name] for name in ("x", "y", "places", "count"))
+    rows = what.block.rows
     if what.channels:
-        _Body(e, what, integer(0), 0).emit()
+        inputs = rows.outputs // rows.stride if what.back else rows.outputs * rows.stride
+        x_step, y_step = e.times(e.arguments["x_row"], inputs), e.times(e.arguments["y_row"], rows.outputs)
+        places_step = e.builder.ashr(x_step if what.back else y_step, integer(2))
+        with e.loop(count, [x, y, places]) as loop:
+            _Body(e, what, *loop.carried).emit()
+            steps = (x_step, y_step, places_step)
+            loop.carried = [e.add(at, step) for at, step in zip(loop.carried, steps, strict=True)]
         return e.finish()
-    size = one.vector_bytes
-    if what.whole:
-        with e.loop(e.arguments["vectors"], [integer(0)]) as loop:
-            (at,) = loop.carried
-            _Body(e, what, at, one.lanes).emit()
-            loop.carried = [e.add(at, integer(size))]
+    with e.loop(count, [x, y, places]) as loop:
+        _Body(e, what, *loop.carried).emit()
+        steps = (one.vector_bytes, one.vector_bytes, one.lanes)
+        loop.carried = [e.add(at, integer(step)) for at, step in zip(loop.carried, steps, strict=True)]
     if what.tail:
-        _Body(e, what, e.times(e.arguments["vectors"], size), what.tail).emit()
+        last = e.builder.sub(e.arguments["x_pixel"], integer(one.vector_bytes))
+        _Body(e, what, e.add(x, last), e.add(y, last), e.add(places, e.builder.ashr(last, integer(2)))).emit()
     return e.finish()
 
 
-class _Body:
-    """So many lanes of one vector of channels of every output; or all channels, ``lanes`` being 0."""
+def _starts(count: int, each: int) -> list[int]:
+    """Where pieces of ``each`` begin that cover ``count``: side by side, but for the last, which ends where all end."""
+    return [max(0, min(start, count - each)) for start in range(0, count, each)]
 
-    def __init__(self, e: Emitter, what: Pool, at: ir.Value, lanes: int) -> None:
-        self.e, self.what, self.at, self.lanes = e, what, at, lanes
-        self.columns = what.block.columns
+
+class _Body:
+    """A block of outputs, for all channels or a vector of them, where x, y and places begin at these addresses."""
+
+    def __init__(self, e: Emitter, what: Pool, x: ir.Value, y: ir.Value, places: ir.Value) -> None:
+        self.e, self.what, self.x, self.y, self.places = e, what, x, y, places
+        self.rows, self.columns = what.block.rows, what.block.columns
+        self.channels = what.channels or e.host.lanes
+        self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]
         self._loaded: dict[tuple, ir.Value] = {}
 
     def emit(self) -> None:
-        for row in range(self.what.block.rows.outputs):
-            for outputs in self._vectors():
-                if self.what.kind == MAXIMUM and self.what.back:
-                    self._store(row, outputs, self._picked(row, outputs))
-                elif self.what.kind == MAXIMUM:
-                    best, place = self._largest(row, outputs)
-                    self._store(row, outputs, best)
-                    self._store_places(row, outputs, place)
-                else:
-                    self._store(row, outputs, self._mean(row, outputs))
+        for row in range(self.rows.outputs):
+            for first, vectors in self._groups():
+                made = [self._made(row, lanes) for lanes in vectors]
+                self._store(row, first, vectors, made)
 
-    def _vectors(self) -> list[range]:
-        """The neighbours that are in each vector."""
-        count = self.columns.outputs
-        together = 1 if self.lanes else self.e.host.lanes // self.what.channels
-        return [range(q, min(q + together, count)) for q in range(0, count, together)]
+    def _groups(self) -> Iterator[tuple[int, list[list[Lane]]]]:
+        """Elements of a row of outputs that are made together: the first of them, and the lanes of their vectors.
 
-    def _reads(self, row: int, outputs: range) -> Iterator[tuple[int, int, Slot]]:
-        """(row of the input, row of the window, slot) of all that outputs read, in the order of the window."""
-        columns = [self.columns.of(q) for q in outputs]
-        slots = [
-            tuple(reads[k] if k < len(reads) else None for reads in columns) for k in range(max(map(len, columns)))
-        ]
-        for i, r in self.what.block.rows.of(row):
-            for slot in slots:
-                yield i, r, slot
+        These are one vector of neighbours, or on the way back one for each phase of the stride, each of whole pixels.
+        """
+        lanes, count = self.e.host.lanes, self.columns.outputs * self.channels
+        apart = self.columns.stride if self.what.back and self.what.channels else 1
+        each = lanes if apart == 1 else apart * (lanes - lanes % self.channels)
+        for first in _starts(count, each):
+            run = [divmod(element, self.channels) for element in range(first, min(first + each, count))]
+            phases = [[lane for lane in run if (lane[0] - run[0][0]) % apart == phase] for phase in range(apart)]
+            yield first, [phase for phase in phases if phase]
 
-    # What is computed
+    def _reads(self, row: int, lanes: list[Lane]) -> Iterator[tuple[int, int, Slot]]:
+        """(row of the input, place in the window, slot) of all that is read, in the order of the window."""
+        taps = sorted({tap for q, _ in lanes for tap in self._reads_of[q]})
+        for i, r in self.rows.of(row):
+            for tap in taps:
+                columns = [(self._reads_of[q].get(tap), c) for q, c in lanes]
+                slot = [None if j is None else j * self.channels + c for j, c in columns]
+                yield i, r * self.columns.taps + tap, slot
 
-    def _largest(self, row: int, outputs: range) -> tuple[ir.Value, ir.Value]:
-        """Maxima and places. The first thing that a window reads, it always reads."""
-        b = self.e.builder
-        best = place = None
-        for i, r, slot in self._reads(row, outputs):
-            value, here = self._values(i, slot, float("-inf")), self._places_of(r, slot)
+    # What is computed: values, and forth of maxima their places, in bytes
+
+    def _made(self, row: int, lanes: list[Lane]) -> tuple[ir.Value, ...]:
+        if self.what.kind == MEAN:
+            return (self._mean(row, lanes),)
+        return (self._picked(row, lanes),) if self.what.back else self._largest(row, lanes)
+
+    def _largest(self, row: int, lanes: list[Lane]) -> tuple[ir.Value, ir.Value]:
+        b, best = self.e.builder, None
+        # Of a window of nothing but -inf the first place counts that is inside the input.
+        top = self.rows.of(row)[0][1] * self.columns.taps
+        place = self._spread([top + min(self._reads_of[q]) for q, _ in lanes], INT32)
+        for i, here, slot in self._reads(row, lanes):
+            value = self._values(i, slot, float("-inf"))
             if best is None:
-                best, place = value, here
+                best = value
                 continue
             # NaN is larger than all but another NaN.
             take = b.and_(b.fcmp_unordered(">", value, best), b.fcmp_ordered("==", best, best))
-            best, place = b.select(take, value, best), b.select(take, here, place)
-        return best, place
+            best, place = b.select(take, value, best), b.select(take, self._spread([here], INT32), place)
+        return best, b.trunc(place, ir.VectorType(_BYTE, self.e.host.lanes))
 
-    def _picked(self, row: int, outputs: range) -> ir.Value:
+    def _picked(self, row: int, lanes: list[Lane]) -> ir.Value:
         """The sum of what is read where the place is the tap by which it is read."""
         b = self.e.builder
-        total = self.e.constant(0.0)
-        for number, (i, r, slot) in enumerate(self._reads(row, outputs)):
-            hit = b.icmp_signed("==", self._ordered("places", i, slot), self._places_of(r, slot))
+        total = zero = self.e.constant(0.0)
+        for i, here, slot in self._reads(row, lanes):
+            taps = [NOWHERE if element is None else here for element in slot]
+            hit = b.icmp_unsigned("==", self._ordered("places", i, slot), self._spread(taps, _BYTE))
             value = self._ordered("x", i, slot)
-            total = b.select(hit, b.fadd(total, value) if number else value, total)
+            total = b.select(hit, value if total is zero else b.fadd(total, value), total)
         return total
 
-    def _mean(self, row: int, outputs: range) -> ir.Value:
-        b = self.e.builder
-        total = None
-        for i, _, slot in self._reads(row, outputs):
+    def _mean(self, row: int, lanes: list[Lane]) -> ir.Value:
+        b, total = self.e.builder, None
+        for i, _, slot in self._reads(row, lanes):
             value = self._values(i, slot, 0.0)
             total = value if total is None else b.fadd(total, value)
         if total is None:
             return self.e.constant(0.0)
         if self.what.divided:
             return total
-        rows = len(self.what.block.rows.of(row))
-        counts = [rows * len(self.columns.of(q)) for q in outputs]
-        if self.what.back:
-            counts = [self.what.block.taps] * len(outputs)
-        return b.fmul(total, self._spread([1 / count for count in counts], ir.FloatType(), 0.0))
+        rows = len(self.rows.of(row))
+        counts = [self.what.block.taps if self.what.back else rows * len(self._reads_of[q]) for q, _ in lanes]
+        return b.fmul(total, self._spread([1 / count for count in counts], _FLOAT))
 
     # Lanes
 
-    def _spread(self, values: list, kind: ir.Type, rest: float) -> ir.Constant:
-        """A constant with one value for all channels of each neighbour."""
-        channels = self.lanes or self.what.channels
-        each = [value for value in values for _ in range(channels)]
-        each += [rest] * (self.e.host.lanes - len(each))
-        return ir.Constant(ir.VectorType(kind, len(each)), [ir.Constant(kind, value) for value in each])
-
-    def _places_of(self, r: int, slot: Slot) -> ir.Constant:
-        taps = [NOWHERE if read is None else r * self.columns.taps + read[1] for read in slot]
-        return self._spread(taps, INT32, NOWHERE)
+    def _spread(self, values: list, kind: ir.Type) -> ir.Constant:
+        """A constant with a value for each lane; what has no value has the last."""
+        every = values + values[-1:] * (self.e.host.lanes - len(values))
+        return ir.Constant(ir.VectorType(kind, len(every)), [ir.Constant(kind, value) for value in every])
 
     def _values(self, i: int, slot: Slot, rest: float) -> ir.Value:
-        """What a slot reads, with ``rest`` for those that read nothing."""
+        """What a slot reads, with ``rest`` in the lanes that read nothing."""
         value = self._ordered("x", i, slot)
         if None not in slot:
             return value
-        exists = self._spread([read is not None for read in slot], ir.IntType(1), True)
+        exists = self._spread([element is not None for element in slot], _BIT)
         return self.e.builder.select(exists, value, self.e.constant(rest))
 
     def _ordered(self, array: str, i: int, slot: Slot) -> ir.Value:
-        """What a slot reads of row i, each in the lanes of its output."""
-        if self.lanes:
-            (read,) = slot
-            assert read is not None
-            return self._load(array, i, read[0], 0, self.lanes)
-        lanes, channels = self.e.host.lanes, self.what.channels
-        first = next(read[0] for read in slot if read is not None)
-        wanted = [(first if read is None else read[0]) * channels + c for read in slot for c in range(channels)]
-        every = self.columns.inputs * channels
-        key = (array, i, tuple(wanted))
-        if key in self._loaded:
-            return self._loaded[key]
-        if wanted == list(range(wanted[0], wanted[0] + len(wanted))):
-            found = self._load(array, i, 0, wanted[0], min(lanes, every - wanted[0]))
-        else:
-            # Where two vectors from the row's first on hold it, other slots will want the same two.
-            start = 0 if max(wanted) < 2 * lanes else min(wanted)
-            places = [element - start for element in wanted] + [wanted[0] - start] * (lanes - len(wanted))
-            parts = [
-                self._load(array, i, 0, start + part, min(lanes, every - start - part))
-                for part in range(0, max(places) + 1, lanes)
-            ]
-            found = self._shuffle(parts[0], parts[min(1, len(parts) - 1)], places)
-            for number, part in enumerate(parts[2:], 2):
-                into = [place - (number - 1) * lanes for place in places]
-                order = [place if lanes <= place < 2 * lanes else lane for lane, place in enumerate(into)]
-                found = self._shuffle(found, part, order)
-        self._loaded[key] = found
-        return found
+        """What a slot reads of row i, and anything in the lanes that read nothing."""
+        lanes, every = self.e.host.lanes, self.columns.inputs * self.channels
+        lane, anything = next((lane, element) for lane, element in enumerate(slot) if element is not None)
+        start = anything - lane
+        if 0 <= start <= every - lanes and all(e in (None, start + lane) for lane, e in enumerate(slot)):
+            return self._load(array, i, start)
+        wanted = [anything if element is None else element for element in slot]
+        low = min(wanted) // lanes * lanes  # other slots will want the same vectors
+        if max(wanted) >= low + 2 * lanes:
+            low = min(wanted)
+        starts = [low + start for start in range(0, max(wanted) + 1 - low, lanes)]
+        begins = [max(0, min(start, every - lanes)) for start in starts]
+        parts = [self._load(array, i, begin) for begin in begins]
+        numbers = [(element - low) // lanes for element in wanted]
+        return self._select(parts, [(n, e - begins[n]) for n, e in zip(numbers, wanted, strict=True)])
 
-    def _shuffle(self, low: ir.Value, high: ir.Value, order: list[int]) -> ir.Value:
-        inside = [place % (2 * self.e.host.lanes) for place in order]
-        return self.e.builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(INT32, len(inside)), inside))
+    def _select(self, sources: Sequence[ir.Value], picks: Sequence[tuple[int, int]]) -> ir.Value:
+        """A vector of lanes of others: ``picks`` says for each the number of its source, and which lane of that."""
+        lanes = self.e.host.lanes
+        first, *others = sorted({number for number, _ in picks})
+        found = sources[first]
+        if not others and all(pick == (first, lane) for lane, pick in enumerate(picks)):
+            return found
+        own = [lane if number == first else 0 for number, lane in picks]  # of ``found``, which is not in order yet
+        for number in others or [first]:
+            order = [lanes + lane if at == number else k for k, (at, lane) in zip(own, picks, strict=True)]
+            order += order[-1:] * (lanes - len(order))
+            found = self.e.shuffle(found, sources[number], order)
+            own = list(range(len(picks)))
+        return found
 
     # Memory
 
-    def _load(self, array: str, i: int, j: int, element: int, lanes: int) -> ir.Value:
-        """``lanes`` elements of row i from so many on; places as integers of 32 bits."""
-        key = (array, i, j, element, lanes)
+    def _load(self, array: str, i: int, element: int) -> ir.Value:
+        """A vector of row i from an element on, or as much of it as the row has."""
+        key = (array, i, element)
         if key not in self._loaded:
             e, a = self.e, self.e.arguments
-            offset = e.add(self.at, e.times(a["x_row"], i), e.times(a["x_pixel"], j), integer(4 * element))
+            lanes = min(e.host.lanes, self.columns.inputs * self.channels)
+            j, rest = divmod(element, self.channels)
+            offset = e.add(e.times(a["x_row"], i), e.times(a["x_pixel"], j), integer(4 * rest))
             if array == "x":
-                mask = None if lanes == e.host.lanes else self._first(lanes)
-                self._loaded[key] = e.load(e.add(a["x"], offset), mask)
+                self._loaded[key] = e.load(e.add(self.x, offset), self._first(lanes))
             else:
                 self._loaded[key] = self._load_places(self._place_address(offset), lanes)
         return self._loaded[key]
 
-    def _first(self, lanes: int) -> ir.Constant:
-        every = self.e.host.lanes
-        return ir.Constant(ir.VectorType(ir.IntType(1), every), [lane < lanes for lane in range(every)])
+    def _first(self, lanes: int) -> ir.Constant | None:
+        """The mask of the first lanes; None for all of them."""
+        return None if lanes == self.e.host.lanes else self._spread([True] * lanes + [False], _BIT)
 
     def _place_address(self, offset: ir.Value) -> ir.Value:
-        return self.e.add(self.e.arguments["places"], self.e.builder.ashr(offset, integer(2)))
+        return self.e.add(self.places, self.e.builder.ashr(offset, integer(2)))
 
     def _load_places(self, address: ir.Value, lanes: int) -> ir.Value:
         b, every = self.e.builder, self.e.host.lanes
-        bytes_ = b.load(b.inttoptr(address, ir.VectorType(_BYTE, lanes).as_pointer()))
-        bytes_.align = 1
-        if lanes < every:
-            order = ir.Constant(ir.VectorType(INT32, every), [min(lane, lanes - 1) for lane in range(every)])
-            bytes_ = b.shuffle_vector(bytes_, bytes_, order)
-        return b.zext(bytes_, ir.VectorType(INT32, every))
+        places = b.load(b.inttoptr(address, ir.VectorType(_BYTE, lanes).as_pointer()))
+        places.align = 1
+        return places if lanes == every else self.e.shuffle(places, places, [min(k, lanes - 1) for k in range(every)])
 
-    def _target(self, row: int, outputs: range) -> tuple[ir.Value, int]:
-        """Where outputs lie from y on, and how many lanes they have."""
+    def _store(self, row: int, first: int, vectors: list[list[Lane]], made: list[tuple[ir.Value, ...]]) -> None:
+        """Writes what was made of the outputs from element ``first`` of a row on, in their order."""
         e, a = self.e, self.e.arguments
-        target = e.add(self.at, e.times(a["y_row"], row), e.times(a["y_pixel"], outputs[0]))
-        return target, self.lanes or len(outputs) * self.what.channels
-
-    def _store(self, row: int, outputs: range, value: ir.Value) -> None:
-        target, lanes = self._target(row, outputs)
-        mask = None if lanes == self.e.host.lanes else self._first(lanes)
-        self.e.store(value, self.e.add(self.e.arguments["y"], target), mask)
-
-    def _store_places(self, row: int, outputs: range, places: ir.Value) -> None:
-        b, (target, lanes) = self.e.builder, self._target(row, outputs)
-        bytes_ = b.trunc(places, ir.VectorType(_BYTE, self.e.host.lanes))
-        if lanes < self.e.host.lanes:
-            bytes_ = b.shuffle_vector(bytes_, bytes_, ir.Constant(ir.VectorType(INT32, lanes), list(range(lanes))))
-        pointer = b.inttoptr(self._place_address(target), bytes_.type.as_pointer())
-        b.store(bytes_, pointer).align = 1
+        picks = sorted((at, number, lane) for number, lanes in enumerate(vectors) for lane, at in enumerate(lanes))
+        for start in _starts(len(picks), e.host.lanes):
+            part = [(number, lane) for _, number, lane in picks[start : start + e.host.lanes]]
+            q, c = divmod(first + start, self.channels)
+            target = e.add(e.times(a["y_row"], row), e.times(a["y_pixel"], q), integer(4 * c))
+            values, *places = (self._select(each, part) for each in zip(*made, strict=True))
+            e.store(values, e.add(self.y, target), self._first(len(part)))
+            for each in places:
+                kept = each if len(part) == e.host.lanes else e.shuffle(each, each, range(len(part)))
+                pointer = e.builder.inttoptr(self._place_address(target), kept.type.as_pointer())
+                e.builder.store(kept, pointer).align = 1

@@ -251,5 +251,8 @@ _IMAGE = """
 DEPTHWISE = _record(_IMAGE + "y w bias clamp taps lanes vector_bytes parts")
 DEPTHWISE_WEIGHTS = _record(_IMAGE + "dy dw taps lanes vector_bytes dw_piece pieces all_rows")
 
-# Pooling, and its gradient, for which x is the output's gradient and y the input's.
-POOLING = _record(_IMAGE + "y places back parts")
+# Pooling, and its gradient, for which x is the output's gradient and y the input's. A ``RUN`` is what a kernel makes in
+# one call: for few channels ``count`` blocks below each other, else one, of so many whole vectors of channels. ``rows``
+# are those of runs of all images, which are shared out.
+RUN = _record("x y kernel count")
+POOLING = _record("x x_image x_row x_pixel y y_image y_row y_pixel places back runs rows columns image_rows tasks")

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Iterator
 
 import numpy as np
 
 from deepcore.backend.geometry import Pool2DGeometry
-from deepcore.backend.numpy.direct import ITEM, PIECES, PLANS
+from deepcore.backend.numpy.direct import ITEM, PLANS
 from deepcore.backend.numpy.memory import empty
-from deepcore.backend.numpy.pieces import cut
+from deepcore.backend.numpy.pieces import Piece, cut
 from deepcore.backend.numpy.window import pool_axes
 from deepcore.kernels.cpu import pooling
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pooling import MAXIMUM, MEAN, Pool
-from deepcore.kernels.cpu.record import BLOCK, POOLING, address
+from deepcore.kernels.cpu.record import POOLING, RUN, address
 from deepcore.kernels.cpu.window import Block
 
-TASK_BYTES = 1 << 18  # that a task reads and writes, unless there would be too few tasks
+TASK_BYTES = 1 << 18  # that a task reads and writes; what is less is not worth a launch on all cores
+RUN_BYTES = 1 << 14  # read and written by a call of a kernel that makes several blocks
 # Outputs that are made together, below each other and side by side. Of whole vectors of channels many rows and one
 # column: each row is a stream of memory. On the way back the rows are those of x, and read fewer of dy.
 BLOCK_FORTH, BLOCK_BACK = (4, 1), (8, 1)
@@ -57,33 +60,35 @@ def mean_dgrad(shares: np.ndarray, geometry: Pool2DGeometry, divided: bool) -> n
 def _plan(kind: str, g: Pool2DGeometry, back: bool, divided: bool = False) -> Launch:
     vertical, horizontal = pool_axes(g)
     lanes = host().lanes
-    vectors, tail = (0, 0) if g.channels < lanes else divmod(g.channels, lanes)
-    few = g.channels if g.channels < lanes else 0
+    few = g.channels < lanes
     height, width = BLOCK_BACK if back else BLOCK_FORTH
     if few or (back and g.channels == lanes):
         height, width = BLOCK_OF_VECTORS[0], BLOCK_OF_VECTORS[1] * (lanes // g.channels)
-    rows, columns = cut(vertical, height, back), cut(horizontal, width, back)
     pixel = g.channels * ITEM
     (x_height, x_width), (y_height, y_width) = (g.height, g.width), (g.out_height, g.out_width)
     if back:
         x_height, x_width, y_height, y_width = y_height, y_width, x_height, x_width
     x_row, y_row = x_width * pixel, y_width * pixel
-    table = np.zeros((len(rows), len(columns)), BLOCK)
+    image_bytes = x_height * x_row + y_height * y_row
+    rows, columns = cut(vertical, height, back), cut(horizontal, width, back)
+    runs = list(_runs(rows, max(1, len(rows) * RUN_BYTES // image_bytes) if few else 1))
+    table = np.zeros((len(runs), len(columns)), RUN)
     kernels: dict[Block, int] = {}
-    for i, (row, first_row, output_row) in enumerate(rows):
+    for i, ((row, first_row, output_row), count) in enumerate(runs):
         for j, (column, first_column, output_column) in enumerate(columns):
             block = Block(row, column)
             if block not in kernels:
-                kernels[block] = pooling.pool(Pool(kind, block, few, vectors > 0, tail, divided))
+                what = Pool(kind, block, g.channels if few else 0, not few and g.channels % lanes > 0, divided)
+                kernels[block] = pooling.pool(what)
             x_at, y_at = first_row * x_row + first_column * pixel, output_row * y_row + output_column * pixel
-            table[i, j] = (x_at, y_at, kernels[block], 0)
-    parts = max((x_height * x_row + y_height * y_row) // TASK_BYTES, -(-PIECES // g.batch))
-    parts = min(parts, len(rows))
+            table[i, j] = (x_at, y_at, kernels[block], count if few else g.channels // lanes)
+    every = g.batch * len(runs)
+    tasks = max(1, min(g.batch * image_bytes // TASK_BYTES, every))
     return Launch(
         POOLING,
         ("pooling", "pool"),
         ("x", "y", "places"),
-        g.batch * parts,
+        tasks,
         0,
         (table,),
         x_image=x_height * x_row,
@@ -92,10 +97,18 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, divided: bool = False) -> La
         y_image=y_height * y_row,
         y_row=y_row,
         y_pixel=pixel,
-        blocks=address(table),
-        rows=len(rows),
-        columns=len(columns),
-        vectors=vectors,
         back=back,
-        parts=parts,
+        runs=address(table),
+        rows=every,
+        columns=len(columns),
+        image_rows=len(runs),
+        tasks=tasks,
     )
+
+
+def _runs(pieces: list[Piece], most: int) -> Iterator[tuple[Piece, int]]:
+    """The first of up to ``most`` pieces after each other that read alike, and how many these are."""
+    for _, alike in itertools.groupby(pieces, lambda piece: piece[0]):
+        every = list(alike)
+        for first in range(0, len(every), most):
+            yield every[first], min(most, len(every) - first)

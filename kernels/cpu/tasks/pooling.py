@@ -1,25 +1,23 @@
-"""Pooling and its gradient, a block of neighbouring outputs at a time, over the input in place."""
+"""Pooling and its gradient, a run of blocks of outputs at a time, over the input in place."""
 
 from deepcore.kernels.cpu.native import call, record
-from deepcore.kernels.cpu.record import BLOCK, POOLING
+from deepcore.kernels.cpu.record import POOLING, RUN
 
 pooling_at = record(POOLING)
-block_at = record(BLOCK)
-BLOCK_BYTES = BLOCK.itemsize
+run_at = record(RUN)
+RUN_BYTES = RUN.itemsize
 ITEM = 4  # bytes of an element; a place in the window has one
 
 
 def pool(told, index, worker):
-    """Some rows of blocks of one image; places lie beside what is read on the way back, else beside what is written."""
+    """Some rows of the images' runs; places lie beside what is read on the way back, else beside what is written."""
     t = pooling_at(told)
-    image = index // t.parts
-    part = index - image * t.parts
-    x = image * t.x_image
-    y = image * t.y_image
-    for number in range(t.rows * part // t.parts * t.columns, t.rows * (part + 1) // t.parts * t.columns):
-        block = block_at(t.blocks + number * BLOCK_BYTES)
-        places = t.places + (x + block.x if t.back else y + block.y) // ITEM
-        call(
-            block.kernel,
-            (t.x + x + block.x, t.x_row, t.x_pixel, t.y + y + block.y, t.y_row, t.y_pixel, places, t.vectors),
-        )
+    for row in range(t.rows * index // t.tasks, t.rows * (index + 1) // t.tasks):
+        image = row // t.image_rows
+        first = (row - image * t.image_rows) * t.columns
+        for number in range(first, first + t.columns):
+            run = run_at(t.runs + number * RUN_BYTES)
+            x = image * t.x_image + run.x
+            y = image * t.y_image + run.y
+            places = t.places + (x if t.back else y) // ITEM
+            call(run.kernel, (t.x + x, t.x_row, t.x_pixel, t.y + y, t.y_row, t.y_pixel, places, run.count))
