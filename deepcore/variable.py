@@ -16,7 +16,6 @@ from deepcore.naming import current_scope, unique_name
 from deepcore.symbolic import remember
 from deepcore.tensor import Tensor
 
-
 # The Python numbers that need no looking at to become one of a dtype.
 _NUMBERS = {np.dtype("float32"): float, np.dtype("float64"): float, np.dtype("int64"): int}
 
