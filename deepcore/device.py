@@ -28,6 +28,9 @@ from deepcore.errors import DeviceUnavailableError, unknown_name
 KINDS = ("cpu", "emulator", "cuda")
 
 
+_NOTHING = contextlib.nullcontext()
+
+
 @dataclass(frozen=True)
 class Device:
     """A place for arrays.
@@ -61,7 +64,7 @@ class Device:
 
     def active(self) -> contextlib.AbstractContextManager[Any]:
         """A context in which this GPU is the current one of CuPy; elsewhere one that does nothing."""
-        return gpu.device(self.index) if self.kind == "cuda" else contextlib.nullcontext()
+        return gpu.device(self.index) if self.kind == "cuda" else _NOTHING
 
     def run(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """``function(*args, **kwargs)``, which makes its arrays here. Raises ``OutOfMemoryError`` with advice."""

@@ -16,6 +16,9 @@ from deepcore.naming import current_scope, unique_name
 from deepcore.symbolic import remember
 from deepcore.tensor import Tensor
 
+# The Python numbers that need no looking at to become one of a dtype.
+_NUMBERS = {np.dtype("float32"): float, np.dtype("float64"): float, np.dtype("int64"): int}
+
 
 class Variable(Explaining, Tensor):
     """A weight, a statistic or a counter: its memory stays the same, ``assign`` writes into it.
@@ -138,6 +141,8 @@ class Variable(Explaining, Tensor):
         if isinstance(value, Tensor) and (value.device is self.device or value.device == self.device):
             array, dtype = value._array, self._array.dtype
             return array if array.dtype == dtype else self.device.run(array.astype, dtype)
+        if self.device.kind == "cpu" and _NUMBERS.get(self._array.dtype) is type(value):
+            return self._array.dtype.type(value)
         return Tensor(value, self.dtype, self.device)._array
 
     def __repr__(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -145,7 +146,9 @@ class Mean(Metric):
                 and values.mask is None
             ):
                 # The mean of a batch, of so many examples: once a step, for which the general way is long.
-                self.total.assign_add(ops.cast(values, self._dtype) * sample_weight)
+                mean = ops.cast(values, self._dtype)
+                total = mean.device.run(operator.mul, mean._array, self._dtype.type(sample_weight))
+                self.total.assign_add(Tensor.wrap(total, mean.device))
                 self.count.assign_add(sample_weight)
                 return
             each, weight = samplewise(values, sample_weight, self.dtype)

@@ -64,7 +64,17 @@ def _mean(backend: Any, x: Any, *, axes: tuple[int, ...], keepdims: bool, share:
 
 @_mean.gradient("x")
 def _(dy: Tensor, x_shape: tuple[int, ...], axes: tuple[int, ...], share: float) -> Tensor:
-    return _spread(dy * share, x_shape, axes)
+    return _shared(dy, shape=x_shape, axes=axes, share=share)
+
+
+@primitive(outputs=("dx",))
+def _shared(backend: Any, dy: Any, *, shape: tuple[int, ...], axes: tuple[int, ...], share: float) -> Any:
+    return backend.xp.broadcast_to((dy * dy.dtype.type(share)).reshape(_kept(shape, axes)), shape)
+
+
+@_shared.gradient("dy")
+def _(ddx: Tensor, dy_shape: tuple[int, ...], axes: tuple[int, ...], share: float) -> Tensor:
+    return reshape(_mean(ddx, axes=axes, keepdims=False, share=share), dy_shape)
 
 
 @primitive

@@ -141,6 +141,8 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Tensor:
 def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[int]) -> Tensor:
     """``x`` with one axis, or several, moved to other places, the others in order."""
     tensor = tensor_of(x)
+    if source == destination and isinstance(source, int) and -tensor.ndim <= source < tensor.ndim:
+        return tensor
     moved = [whole_axis(a, tensor.ndim, "moveaxis") for a in _several(source)]
     places = [whole_axis(a, tensor.ndim, "moveaxis") for a in _several(destination)]
     if len(moved) != len(places) or len(set(moved)) != len(moved) or len(set(places)) != len(places):

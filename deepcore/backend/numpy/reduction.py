@@ -5,12 +5,13 @@ NumPy alone: its reductions run at the speed of memory, and a chunked sum is as 
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
 
 from deepcore.backend.dispatch import Call, choose, implementation
-from deepcore.backend.geometry import RowsGeometry
+from deepcore.backend.geometry import KEPT, RowsGeometry
 from deepcore.backend.numpy.cost import numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.rows import chunk_rows, contiguous, quiet, sum_rows
@@ -46,9 +47,13 @@ def reduce_min(x: np.ndarray, axes: tuple[int, ...], keepdims: bool = False) -> 
 
 
 def _reduce(op: str, x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarray:
-    kept = math.prod(size for axis, size in enumerate(x.shape) if axis not in axes)
-    geometry = RowsGeometry(kept, math.prod(x.shape[axis] for axis in axes))
-    return choose(op, x.dtype, geometry).function(x, axes, keepdims)
+    return choose(op, x.dtype, _geometry(x.shape, axes)).function(x, axes, keepdims)
+
+
+@functools.lru_cache(KEPT)
+def _geometry(shape: tuple[int, ...], axes: tuple[int, ...]) -> RowsGeometry:
+    kept = math.prod(size for axis, size in enumerate(shape) if axis not in axes)
+    return RowsGeometry(kept, math.prod(shape[axis] for axis in axes))
 
 
 def _numpy_cost(call: Call) -> float:
@@ -67,6 +72,7 @@ def _sum_numpy(x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarr
     return np.asarray(total).reshape(_result_shape(x.shape, axes, keepdims))
 
 
+@functools.lru_cache(KEPT)
 def _runs(axes: tuple[int, ...]) -> list[tuple[int, int]]:
     """Neighbouring axes as (first, one past the last), the last run first: (0, 2, 3) -> [(2, 4), (0, 1)]."""
     runs: list[tuple[int, int]] = []
@@ -95,6 +101,7 @@ def _sum_run(x: np.ndarray, first: int, last: int) -> np.ndarray:
     return total.reshape(shape)
 
 
+@functools.lru_cache(KEPT)
 def _result_shape(shape: tuple[int, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[int, ...]:
     if keepdims:
         return tuple(1 if axis in axes else size for axis, size in enumerate(shape))
