@@ -18,7 +18,15 @@ TASKS = {
     "pool": ("worker", "run"),
     "product": ("product", "dots"),
     "convolution": ("pack", "correlate", "weights"),
-    "winograd": ("transform_weights", "convolve", "transform_tiles", "gradient_of_block", "multiply", "result"),
+    "winograd": (
+        "transform_weights",
+        "transform_inputs",
+        "convolve",
+        "transform_tiles",
+        "gradient_of_block",
+        "multiply",
+        "result",
+    ),
     "depthwise": ("convolve", "weights"),
     "pooling": ("pool",),
 }
