@@ -179,7 +179,9 @@ _WINOGRAD_WEIGHTS = """
 WINOGRAD_WEIGHTS = _record(_WINOGRAD_WEIGHTS + "parts scratch scratch_bytes")
 
 # Winograd's convolution 3 x 3 of stride 1: a block of tiles at a time, for ``channel_blocks`` blocks of output
-# channels. ``told`` has two ``TILE`` for each part of the depth, that of the wide blocks and that of the last one.
+# channels. Where several tasks use the same block, its tiles are transformed before and lie at ``v``, the next block's
+# ``v_block`` bytes behind; else that is 0. ``told`` has two ``TILE`` for each part of the depth, that of the wide
+# blocks and that of the last one.
 WINOGRAD = _record(
     _WINOGRAD_WEIGHTS
     + """
@@ -187,8 +189,8 @@ WINOGRAD = _record(
     y y_image y_row y_pixel out_rows out_columns
     bias clamp zeros
     before_rows before_columns
-    tile_rows tile_columns tiles blocks
-    v_part v_place v_tile part_vectors sums_at sums_place sums_tile u_at patch_at
+    tile_rows tile_columns tiles blocks steps step
+    v v_block v_part v_place v_tile part_vectors sums_at sums_place sums_tile u_at patch_at
     input input_tail output output_tail output_stream
     told parts part_bytes
     wide_tall wide_low last_tall last_low wide_told last_told

@@ -19,7 +19,15 @@ TASKS = {
     "product": ("product", "dots"),
     "convolution": ("pack", "correlate", "weights"),
     "overlap": ("overlap",),
-    "winograd": ("transform_weights", "convolve", "transform_tiles", "gradient_of_block", "multiply", "result"),
+    "winograd": (
+        "transform_weights",
+        "transform_inputs",
+        "convolve",
+        "transform_tiles",
+        "gradient_of_block",
+        "multiply",
+        "result",
+    ),
     "depthwise": ("convolve", "weights"),
     "pooling": ("pool",),
 }

@@ -65,14 +65,17 @@ from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import use_implementation
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy import winograd
+from deepcore.kernels.cpu import threads
 
 rng = np.random.default_rng(6)
 backend = numpy_backend()
-for places, part, weights, run, chunk in (
-    (300, 20000, 0, 3, (1 << 30, 1 << 30)),  # weights transformed in parts by each block of tiles; all tiles at once
-    (300, 20000, 1 << 30, 3, (1, 1)),  # made once; the tiles by chunks
+for count, few, places, part, run, chunk in (
+    (1, 1 << 30, 1 << 30, 20000, 3, (1 << 30, 1 << 30)),  # weights transformed in parts; all tiles at once
+    (2, 1 << 30, 1 << 30, 20000, 3, (1 << 30, 1 << 30)),  # the same, and tiles that several tasks use
+    (2, 0, 300, 20000, 3, (1, 1)),  # weights made once, for several blocks of tiles; the tiles by chunks
 ):
-    winograd.WINOGRAD_PLACES, winograd.PART_BYTES, winograd.WINOGRAD_WEIGHTS_BYTES = places, part, weights
+    threads.set_threads(count)
+    winograd.FEW_PLACES, winograd.BLOCK_PLACES, winograd.PART_BYTES = few, places, part
     winograd.RUN, winograd.CHUNK_BYTES = run, chunk
     for plan in (winograd._convolution, winograd._gradient_by_blocks, winograd._gradient_by_chunks):
         plan.cache_clear()

@@ -26,8 +26,6 @@ from deepcore.backend.numpy.cost import (
     TRANSPOSED_BYTES,
     WEIGHT_BACK_BYTES,
     WEIGHT_BYTES,
-    WINOGRAD_PLACES,
-    WINOGRAD_WEIGHTS_BYTES,
     product_seconds,
 )
 from deepcore.backend.numpy.loops import vectors_available
@@ -257,21 +255,18 @@ def _winograd_cost(m: int) -> Callable[[Call], float]:
         else:
             products = _tile_seconds(places * tiles, depth, outputs, 2)
         transforms = 2.0 * places * tiles * vectors * ITEM / TRANSFORM_BYTES
-        return products + transforms + _transformed_seconds(call, m, tiles)
+        return products + transforms + _transformed_seconds(call, m)
 
     return cost
 
 
-def _transformed_seconds(call: Call, m: int, tiles: int) -> float:
-    """Of the weights' transform, which each block of tiles does anew unless all transformed weights are few."""
+def _transformed_seconds(call: Call, m: int) -> float:
+    """Of the weights' transform."""
     size = np.prod(call.geometry.w_shape, dtype=float) * ITEM
-    places = (m + 2) ** 2
-    once = call.op == "conv2d_wgrad" or size * places / 9 <= WINOGRAD_WEIGHTS_BYTES
-    times = 1 if once else -(-tiles * places // WINOGRAD_PLACES)
-    seconds = size * places / 9 / TRANSFORMED_BYTES
+    seconds = size * (m + 2) ** 2 / 9 / TRANSFORMED_BYTES
     if call.op == "conv2d_dgrad":
         seconds += size / TRANSPOSED_BYTES
-    return times * seconds
+    return float(seconds)
 
 
 def _weights_of_way_back(w: np.ndarray) -> np.ndarray:

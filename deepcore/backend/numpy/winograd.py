@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.cost import WINOGRAD_PLACES, WINOGRAD_WEIGHTS_BYTES
 from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, tasks_wanted
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.packed import packed
@@ -36,10 +35,13 @@ from deepcore.kernels.cpu.tile import most_rows, tile
 from deepcore.kernels.cpu.transform import transform
 from deepcore.kernels.cpu.transpose import transpose
 
+FEW_PLACES = 64 * 36  # of all tiles, up to which weights are transformed part by part
 PART_BYTES = 600_000  # transformed weights that are made and used at once, while they are in the second-level cache
+BLOCK_PLACES = 96 * 36  # of a block of tiles: fewer read all weights more often, of more the sums leave the cache
 PART_VECTORS = 3  # of input channels whose gradient at the weights is made at once: for tiles of 6 rows no row is lost
 RUN = 64  # tiles that the sums of such a part are read and written again for
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
+KEPT_BYTES = 10 << 20  # of all transformed weights, up to which they are kept with the weights that they are made of
 STREAMED_BYTES = 24 << 20  # of an output that is larger than what a cache would keep of it
 STEP = 4  # tiles that one index of the first of them transforms
 PAD = 64  # bytes between rows that would meet in one set of the cache, their distance being a power of two
@@ -137,17 +139,43 @@ def convolve(
     if ITEM not in w.strides[2:]:
         w = np.ascontiguousarray(w)
     width = w.shape[3]
-    channels = Channels.of(width)
     clamped = activation if activation in CLAMPS else "linear"
     streams = out.nbytes > STREAMED_BYTES and address(out) % LINE == 0 and out.strides[2] % LINE == 0
-    plan, zeros, once = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, streams, tasks_wanted())
-    u = None
-    if once:
-        u = packed(w if owner is None else owner, ("winograd", m), lambda _: transform_weights(w, m, channels))
-    bias = zeros if bias is None else np.ascontiguousarray(bias)
-    plan(address(x), address(out), address(w), 0 if u is None else address(u), address(bias))
+    plan = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, streams, tasks_wanted())
+    bias = plan.zeros if bias is None else np.ascontiguousarray(bias)
+    kept = None
+    if owner is not None and 0 < plan.u_bytes <= KEPT_BYTES:
+        kept = packed(owner, ("winograd", m), lambda _: transform_weights(w, m, Channels.of(width)))
+    with scratch.borrow(1, plan.u_bytes + plan.v_bytes) as room:
+        u = room.address if kept is None else address(kept)
+        given = address(x), address(out), address(w), u, address(bias), room.address + plan.u_bytes
+        if kept is None and plan.weights is not None:
+            plan.weights(address(w), u)
+        if plan.inputs is not None:
+            plan.inputs(*given)
+        plan.outputs(*given)
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
+
+
+@dataclass(frozen=True)
+class _Convolution:
+    """The launches of a convolution.
+
+    Attributes:
+        weights: makes all transformed weights, or None where ``outputs`` makes them part by part.
+        inputs: transforms all tiles, or None where ``outputs`` does so block by block.
+        outputs: the rest.
+        u_bytes, v_bytes: what the first two write.
+        zeros: a bias, where there is none.
+    """
+
+    weights: Launch | None
+    inputs: Launch | None
+    outputs: Launch
+    u_bytes: int
+    v_bytes: int
+    zeros: np.ndarray
 
 
 @functools.lru_cache(PLANS)
@@ -161,8 +189,7 @@ def _convolution(
     activation: str,
     streams: bool,
     tasks: int,
-) -> tuple[Launch, np.ndarray, bool]:
-    """The launch, zeros to use as a bias, and whether it is given the transformed weights."""
+) -> _Convolution:
     depth = x_shape[3]
     channels, every = Channels.of(width), Channels.together(depth)
     vector, side = host().vector_bytes, m + 2
@@ -170,19 +197,20 @@ def _convolution(
     places = side * side
     tiles = x_shape[0] * -(-rows.outputs // m) * -(-cols.outputs // m)
 
-    blocks = -(-tiles * places // WINOGRAD_PLACES)
+    blocks = -(-tiles * places // BLOCK_PLACES)
     block = -(-tiles // blocks)
-    channel_tasks, channel_blocks = channels.split(-(-tasks // (2 * blocks)))  # each transforms the tiles anew
+    channel_tasks, channel_blocks = channels.split(-(-tasks // (2 * blocks)))
     tall_rows = Columns.of(block, most_rows(channels.widest, host())).rows
 
-    once = blocks > 1 and places * depth * channels.padded * ITEM <= WINOGRAD_WEIGHTS_BYTES
+    # Weights are transformed once, or for few tiles a part at a time, which is used while it is in the cache.
+    once, shared = tiles * places > FEW_PLACES, channel_tasks > 1
     parts, part_depth = (1, depth) if once else _parts(depth, places * widest)
     u_place = depth * channels.padded * ITEM + PAD if once else part_depth * widest + PAD
     last_depth = Channels.together(depth - (parts - 1) * part_depth)
-    v_tile = -(-part_depth // host().lanes) * vector + PAD
+    v_tile = -(-part_depth // host().lanes) * vector
     v_place, sums_place = block * v_tile + PAD, block * widest + PAD
     v_part = places * v_place
-    sums_at = parts * v_part
+    sums_at = 0 if shared else parts * v_part
     u_at = sums_at + places * sums_place
     patch_at = u_at + (0 if once else places * u_place)
     patch_bytes = max(places * depth * ITEM, m * m * widest, _taps_bytes(channels))
@@ -194,66 +222,81 @@ def _convolution(
     told["floor"], told["ceiling"] = -np.inf, np.inf
     told["steps"] = part_depth
     told["steps"][-1] = depth - (parts - 1) * part_depth
+    told["next_a"] = tall_rows * v_tile
+    told["next_step"] = told["next_a"] // told["steps"]
     told["init_row"][1:], told["c_row"] = widest, widest
     heights = {
         f"{name}_{height}": tile(count, vectors) if vectors and count else 0
         for name, vectors in (("wide", channels.vectors * bool(channels.wide)), ("last", channels.last_vectors))
         for height, count in (("tall", tall_rows), ("low", tall_rows - 1))
     }
-    launch = Launch(
-        WINOGRAD,
-        ("winograd", "convolve"),
-        ("x", "y", "w", "u", "bias"),
-        blocks * channel_tasks,
-        patch_at + patch_bytes,
-        (told, start, clamp, zeros),
-        **_weight_fields(depth, part_depth, m, w_strides, channels),
-        **heights,
-        x_image=rows.size * cols.size * depth * ITEM,
-        x_row=cols.size * depth * ITEM,
-        x_pixel=depth * ITEM,
-        in_rows=rows.size,
-        in_columns=cols.size,
-        depth_vectors=last_depth.last_vectors - last_depth.tail,
-        depth_tail=last_depth.lanes * last_depth.tail,
-        part_vectors=part_depth // host().lanes,
-        y_image=rows.outputs * cols.outputs * width * ITEM,
-        y_row=cols.outputs * width * ITEM,
-        y_pixel=width * ITEM,
-        out_rows=rows.outputs,
-        out_columns=cols.outputs,
-        clamp=address(clamp),
-        zeros=address(zeros),
-        before_rows=rows.before,
-        before_columns=cols.before,
-        tile_rows=-(-rows.outputs // m),
-        tile_columns=-(-cols.outputs // m),
-        tiles=tiles,
-        blocks=blocks,
-        v_part=v_part,
-        v_place=v_place,
-        v_tile=v_tile,
-        sums_at=sums_at,
-        sums_place=sums_place,
-        sums_tile=widest,
-        u_at=0 if once else u_at,
-        u_place=u_place,
-        patch_at=patch_at,
-        input=transform("input", m),
-        input_tail=transform("input", m, True) if every.tail else 0,
-        output=transform("output", m),
-        output_tail=transform("output", m, True) if channels.tail else 0,
-        output_stream=transform("output", m, streams=streams),
-        told=address(told),
-        parts=parts,
-        part_bytes=told.strides[0],
-        wide_told=0,
-        last_told=told.strides[1],
-        tall_rows=tall_rows,
-        channel_tasks=channel_tasks,
-        channel_blocks=channel_blocks,
+
+    def launch(task: str, count: int) -> Launch:
+        return Launch(
+            WINOGRAD,
+            ("winograd", task),
+            ("x", "y", "w", "u", "bias", "v"),
+            count,
+            patch_at + patch_bytes,
+            (told, start, clamp, zeros),
+            **_weight_fields(depth, part_depth, m, w_strides, channels),
+            **heights,
+            x_image=rows.size * cols.size * depth * ITEM,
+            x_row=cols.size * depth * ITEM,
+            x_pixel=depth * ITEM,
+            in_rows=rows.size,
+            in_columns=cols.size,
+            depth_vectors=last_depth.last_vectors - last_depth.tail,
+            depth_tail=last_depth.lanes * last_depth.tail,
+            part_vectors=part_depth // host().lanes,
+            y_image=rows.outputs * cols.outputs * width * ITEM,
+            y_row=cols.outputs * width * ITEM,
+            y_pixel=width * ITEM,
+            out_rows=rows.outputs,
+            out_columns=cols.outputs,
+            clamp=address(clamp),
+            zeros=address(zeros),
+            before_rows=rows.before,
+            before_columns=cols.before,
+            tile_rows=-(-rows.outputs // m),
+            tile_columns=-(-cols.outputs // m),
+            tiles=tiles,
+            blocks=blocks,
+            steps=-(-block // STEP),
+            step=STEP,
+            v_block=parts * v_part if shared else 0,
+            v_part=v_part,
+            v_place=v_place,
+            v_tile=v_tile,
+            sums_at=sums_at,
+            sums_place=sums_place,
+            sums_tile=widest,
+            u_at=0 if once else u_at,
+            u_place=u_place,
+            patch_at=patch_at,
+            input=transform("input", m),
+            input_tail=transform("input", m, True) if every.tail else 0,
+            output=transform("output", m),
+            output_tail=transform("output", m, True) if channels.tail else 0,
+            output_stream=transform("output", m, streams=streams),
+            told=address(told),
+            parts=parts,
+            part_bytes=told.strides[0],
+            wide_told=0,
+            last_told=told.strides[1],
+            tall_rows=tall_rows,
+            channel_tasks=channel_tasks,
+            channel_blocks=channel_blocks,
+        )
+
+    return _Convolution(
+        _weight_transform(m, depth, w_strides, u_place, channels) if once else None,
+        launch("transform_inputs", blocks * -(-block // STEP)) if shared else None,
+        launch("convolve", blocks * channel_tasks),
+        places * u_place if once else 0,
+        blocks * parts * v_part if shared else 0,
+        zeros,
     )
-    return launch, zeros, once
 
 
 # the gradient at the weights

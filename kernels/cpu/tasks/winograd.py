@@ -185,6 +185,41 @@ def multiply_tiles(t, block, part, u, v, sums, tiles):
             c += rows * t.sums_tile
 
 
+@helper
+def transform_block(t, first, begin, end, v, patch):
+    """The tiles ``begin`` to ``end`` of a block whose first one is ``first``."""
+    side = t.m + 2
+    for tile in range(begin, end):
+        source, source_row = read_input(t, tile, patch)
+        for part in range(t.parts):
+            transform(
+                t.input,
+                t.input_tail,
+                source,
+                source_row,
+                t.x_pixel,
+                v + part * t.v_part + (tile - first) * t.v_tile,
+                side * t.v_place,
+                t.v_place,
+                t.part_vectors if part < t.parts - 1 else t.depth_vectors,
+                0 if part < t.parts - 1 else t.depth_tail,
+                t.vector_bytes,
+                2 * t.m * t.x_pixel,
+            )
+            source += 4 * t.part_depth
+
+
+def transform_inputs(told, index, worker):
+    """``step`` tiles of a block that several tasks will use."""
+    t = winograd_at(told)
+    number = index // t.steps
+    first = t.tiles * number // t.blocks
+    last = t.tiles * (number + 1) // t.blocks
+    begin = first + (index - number * t.steps) * t.step
+    patch = t.scratch + worker * t.scratch_bytes + t.patch_at
+    transform_block(t, first, begin, min(begin + t.step, last), t.v + number * t.v_block, patch)
+
+
 def convolve(told, index, worker):
     """A block of tiles, all the way from x to y, for some of the output channels."""
     t = winograd_at(told)
@@ -193,38 +228,20 @@ def convolve(told, index, worker):
     last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_tall else 0))
     first = t.tiles * number // t.blocks
     last = t.tiles * (number + 1) // t.blocks
-    v = t.scratch + worker * t.scratch_bytes
-    sums = v + t.sums_at
-    patch = v + t.patch_at
-    side = t.m + 2
-    for tile in range(first, last):
-        source, source_row = read_input(t, tile, patch)
-        ahead = 2 * t.m * t.x_pixel
-        for part in range(t.parts):
-            target = v + part * t.v_part + (tile - first) * t.v_tile
-            vectors = t.part_vectors if part < t.parts - 1 else t.depth_vectors
-            tail = 0 if part < t.parts - 1 else t.depth_tail
-            transform(
-                t.input,
-                t.input_tail,
-                source,
-                source_row,
-                t.x_pixel,
-                target,
-                side * t.v_place,
-                t.v_place,
-                vectors,
-                tail,
-                t.vector_bytes,
-                ahead,
-            )
-            source += 4 * t.part_depth
+    room = t.scratch + worker * t.scratch_bytes
+    sums = room + t.sums_at
+    patch = room + t.patch_at
+    v = room
+    if t.v_block:
+        v = t.v + number * t.v_block
+    else:
+        transform_block(t, first, first, last, v, patch)
     for block in range(first_block, last_block):
         wide = block < t.wide
         for part in range(t.parts):
             u = t.u + block * t.depth * t.wide_bytes
             if t.u_at:
-                u = v + t.u_at
+                u = room + t.u_at
                 begin = part * t.part_depth
                 weights_of_block(t, block, begin, min(begin + t.part_depth, t.depth), u, t.u_place, patch)
             multiply_tiles(t, block, part, u, v, sums, last - first)
