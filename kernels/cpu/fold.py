@@ -38,10 +38,6 @@ class Fold:
         places = ((q, first + self.before - q * self.step) for q in range(self.pixels))
         return [(q, place) for q, place in places if -count < place < self.reach]
 
-    def loads(self, lanes: int) -> int:
-        """Vectors that are read for one result."""
-        return sum(len(self.of(first, min(lanes, self.size - first))) for first in range(0, self.size, lanes))
-
 
 def row_vectors(fold: Fold, host: Host) -> int:
     """Vectors from one pixel to the next: its elements, and one of zeros."""

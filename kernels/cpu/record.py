@@ -126,14 +126,16 @@ WEIGHTS = _record(
     """
 )
 
-# The gradient at an input of few channels. ``told`` has a ``TILE`` for every number of taps that lie inside dy.
+# The gradient at an input of few channels. ``told`` has two ``TILE``, that of wide blocks of a pixel's run and
+# that of the last, for every number of taps that lie inside dy.
 OVERLAP = _record(
     """
     dy dy_image dy_row dy_pixel dy_rows
     dx dx_image dx_row size rows
-    w w_tap taps dilation before
+    w steps taps dilation before
     blocks told part_bytes zeros
-    tall_tile low_tile tall tall_rows low
+    wide wide_bytes wide_w last_bytes wide_tall wide_low last_tall last_low wide_told last_told
+    tall tall_rows low
     fold pixel margin
     scratch scratch_bytes
     """

@@ -18,15 +18,7 @@ from deepcore.kernels.cpu.fold import Fold, fold, row_vectors
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import OVERLAP, TILE, address
-from deepcore.kernels.cpu.tile import most_rows, most_vectors
-
-MOST_LOADS = 1024  # of one row of dx, which are written out in the code
-
-
-def fits(channels: int, cols: Axis) -> bool:
-    """Whether tiles and code are not too large."""
-    vectors = -(-cols.taps * channels // host().lanes)
-    return vectors <= most_vectors(host()) and _fold(channels, cols).loads(host().lanes) <= MOST_LOADS
+from deepcore.kernels.cpu.tile import most_rows
 
 
 def input_gradient(dy: np.ndarray, w: np.ndarray, rows: Axis, cols: Axis, dx: np.ndarray) -> None:
@@ -40,7 +32,7 @@ def input_gradient(dy: np.ndarray, w: np.ndarray, rows: Axis, cols: Axis, dx: np
             continue
         taps = w[vertical[0]][::-1].reshape(1, -1, 1, columns * channels, outputs).transpose(0, 1, 2, 4, 3)
         plan = _plan(dy.shape, target.shape, target.strides, vertical[1], cols, tasks_wanted())
-        packed = pack(taps, Channels.together(columns * channels))
+        packed = pack(taps, Channels.of(columns * channels))
         plan(address(dy), address(target), address(packed))
 
 
@@ -62,24 +54,25 @@ def _plan(
     """``rows`` are those of dx, as they read dy: of stride 1."""
     images, _, columns, outputs = dy_shape
     overlapping = _fold(dx_shape[3], cols)
-    runs = Channels.together(overlapping.reach)
+    runs = Channels.of(overlapping.reach)
     pixel = row_vectors(overlapping, host()) * host().vector_bytes
     offsets = np.arange(rows.taps, dtype=np.int64) * (rows.dilation * columns * outputs * ITEM)
     zeros = np.zeros(runs.padded, np.float32)
 
-    told = np.zeros(rows.taps + 1, TILE)  # of so many rows of dy
+    told = np.zeros((rows.taps + 1, 2), TILE)  # of so many rows of dy; of wide blocks, and of the last
     told["a_row"], told["a_step"], told["offsets"] = outputs * ITEM, ITEM, address(offsets)
-    told["b_step"], told["steps"], told["runs"] = runs.last_bytes, outputs, np.arange(rows.taps + 1)
+    told["b_step"], told["steps"] = (runs.wide_bytes, runs.last_bytes), outputs
+    told["runs"] = np.arange(rows.taps + 1)[:, np.newaxis]
     told["c_row"], told["lanes"] = pixel, runs.lanes
     told["floor"], told["ceiling"] = -np.inf, np.inf
 
-    cut = Columns.of(columns, most_rows(runs.last_vectors, host()))
-    tiles = runs.tiles(cut.rows, bool(cut.low))
+    cut = Columns.of(columns, most_rows(runs.widest, host()))
+    blocks = min(rows.outputs, -(-tasks // images))
     return Launch(
         OVERLAP,
         ("overlap", "overlap"),
         ("dy", "dx", "w"),
-        images * min(rows.outputs, -(-tasks // images)),
+        images * blocks,
         pixel * columns + host().vector_bytes,
         (told, offsets, zeros),
         dy_image=dy_shape[1] * columns * outputs * ITEM,
@@ -93,13 +86,18 @@ def _plan(
         before=rows.before,
         dilation=rows.dilation,
         taps=rows.taps,
-        w_tap=outputs * runs.last_bytes,
-        blocks=min(rows.outputs, -(-tasks // images)),
+        steps=outputs,
+        blocks=blocks,
         told=address(told),
         part_bytes=told.strides[0],
         zeros=address(zeros),
-        tall_tile=tiles["last_tall"],
-        low_tile=tiles["last_low"],
+        **runs.tiles(cut.rows, bool(cut.low)),
+        wide=runs.wide,
+        wide_bytes=runs.wide_bytes,
+        wide_w=rows.taps * outputs * runs.wide_bytes,
+        last_bytes=runs.last_bytes,
+        wide_told=0,
+        last_told=told.strides[1],
         tall=cut.tall,
         tall_rows=cut.rows,
         low=cut.low,

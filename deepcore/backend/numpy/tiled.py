@@ -34,6 +34,8 @@ from deepcore.backend.numpy.window import Axis, conv_axes, phase
 
 ITEM = 4
 MOST_TAPS = 49
+MOST_RUN = 64  # elements of a window's row, for which a tile has columns
+MOST_LOADS = 1024  # of what pixels give to a row of the image, which are written out in the code
 FEW_PIXELS = 600  # of a 1x1 convolution, for which packing all weights costs more than it saves
 
 
@@ -176,9 +178,10 @@ def _supports_overlap(call: Call) -> Answer:
         return False, f"register tiles are of float32; the arrays are {call.dtype}"
     if g.groups != 1 or g.dilation[1] != 1 or g.kernel_width == 1:
         return False, "one group, and windows of neighbouring columns, two at least"
-    if not _module("overlap").fits(g.in_channels, conv_axes(g)[1]):
-        return False, "a row of the window must fit into a tile, and a row of the image not be long"
-    return True, "float32, a row of the window of few channels"
+    run = g.kernel_width * g.in_channels
+    if run > MOST_RUN or g.width * (run + TILE_LANES) > MOST_LOADS * TILE_LANES * g.strides[1]:
+        return False, "a row of the window must be short, and a row of the image not very long"
+    return True, "float32; a row of the window is short"
 
 
 def _overlap_cost(call: Call) -> float:

@@ -7,17 +7,24 @@ overlap_at = record(OVERLAP)
 
 
 @helper
-def spread(t, taps, dy, w, pixels):
-    """Runs of all pixels of a row, from ``taps`` rows of dy."""
-    told = t.told + taps * t.part_bytes
-    for _ in range(t.tall):
-        call(t.tall_tile, (told, dy, w, t.zeros, pixels))
-        dy += t.tall_rows * t.dy_pixel
-        pixels += t.tall_rows * t.pixel
-    for _ in range(t.low):
-        call(t.low_tile, (told, dy, w, t.zeros, pixels))
-        dy += (t.tall_rows - 1) * t.dy_pixel
-        pixels += (t.tall_rows - 1) * t.pixel
+def spread(t, taps, dy, first, pixels):
+    """Runs of all pixels of a row, from the rows of dy that ``taps`` taps from ``first`` on read."""
+    for block in range(t.wide + (1 if t.last_tall else 0)):
+        wide = block < t.wide
+        tall_tile = t.wide_tall if wide else t.last_tall
+        low_tile = t.wide_low if wide else t.last_low
+        told = t.told + taps * t.part_bytes + (t.wide_told if wide else t.last_told)
+        w = t.w + block * t.wide_w + first * t.steps * (t.wide_bytes if wide else t.last_bytes)
+        from_dy = dy
+        to_pixel = pixels + block * t.wide_bytes
+        for _ in range(t.tall):
+            call(tall_tile, (told, from_dy, w, t.zeros, to_pixel))
+            from_dy += t.tall_rows * t.dy_pixel
+            to_pixel += t.tall_rows * t.pixel
+        for _ in range(t.low):
+            call(low_tile, (told, from_dy, w, t.zeros, to_pixel))
+            from_dy += (t.tall_rows - 1) * t.dy_pixel
+            to_pixel += (t.tall_rows - 1) * t.pixel
 
 
 def overlap(told, index, worker):
@@ -37,5 +44,5 @@ def overlap(told, index, worker):
             zero(dx, t.size)
             continue
         dy = t.dy + image * t.dy_image + (top + first * t.dilation) * t.dy_row
-        spread(t, taps, dy, t.w + first * t.w_tap, pixels)
+        spread(t, taps, dy, first, pixels)
         call(t.fold, (pixels, dx))
