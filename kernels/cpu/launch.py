@@ -1,4 +1,4 @@
-"""A launch whose sizes are known: what a plan keeps, so that a call has only addresses to fill in."""
+"""Launches whose sizes are known: what a plan keeps, so that a call has only addresses to fill in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.kernels.cpu import library, scratch, threads
-from deepcore.kernels.cpu.record import REQUEST, SCRATCH
+from deepcore.kernels.cpu.record import PARTS, REQUEST, SCRATCH, address
 
 
 class Launch:
@@ -22,6 +22,12 @@ class Launch:
         scratch_bytes: memory of its own that each worker needs, if any.
         keep: arrays whose addresses are among ``fixed``.
         fixed: every other field but those of the scratch memory.
+
+    Attributes:
+        count: as given.
+        fixed: the request and, behind it, what the task is told, where calls give nothing.
+        places: in ``fixed``, of what calls give.
+        scratch_bytes: as given.
 
     Raises:
         ValueError: a field of the record is missing, or is none.
@@ -45,23 +51,71 @@ class Launch:
             )
         # In front of the record lies the request: both are made by one copy.
         front = len(REQUEST.names or ())
-        self._fixed = np.zeros(front + len(names), np.int64)
-        self._fixed[0], self._fixed[2] = library.task(*task), count
+        self.fixed = np.zeros(front + len(names), np.int64)
+        self.fixed[0], self.fixed[2] = library.task(*task), count
         for name, value in fixed.items():
-            self._fixed[front + names.index(name)] = value
-        self._places = tuple(front + names.index(name) for name in given)
-        self._scratch_bytes = scratch_bytes
+            self.fixed[front + names.index(name)] = value
+        self.places = tuple(front + names.index(name) for name in given)
+        self.count = count
+        self.scratch_bytes = scratch_bytes
         self._keep = tuple(keep)
 
     def __call__(self, *given: int) -> None:
         """Runs the task for every index; ``given`` are the fields that the launch was made to be given."""
-        told = self._fixed.copy()
-        for place, value in zip(self._places, given, strict=True):
+        told = self.fixed.copy()
+        for place, value in zip(self.places, given, strict=True):
             told[place] = value
-        pool = threads.pool()
-        if not self._scratch_bytes:
-            pool.run(told)
-            return
-        with scratch.borrow(pool.threads, self._scratch_bytes) as room:
-            told[-2], told[-1] = room.address, room.bytes
-            pool.run(told)
+        _run(told, (len(told) - len(SCRATCH),), self.scratch_bytes)
+
+
+class Parts:
+    """Several launches that need nothing of each other, as one: their indices are handed out in turn.
+
+    Args:
+        parts: the launches, all of which are given the same number of fields.
+        offsets: for each part, what is added to every address that a call gives; bytes.
+    """
+
+    def __init__(self, parts: Sequence[Launch], offsets: Sequence[Sequence[int]]) -> None:
+        whole = Launch(PARTS, ("pool", "part"), (), sum(part.count for part in parts), order=0)
+        front = len(REQUEST.names or ())
+        *begins, _ = np.cumsum([len(whole.fixed), *(len(part.fixed) for part in parts)]).tolist()
+        turns = sorted(
+            (index / part.count, (begin - front) * whole.fixed.itemsize, index)
+            for begin, part in zip(begins, parts, strict=True)
+            for index in range(part.count)
+        )
+        self._order = np.array([turn[1:] for turn in turns], np.int64)
+        self._fixed = np.concatenate([whole.fixed, *(part.fixed for part in parts)])
+        self._fixed[front] = address(self._order)
+        self._places = tuple(
+            (begin + place, number, offset)
+            for begin, part, moved in zip(begins, parts, offsets, strict=True)
+            for number, (place, offset) in enumerate(zip(part.places, moved, strict=True))
+        )
+        self._rooms = tuple(
+            begin + len(part.fixed) - len(SCRATCH)
+            for begin, part in zip(begins, parts, strict=True)
+            if part.scratch_bytes
+        )
+        self._scratch_bytes = max((part.scratch_bytes for part in parts), default=0)
+        self._parts = tuple(parts)  # whose arrays must live
+
+    def __call__(self, *given: int) -> None:
+        """Runs all of them; ``given`` are the fields that each was made to be given, before its offsets."""
+        told = self._fixed.copy()
+        for place, number, offset in self._places:
+            told[place] = given[number] + offset
+        _run(told, self._rooms, self._scratch_bytes)
+
+
+def _run(told: np.ndarray, rooms: Sequence[int], scratch_bytes: int) -> None:
+    """Runs what ``told`` begins with; ``rooms``: where it is to say where each worker's own memory lies."""
+    pool = threads.pool()
+    if not scratch_bytes:
+        pool.run(told)
+        return
+    with scratch.borrow(pool.threads, scratch_bytes) as room:
+        for place in rooms:
+            told[place], told[place + 1] = room.address, room.bytes
+        pool.run(told)

@@ -56,6 +56,10 @@ POOL = _record(
 # What is to be launched; in front of the record that the task is told.
 REQUEST = _record("task told count")
 
+# Several launches in one: ``order`` is the address of a pair for each index, which says where the request of its part
+# lies, in bytes from here on, and which index of that part it is.
+PARTS = _record("order")
+
 
 # The strides of a register tile, in bytes; see ``tile.py``.
 TILE = np.dtype(

@@ -15,7 +15,7 @@ from deepcore.kernels.cpu.transpose import transpose
 from deepcore.kernels.cpu.window import Block, Line
 
 TASKS = {
-    "pool": ("worker", "run"),
+    "pool": ("worker", "run", "part"),
     "product": ("product", "dots"),
     "convolution": ("pack", "correlate", "weights"),
     "overlap": ("overlap",),

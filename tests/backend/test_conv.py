@@ -58,6 +58,8 @@ GEOMETRIES = {
     "5x5 valid, one channel": Conv2DGeometry.of((3, 11, 13, 1), (5, 5, 1, 6)),
     "7x7 stem": Conv2DGeometry.of((1, 17, 19, 3), (7, 7, 3, 8), 2, "same"),
     "11x11 stride 4": Conv2DGeometry.of((1, 29, 31, 3), (11, 11, 3, 5), 4),
+    "seven columns, many channels": Conv2DGeometry.of((1, 5, 14, 9), (3, 3, 9, 150), 2, "same"),
+    "stride 3, phases of unequal rows": Conv2DGeometry.of((2, 10, 11, 40), (3, 4, 40, 9), 3, 1),
     "pointwise": Conv2DGeometry.of((2, 5, 7, 13), (1, 1, 13, 11)),
     "pointwise stride 2": Conv2DGeometry.of((2, 7, 7, 5), (1, 1, 5, 3), 2),
     "stride beyond the window": Conv2DGeometry.of((1, 11, 13, 2), (2, 1, 2, 3), (5, 3)),

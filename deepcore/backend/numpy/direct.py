@@ -237,12 +237,13 @@ def pack(w: np.ndarray, channels: Channels) -> np.ndarray:
     What the last vector has beyond the channels is zero.
     """
     result = aligned((w.shape[0], math.prod(w.shape[1:4]) * channels.padded), np.float32)
-    _packing(w.shape, w.strides, channels)(address(w), address(result))
+    packing(w.shape, w.strides, channels)(address(w), address(result))
     return result
 
 
 @functools.lru_cache(PLANS)
-def _packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channels) -> Launch:
+def packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channels) -> Launch:
+    """The launch of ``pack``; takes the addresses of w, and of the result."""
     groups, rows, columns, depth, width = shape
     steps = rows * columns * depth
     names = ("w_group", "w_row", "w_column", "w_depth", "w_width")
@@ -269,7 +270,7 @@ def _packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channel
 
 
 def _packed(owner: np.ndarray | None, w: np.ndarray, columns: int) -> np.ndarray:
-    channels = _channels(w.shape, columns)
+    channels = channels_of(w.shape, columns)
     if owner is None:
         return pack(w, channels)
     return packed(owner, _key(w.shape, columns), lambda _: pack(w, channels))
@@ -277,10 +278,10 @@ def _packed(owner: np.ndarray | None, w: np.ndarray, columns: int) -> np.ndarray
 
 def _key(shape: tuple[int, ...], columns: int) -> Hashable:
     """Of packed weights [groups, R, S, C / groups, K / groups]."""
-    return "tiles", shape, _channels(shape, columns)
+    return "tiles", shape, channels_of(shape, columns)
 
 
-def _channels(shape: tuple[int, ...], columns: int) -> Channels:
+def channels_of(shape: tuple[int, ...], columns: int) -> Channels:
     """How the output's channels are cut; those of a product always alike, since its pixels lie in rows at will."""
     return Channels.of(shape[4], columns if shape[1:3] != (1, 1) else 0)
 
@@ -317,7 +318,7 @@ def correlate(
     clamped = activation if activation in CLAMPS else "linear"
     in_place = _in_place(w.shape, w.strides, out.shape[:3])
     strides = (w.strides[0], w.strides[3]) if in_place else None
-    plan = _correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted())
+    plan = correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted())
     weights = w if in_place else _packed(owner, w, cols.outputs)
     bias = zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
     plan(address(x), address(out), address(weights), address(bias))
@@ -330,7 +331,7 @@ def _in_place(shape: tuple[int, ...], strides: tuple[int, ...], pixels: tuple[in
     """Whether tiles read the weights as they lie: in order, and by one block alone or for few pixels [N, P, Q]."""
     _, _, columns, depth, _ = shape
     in_order = strides[4] == ITEM and strides[2] == depth * strides[3] and strides[1] == columns * strides[2]
-    return in_order and (_channels(shape, pixels[2]).blocks == 1 or math.prod(pixels) <= FEW_PIXELS)
+    return in_order and (channels_of(shape, pixels[2]).blocks == 1 or math.prod(pixels) <= FEW_PIXELS)
 
 
 @functools.lru_cache(PLANS)
@@ -340,7 +341,7 @@ def zeros(size: int) -> np.ndarray:
 
 
 @functools.lru_cache(PLANS)
-def _correlation(
+def correlation(
     x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],
     w_strides: tuple[int, int] | None,
@@ -350,9 +351,12 @@ def _correlation(
     activation: str,
     tasks: int,
 ) -> Launch:
-    """``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None."""
+    """The launch of ``correlate``; takes the addresses of x, of the result, of weights and bias.
+
+    ``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None.
+    """
     groups, _, _, depth, width = w_shape
-    channels = _channels(w_shape, cols.outputs)
+    channels = channels_of(w_shape, cols.outputs)
     source = Source(rows, cols, x_shape[3])
     starts, steps = source.starts(groups)
     widest = channels.widest * host().vector_bytes

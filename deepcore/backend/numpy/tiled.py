@@ -6,7 +6,7 @@ Both need Numba and LLVM, which are loaded by the first call.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -30,7 +30,7 @@ from deepcore.backend.numpy.cost import (
 )
 from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
-from deepcore.backend.numpy.window import Axis, conv_axes, phase
+from deepcore.backend.numpy.window import Axis, by_outputs, conv_axes, conv_phases
 
 ITEM = 4
 MOST_TAPS = 49
@@ -46,18 +46,6 @@ def _module(name: str) -> ModuleType:
 def _by_groups(w: np.ndarray, groups: int) -> np.ndarray:
     """w [R, S, C / groups, K] as a view [groups, R, S, C / groups, K / groups]."""
     return w.reshape(*w.shape[:3], groups, -1).transpose(3, 0, 1, 2, 4)
-
-
-def _by_outputs(w: np.ndarray, groups: int) -> np.ndarray:
-    """The weights of the way back: a view [groups, R, S, K / groups, C / groups], last taps first."""
-    return w[::-1, ::-1].reshape(*w.shape[:3], groups, -1).transpose(3, 0, 1, 4, 2)
-
-
-def _phases(g: Conv2DGeometry) -> Iterator[tuple[int, int, tuple[slice, Axis] | None, tuple[slice, Axis] | None]]:
-    rows, cols = conv_axes(g)
-    for i in range(min(rows.stride, g.height)):
-        for j in range(min(cols.stride, g.width)):
-            yield i, j, phase(rows, i), phase(cols, j)
 
 
 def _as_matrix(x: np.ndarray) -> np.ndarray:
@@ -157,18 +145,14 @@ def _direct_dgrad_cost(call: Call) -> float:
     "conv2d_dgrad", "tiles", supports=_supports_direct, cost=_direct_dgrad_cost, available=vectors_available
 )
 def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-    """dx phase by phase: the pixels of one phase of the stride are a convolution of dy with every stride-th tap."""
     g = geometry
     if g.is_pointwise:
         return _pointwise(_as_matrix(dy), w[0, 0].T).reshape(g.x_shape)
     dx = empty(g.x_shape, np.float32)
-    for i, j, vertical, horizontal in _phases(g):
-        target = dx[:, i :: g.strides[0], j :: g.strides[1]]
-        if vertical is None or horizontal is None:
-            target[...] = 0
-            continue
-        taps = _by_outputs(w[vertical[0], horizontal[0]], g.groups)
-        _module("direct").correlate(dy, taps, vertical[1], horizontal[1], target)
+    if g.strides == (1, 1):
+        _module("direct").correlate(dy, by_outputs(w, g.groups), *_way_back(g), dx)
+    else:
+        _module("phases").input_gradient(dy, w, g, dx)
     return dx
 
 
@@ -201,6 +185,13 @@ def _dgrad_overlap(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> n
     dx = empty(geometry.x_shape, np.float32)
     _module("overlap").input_gradient(dy, w, *conv_axes(geometry), dx)
     return dx
+
+
+def _way_back(g: Conv2DGeometry) -> tuple[Axis, Axis]:
+    """How windows of stride 1 lie on the output's gradient, when the input's is made."""
+    ((_, _, axes),) = conv_phases(g)
+    assert axes is not None  # a window of stride 1 reads every input
+    return axes
 
 
 def _direct_wgrad_cost(call: Call) -> float:
@@ -272,10 +263,6 @@ def _transformed_seconds(call: Call, m: int) -> float:
     return float(seconds)
 
 
-def _weights_of_way_back(w: np.ndarray) -> np.ndarray:
-    return _by_outputs(w, 1)[0]
-
-
 def _winograd(m: int) -> None:
     """Lists the implementations for tiles of m x m."""
     name = f"winograd-{m}"
@@ -292,10 +279,7 @@ def _winograd(m: int) -> None:
     @implementation("conv2d_dgrad", name, **how)
     def dgrad(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
         dx = empty(geometry.x_shape, np.float32)
-        ((_, _, vertical, horizontal),) = _phases(geometry)
-        assert vertical is not None  # a window of stride 1 reads every input
-        assert horizontal is not None
-        _module("winograd").convolve(dy, _weights_of_way_back(w), vertical[1], horizontal[1], m, dx)
+        _module("winograd").convolve(dy, by_outputs(w, 1)[0], *_way_back(geometry), m, dx)
         return dx
 
 

@@ -9,6 +9,8 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 
 NOTHING = (slice(0, 0), slice(0, 0))
@@ -92,6 +94,30 @@ def phase(axis: Axis, first: int) -> tuple[slice, Axis] | None:
     output_of_first = (first + axis.before - taps[0] * axis.dilation) // axis.stride
     inputs = len(range(first, axis.size, axis.stride))
     return chosen, Axis(axis.outputs, inputs, count, 1, dilation, (count - 1) * dilation - output_of_first)
+
+
+def conv_phases(
+    geometry: Conv2DGeometry,
+) -> Iterator[tuple[tuple[slice, slice], tuple[slice, slice] | None, tuple[Axis, Axis] | None]]:
+    """The way back through a convolution: for each phase of the strides its rows and columns of the input, the taps
+    that read them, and how windows of these lie on the output; None twice where no tap reads the phase."""
+    rows, cols = conv_axes(geometry)
+    for i in range(min(rows.stride, rows.size)):
+        for j in range(min(cols.stride, cols.size)):
+            pixels = slice(i, None, rows.stride), slice(j, None, cols.stride)
+            vertical, horizontal = phase(rows, i), phase(cols, j)
+            if vertical is None or horizontal is None:
+                yield pixels, None, None
+            else:
+                yield pixels, (vertical[0], horizontal[0]), (vertical[1], horizontal[1])
+
+
+def by_outputs(w: np.ndarray, groups: int) -> np.ndarray:
+    """The weights of the way back: w [R, S, C / groups, K] as [groups, R, S, K / groups, C / groups], last taps first.
+
+    A view.
+    """
+    return w[::-1, ::-1].reshape(*w.shape[:3], groups, -1).transpose(3, 0, 1, 4, 2)
 
 
 @dataclass(frozen=True)

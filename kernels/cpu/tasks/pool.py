@@ -12,11 +12,12 @@ from deepcore.kernels.cpu.native import (
     fetch_add,
     helper,
     load_acquire,
+    load_int,
     pause,
     record,
     store_release,
 )
-from deepcore.kernels.cpu.record import POOL, REQUEST, offset
+from deepcore.kernels.cpu.record import PARTS, POOL, REQUEST, offset
 
 _int = types.intc
 _lock = types.ExternalFunction("pthread_mutex_lock", _int(types.intp))
@@ -26,10 +27,12 @@ _signal = types.ExternalFunction("pthread_cond_broadcast", _int(types.intp))
 
 pool_at = record(POOL)
 request_at = record(REQUEST)
+parts_at = record(PARTS)
 LAUNCH = offset(POOL, "launch")
 TICKET = offset(POOL, "ticket")
 TAKEN = offset(POOL, "taken")
 FINISHED = offset(POOL, "finished")
+BEHIND = REQUEST.itemsize  # a request lies what its task is told
 FLOOR = 1 << 40  # more than there can be claims in vain
 
 
@@ -111,6 +114,13 @@ def run(told, request, unused):
             _wait(pool.done, pool.mutex)
         _unlock(pool.mutex)
     fetch_add(told + TAKEN, -1)
+
+
+def part(told, index, worker):
+    """One index of one of several launches."""
+    entry = parts_at(told).order + 16 * index
+    at = told + load_int(entry)
+    call_task(request_at(at).task, at + BEHIND, load_int(entry + 8), worker)
 
 
 def nothing(told, index, worker):
