@@ -36,7 +36,6 @@ ITEM = 4
 MOST_TAPS = 49
 MOST_RUN = 64  # elements of a window's row, for which a tile has columns
 MOST_LOADS = 1024  # of what pixels give to a row of the image, which are written out in the code
-FEW_PIXELS = 600  # of a 1x1 convolution, for which packing all weights costs more than it saves
 
 
 def _module(name: str) -> ModuleType:
@@ -78,8 +77,8 @@ def _weights_seconds(g: Conv2DGeometry, rate: float) -> float:
 def _direct_fprop_cost(call: Call) -> float:
     g = call.geometry
     pixels = g.batch * g.out_height * g.out_width * g.groups
-    if _is_product(g) and pixels < FEW_PIXELS:
-        return product_seconds(1, pixels, g.out_channels, g.in_channels)
+    if _is_product(g):
+        return _read_seconds(g) + product_seconds(1, pixels, g.out_channels, g.in_channels)
     steps = g.kernel_height * g.kernel_width * g.in_channels // g.groups
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
     return (
@@ -112,6 +111,11 @@ def _read(x: np.ndarray, g: Conv2DGeometry) -> np.ndarray:
     return _as_matrix(np.ascontiguousarray(x[:, :: g.strides[0], :: g.strides[1]]))
 
 
+def _read_seconds(g: Conv2DGeometry) -> float:
+    """Of that copy."""
+    return 2.0 * float(np.prod(g.x_shape, dtype=float)) * ITEM / TILE_BYTES if g.strides != (1, 1) else 0.0
+
+
 def _pointwise(
     pixels: np.ndarray,
     w: np.ndarray,
@@ -119,9 +123,9 @@ def _pointwise(
     activation: str = "linear",
     owner: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A 1x1 convolution as a product, whose weights are packed whole, or for few pixels a panel at a time."""
+    """A 1x1 convolution as a product; weights that are kept packed need not be packed panel by panel."""
     direct = _module("direct")
-    if len(pixels) < FEW_PIXELS and (owner is None or not direct.is_packed(owner, w)):
+    if owner is None or not direct.is_packed(owner, w):
         y: np.ndarray = _module("product").product(pixels, w, bias, activation)
         return y
     y = empty((len(pixels), w.shape[1]), np.float32)
@@ -133,7 +137,7 @@ def _direct_dgrad_cost(call: Call) -> float:
     g = call.geometry
     phases = g.strides[0] * g.strides[1]
     pixels = g.batch * g.height * g.width * g.groups
-    if g.is_pointwise and pixels < FEW_PIXELS:
+    if g.is_pointwise:
         return product_seconds(1, pixels, g.in_channels, g.out_channels)
     steps = g.kernel_height * g.kernel_width * g.out_channels / g.groups / phases
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float) * phases) * ITEM
@@ -197,8 +201,8 @@ def _way_back(g: Conv2DGeometry) -> tuple[Axis, Axis]:
 def _direct_wgrad_cost(call: Call) -> float:
     g = call.geometry
     if _is_product(g) and g.out_channels >= TILE_LANES:
-        read = 2.0 * np.prod(g.x_shape, dtype=float) * ITEM / TILE_BYTES if g.strides != (1, 1) else 0.0
-        return read + product_seconds(1, g.in_channels, g.out_channels, g.batch * g.out_height * g.out_width)
+        pixels = g.batch * g.out_height * g.out_width
+        return _read_seconds(g) + product_seconds(1, g.in_channels, g.out_channels, pixels)
     rows = g.kernel_height * g.kernel_width * g.in_channels // g.groups
     pixels = g.batch * g.out_height * g.out_width * g.groups
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
