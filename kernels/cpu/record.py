@@ -220,23 +220,19 @@ WINOGRAD_GRADIENT = _record(
     """
 )
 
-# ... then a product for each place, added to the sums, ...
+# ... then a product for each place, added to the sums; the first begin with ``zeros``, which is 0 for the others, ...
+_WINOGRAD_BLOCKS = "told zeros wide wide_bytes wide_kernel last_kernel wide_told last_told tile_rows "
 WINOGRAD_PRODUCTS = _record(
-    """
-    v v_place d d_place sums sums_place sums_row
-    told wide wide_bytes wide_tall wide_low last_tall last_low wide_told last_told
-    tall tall_rows low parts
-    """
+    _WINOGRAD_BLOCKS + "v v_part v_place d d_part d_place sums sums_place sums_row depth parts part_depth part_tasks"
 )
 
 # ... or, where all tiles are one chunk, the products of a part of x's channels and a block of dy's, and at once the way
-# back; ``told`` has two ``TILE`` for each run of tiles.
+# back; ``told`` has two ``TILE``, as for the products.
 WINOGRAD_BLOCK = _record(
-    """
-    v v_part v_place v_tile d d_part d_place d_tile
-    depth parts part_depth runs run_tiles zeros
-    told run_bytes wide wide_vectors wide_bytes wide_kernel last_kernel last_vectors last_tail wide_told last_told
-    tile_rows sums_place sums_row
+    _WINOGRAD_BLOCKS
+    + """
+    v v_part v_place d d_part d_place sums_place sums_row
+    depth parts part_depth wide_vectors last_vectors last_tail
     dw dw_tap dw_depth kernel tail_kernel vector_bytes
     scratch scratch_bytes
     """

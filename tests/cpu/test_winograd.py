@@ -69,14 +69,14 @@ from deepcore.kernels.cpu import threads
 
 rng = np.random.default_rng(6)
 backend = numpy_backend()
-for count, few, places, part, run, chunk in (
-    (1, 1 << 30, 1 << 30, 20000, 3, (1 << 30, 1 << 30)),  # weights transformed in parts; all tiles at once
-    (2, 1 << 30, 1 << 30, 20000, 3, (1 << 30, 1 << 30)),  # the same, and tiles that several tasks use
-    (2, 0, 300, 20000, 3, (1, 1)),  # weights made once, for several blocks of tiles; the tiles by chunks
+for count, few, places, part, chunk in (
+    (1, 1 << 30, 1 << 30, 20000, (1 << 30, 1 << 30)),  # weights transformed in parts; all tiles at once
+    (2, 1 << 30, 1 << 30, 20000, (1 << 30, 1 << 30)),  # the same, and tiles that several tasks use
+    (2, 0, 300, 20000, (1, 1)),  # weights made once, for several blocks of tiles; the tiles by chunks
 ):
     threads.set_threads(count)
     winograd.FEW_PLACES, winograd.BLOCK_PLACES, winograd.PART_BYTES = few, places, part
-    winograd.RUN, winograd.CHUNK_BYTES = run, chunk
+    winograd.FEW_TILES, winograd.CHUNK_BYTES = 200 if few else 3, chunk
     for plan in (winograd._convolution, winograd._gradient_by_blocks, winograd._gradient_by_chunks):
         plan.cache_clear()
     for x, w, padding in (

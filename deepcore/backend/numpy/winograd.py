@@ -38,8 +38,8 @@ from deepcore.kernels.cpu.transpose import transpose
 FEW_PLACES = 64 * 36  # of all tiles, up to which weights are transformed part by part
 PART_BYTES = 600_000  # transformed weights that are made and used at once, while they are in the second-level cache
 BLOCK_PLACES = 96 * 36  # of a block of tiles: fewer read all weights more often, of more the sums leave the cache
-PART_VECTORS = 3  # of input channels whose gradient at the weights is made at once: for tiles of 6 rows no row is lost
-RUN = 64  # tiles that the sums of such a part are read and written again for
+PART_VECTORS = 3  # of input channels that lie side by side for the gradient at the weights: tiles lose no row of them
+FEW_TILES = 64  # of which a block of the gradient at the weights is made at once: more are read too often
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
 KEPT_BYTES = 10 << 20  # of all transformed weights, up to which they are kept with the weights that they are made of
 STREAMED_BYTES = 24 << 20  # of an output that is larger than what a cache would keep of it
@@ -307,22 +307,21 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np
     depth, width = x.shape[3], dy.shape[3]
     dw = empty((3, 3, depth, width), np.float32)
     tiles = x.shape[0] * -(-rows.outputs // 4) * -(-cols.outputs // 4)
-    if _chunk(tiles, depth, width) == tiles:
-        small = _gradient_by_blocks(x.shape, width, rows, cols, tiles)
-        with scratch.borrow(1, small.tile_bytes) as room:
-            v, d = room.address, room.address + small.d_at
-            small.transform(address(x), address(dy), v, d, 0, tiles)
-            small.multiply(v, d, address(dw))
+    if tiles <= FEW_TILES:
+        few = _gradient_by_blocks(x.shape, width, rows, cols, tiles)
+        with scratch.borrow(1, few.tile_bytes) as room:
+            v, d = room.address, room.address + few.d_at
+            few.transform(address(x), address(dy), v, d, 0, tiles)
+            few.multiply(v, d, address(dw))
         return dw
     plan = _gradient_by_chunks(x.shape, width, rows, cols, tiles, tasks_wanted())
-    sums = np.zeros((36, plan.place_bytes // ITEM), np.float32)
-    with scratch.borrow(1, plan.tile_bytes) as room:
-        v, d = room.address, room.address + plan.d_at
+    with scratch.borrow(1, plan.tile_bytes + plan.sums_bytes) as room:
+        v, d, sums = room.address, room.address + plan.d_at, room.address + plan.tile_bytes
         for first in range(0, tiles, plan.chunk):
             last = min(first + plan.chunk, tiles)
             plan.transform(address(x), address(dy), v, d, first, last)
-            plan.multiply(v, d, address(sums), plan.told(last - first))
-    plan.result(address(sums), address(dw))
+            plan.multiply(v, d, sums, *plan.told(first, last))
+        plan.result(sums, address(dw))
     return dw
 
 
@@ -330,13 +329,15 @@ def _chunk(tiles: int, depth: int, width: int) -> int:
     """Tiles between one step and the next: each chunk reads and writes all the sums once more."""
     sums_bytes = 36 * depth * width * ITEM
     chunk_bytes = min(max(CHUNK_BYTES[0], 2 * sums_bytes), CHUNK_BYTES[1])
-    chunk = min(tiles, max(RUN, chunk_bytes // (36 * (depth + width) * ITEM)))
+    chunk = min(tiles, max(FEW_TILES, chunk_bytes // (36 * (depth + width) * ITEM)))
     return -(-tiles // -(-tiles // chunk))
 
 
 @dataclass(frozen=True)
 class _Layout:
     """Where transformed tiles lie: [part of the channels][place][tile][channel], the parts but the last of ``vectors``.
+
+    Or [place][part of the channels][tile][channel].
 
     Attributes:
         parts, vectors: of channels.
@@ -353,22 +354,25 @@ class _Layout:
     tile: int
 
     @staticmethod
-    def of(channels: int, tiles: int, vectors: int, pad: int) -> _Layout:
+    def of(channels: int, tiles: int, vectors: int, by_place: bool) -> _Layout:
+        vectors = min(vectors, Channels.together(channels).last_vectors)
         parts = -(-channels // (vectors * host().lanes))
         last = Channels.together(channels - (parts - 1) * vectors * host().lanes)
-        tile = vectors * host().vector_bytes + pad
-        place = tiles * tile + PAD
-        return _Layout(parts, vectors, last.last_vectors - last.tail, last.lanes * last.tail, 36 * place, place, tile)
+        tile = vectors * host().vector_bytes
+        inner = tiles * tile + PAD
+        part, place = (inner, parts * inner) if by_place else (36 * inner, inner)
+        return _Layout(parts, vectors, last.last_vectors - last.tail, last.lanes * last.tail, part, place, tile)
 
     @property
     def bytes(self) -> int:
-        return self.parts * self.part
+        return max(self.parts * self.part, 36 * self.place)
 
 
-def _transform_tiles(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, v: _Layout, d: _Layout) -> Launch:
-    """The launch that transforms the tiles ``first`` to ``last`` of x and dy."""
+def _transform_tiles(
+    x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, most: int, v: _Layout, d: _Layout
+) -> Launch:
+    """The launch that transforms the tiles ``first`` to ``last`` of x and dy, at ``most`` so many."""
     m, depth = 4, x_shape[3]
-    most = v.place // v.tile
     return Launch(
         WINOGRAD_GRADIENT,
         ("winograd", "transform_tiles"),
@@ -428,21 +432,18 @@ def _gradient_by_blocks(x_shape: tuple[int, ...], width: int, rows: Axis, cols: 
     depth, channels = x_shape[3], Channels.of(width)
     vector = host().vector_bytes
     widest = channels.widest * vector
-    v = _Layout.of(depth, tiles, min(PART_VECTORS, Channels.together(depth).last_vectors), 0)
-    d = _Layout.of(width, tiles, channels.widest, 0)
+    v = _Layout.of(depth, tiles, PART_VECTORS, by_place=False)
+    d = _Layout.of(width, tiles, channels.widest, by_place=False)
+    tile_rows = _tile_rows(v, channels)
     part_depth = v.vectors * host().lanes
-    tile_rows = Columns.of(part_depth, most_rows(channels.widest, host())).rows
     sums_place = -(-part_depth // tile_rows) * tile_rows * widest + PAD
 
-    runs = -(-tiles // RUN)
-    run_tiles = -(-tiles // runs)
     start, zeros = np.zeros(1, np.int64), np.zeros(widest // ITEM, np.float32)
-    told = np.zeros((runs, 2), TILE)
+    told = np.zeros(2, TILE)  # of wide blocks, and of the last
     told["a_row"], told["a_step"], told["offsets"], told["runs"] = ITEM, v.tile, address(start), 1
-    told["b_step"], told["c_row"], told["init_row"][1:] = d.tile, widest, widest
+    told["b_step"], told["c_row"], told["steps"] = d.tile, widest, tiles
+    told["next_a"], told["next_step"] = v.place, v.tile  # tiles of other rows ask for other lines of the next place
     told["floor"], told["ceiling"] = -np.inf, np.inf
-    told["steps"] = run_tiles
-    told["steps"][-1] = tiles - (runs - 1) * run_tiles
     multiply = Launch(
         WINOGRAD_BLOCK,
         ("winograd", "gradient_of_block"),
@@ -452,28 +453,17 @@ def _gradient_by_blocks(x_shape: tuple[int, ...], width: int, rows: Axis, cols: 
         (told, start, zeros),
         v_part=v.part,
         v_place=v.place,
-        v_tile=v.tile,
         d_part=d.part,
         d_place=d.place,
-        d_tile=d.tile,
         depth=depth,
         parts=v.parts,
         part_depth=part_depth,
-        runs=runs,
-        run_tiles=run_tiles,
         zeros=address(zeros),
         told=address(told),
-        run_bytes=told.strides[0],
-        wide=channels.wide,
+        **_block_kernels(channels, tile_rows, told),
         wide_vectors=channels.vectors,
-        wide_bytes=channels.wide_bytes,
-        wide_kernel=tile(tile_rows, channels.vectors) if channels.wide else 0,
-        last_kernel=tile(tile_rows, channels.last_vectors) if channels.last_vectors else 0,
         last_vectors=channels.last_vectors - channels.tail,
         last_tail=channels.lanes * channels.tail,
-        wide_told=0,
-        last_told=told.strides[1],
-        tile_rows=tile_rows,
         sums_place=sums_place,
         sums_row=widest,
         dw_tap=depth * width * ITEM,
@@ -482,7 +472,29 @@ def _gradient_by_blocks(x_shape: tuple[int, ...], width: int, rows: Axis, cols: 
         tail_kernel=transform("weights_gradient", 4, True) if channels.tail else 0,
         vector_bytes=vector,
     )
-    return _ByBlocks(_transform_tiles(x_shape, width, rows, cols, v, d), multiply, v.bytes + d.bytes + PAD, v.bytes)
+    transforms = _transform_tiles(x_shape, width, rows, cols, tiles, v, d)
+    return _ByBlocks(transforms, multiply, v.bytes + d.bytes + PAD, v.bytes)
+
+
+def _tile_rows(v: _Layout, channels: Channels) -> int:
+    """Rows of the tiles for a part of the input channels: only of the last part they may reach beyond."""
+    part_depth = v.vectors * host().lanes
+    rows = Columns.of(part_depth, most_rows(channels.widest, host())).rows
+    assert v.parts == 1 or part_depth % rows == 0
+    return rows
+
+
+def _block_kernels(channels: Channels, tile_rows: int, told: np.ndarray) -> dict[str, Any]:
+    """What a task is told of blocks of output channels; ``told`` ends on a ``TILE`` for wide ones and for the last."""
+    return {
+        "wide": channels.wide,
+        "wide_bytes": channels.wide_bytes,
+        "wide_kernel": tile(tile_rows, channels.vectors) if channels.wide else 0,
+        "last_kernel": tile(tile_rows, channels.last_vectors) if channels.last_vectors else 0,
+        "wide_told": 0,
+        "last_told": told.strides[-1],
+        "tile_rows": tile_rows,
+    }
 
 
 @dataclass(frozen=True)
@@ -491,23 +503,27 @@ class _ByChunks:
 
     Attributes:
         chunk: tiles of each but the last.
-        place_bytes: of the sums of a place.
         tile_bytes, d_at: of the transformed tiles of x and dy, and where those of dy begin.
-        tile_records: ``TILE`` records for a whole chunk and for the last one, of wide blocks and of the last.
+        sums_bytes: of the sums.
+        tile_records: ``TILE`` records for a whole chunk and for the last one, each first to be summed and not; of wide
+            blocks and of the last.
+        zeros: what the first sums begin with.
     """
 
     transform: Launch
     multiply: Launch
     result: Launch
     chunk: int
-    place_bytes: int
     tile_bytes: int
     d_at: int
+    sums_bytes: int
     tile_records: np.ndarray
+    zeros: np.ndarray
 
-    def told(self, tiles: int) -> int:
-        """The address of the records for so many tiles."""
-        return address(self.tile_records[0 if tiles == self.chunk else 1])
+    def told(self, first: int, last: int) -> tuple[int, int]:
+        """The address of the records for these tiles, and that of zeros if there are no sums yet."""
+        records = self.tile_records[int(last - first < self.chunk), int(first > 0)]
+        return address(records), 0 if first else address(self.zeros)
 
 
 @functools.lru_cache(PLANS)
@@ -515,58 +531,58 @@ def _gradient_by_chunks(
     x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, tiles: int, tasks: int
 ) -> _ByChunks:
     depth, chunk = x_shape[3], _chunk(tiles, x_shape[3], width)
-    channels = Channels.of(width)
-    of_x, of_dy = Channels.together(depth), Channels.together(width)
-    v = _Layout.of(depth, chunk, of_x.last_vectors, PAD)
-    d = _Layout.of(width, chunk, of_dy.last_vectors, PAD)
-    sums_row = of_dy.padded * ITEM
-    place_bytes = depth * sums_row + PAD
+    channels, every = Channels.of(width), Channels.together(width)
+    v = _Layout.of(depth, chunk, PART_VECTORS, by_place=True)
+    d = _Layout.of(width, chunk, channels.widest, by_place=True)
+    tile_rows = _tile_rows(v, channels)
+    part_depth = v.vectors * host().lanes
+    sums_row = every.padded * ITEM
+    sums_place = -(-depth // tile_rows) * tile_rows * sums_row + PAD
 
-    start = np.zeros(1, np.int64)
-    told = np.zeros((2, 2), TILE)
+    start, zeros = np.zeros(1, np.int64), np.zeros(channels.widest * host().lanes, np.float32)
+    told = np.zeros((2, 2, 2), TILE)
     told["a_row"], told["a_step"], told["offsets"], told["runs"] = ITEM, v.tile, address(start), 1
-    told["b_step"], told["c_row"], told["init_row"] = d.tile, sums_row, sums_row
+    told["b_step"], told["c_row"] = d.tile, sums_row
+    told["init_row"][:, 1] = sums_row
+    told["next_a"], told["next_step"] = v.part, v.tile  # tiles of other rows ask for other lines of the next part
     told["floor"], told["ceiling"] = -np.inf, np.inf
-    told["steps"] = [[chunk], [tiles - (-(-tiles // chunk) - 1) * chunk]]
-    cut = Columns.of(depth, most_rows(channels.widest, host()))
-    # Sums have room for all lanes.
-    whole = Channels(channels.wide, channels.vectors, channels.last_vectors, host().lanes)
-    parts = min(cut.tall + cut.low, -(-tasks // 36))
+    told["steps"][0], told["steps"][1] = chunk, tiles - (-(-tiles // chunk) - 1) * chunk
+    part_tasks = min(v.parts, -(-tasks // 36))
     multiply = Launch(
         WINOGRAD_PRODUCTS,
         ("winograd", "multiply"),
-        ("v", "d", "sums", "told"),
-        36 * parts,
-        keep=(told, start),
+        ("v", "d", "sums", "told", "zeros"),
+        36 * part_tasks,
+        keep=(told, start, zeros),
+        v_part=v.part,
         v_place=v.place,
+        d_part=d.part,
         d_place=d.place,
-        sums_place=place_bytes,
+        sums_place=sums_place,
         sums_row=sums_row,
-        wide=channels.wide,
-        wide_bytes=channels.wide_bytes,
-        **whole.tiles(cut.rows, bool(cut.low)),
-        wide_told=0,
-        last_told=told.strides[1],
-        tall=cut.tall,
-        tall_rows=cut.rows,
-        low=cut.low,
-        parts=parts,
+        depth=depth,
+        parts=v.parts,
+        part_depth=part_depth,
+        part_tasks=part_tasks,
+        **_block_kernels(channels, tile_rows, told),
     )
     result = Launch(
         WINOGRAD_RESULT,
         ("winograd", "result"),
         ("sums", "dw"),
         depth,
-        sums_row=6 * place_bytes,
-        sums_place=place_bytes,
+        sums_row=6 * sums_place,
+        sums_place=sums_place,
         sums_depth=sums_row,
         dw_tap=depth * width * ITEM,
         dw_depth=width * ITEM,
-        vectors=of_dy.last_vectors - of_dy.tail,
-        tail=of_dy.lanes * of_dy.tail,
+        vectors=every.last_vectors - every.tail,
+        tail=every.lanes * every.tail,
         kernel=transform("weights_gradient", 4),
-        tail_kernel=transform("weights_gradient", 4, True) if of_dy.tail else 0,
+        tail_kernel=transform("weights_gradient", 4, True) if every.tail else 0,
         vector_bytes=host().vector_bytes,
     )
-    transforms = _transform_tiles(x_shape, width, rows, cols, v, d)
-    return _ByChunks(transforms, multiply, result, chunk, place_bytes, v.bytes + d.bytes, v.bytes, told)
+    transforms = _transform_tiles(x_shape, width, rows, cols, chunk, v, d)
+    return _ByChunks(
+        transforms, multiply, result, chunk, v.bytes + d.bytes + PAD, v.bytes, 36 * sums_place, told, zeros
+    )

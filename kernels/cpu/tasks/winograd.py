@@ -330,19 +330,18 @@ def gradient_of_block(told, index, worker):
     block = index // t.parts
     part = index - block * t.parts
     wide = block < t.wide
+    tile_told = t.told + (t.wide_told if wide else t.last_told)
     kernel = t.wide_kernel if wide else t.last_kernel
     begin = part * t.part_depth
     rows = min(t.part_depth, t.depth - begin)
     sums = t.scratch + worker * t.scratch_bytes
-    for run in range(t.runs):
-        tile_told = t.told + run * t.run_bytes + (t.wide_told if wide else t.last_told)
-        for place in range(36):
-            a = t.v + part * t.v_part + place * t.v_place + run * t.run_tiles * t.v_tile
-            b = t.d + block * t.d_part + place * t.d_place + run * t.run_tiles * t.d_tile
-            c = sums + place * t.sums_place
-            for row in range(0, rows, t.tile_rows):  # rows beyond the part are made, too, and not read
-                call(kernel, (tile_told, a + 4 * row, b, c if run else t.zeros, c))
-                c += t.tile_rows * t.sums_row
+    for place in range(36):
+        a = t.v + part * t.v_part + place * t.v_place
+        b = t.d + block * t.d_part + place * t.d_place
+        c = sums + place * t.sums_place
+        for row in range(0, rows, t.tile_rows):  # rows beyond the part are made, too, and not read
+            call(kernel, (tile_told, a + 4 * row, b, t.zeros, c))
+            c += t.tile_rows * t.sums_row
     for row in range(rows):
         transform(
             t.kernel,
@@ -361,25 +360,22 @@ def gradient_of_block(told, index, worker):
 
 
 def multiply(told, index, worker):
-    """Adds the products of the chunk's tiles to the sums of one place, for one part of the input channels."""
+    """Adds the products of the chunk's tiles to the sums of one place, for some parts of the input channels."""
     t = products_at(told)
-    place = index // t.parts
-    part = index - place * t.parts
-    tiles = t.tall + t.low
-    begin = tiles * part // t.parts
-    end = tiles * (part + 1) // t.parts
-    for block in range(t.wide + (1 if t.last_tall else 0)):
+    place = index // t.part_tasks
+    share = index - place * t.part_tasks
+    for block in range(t.wide + (1 if t.last_kernel else 0)):
         wide = block < t.wide
         tile_told = t.told + (t.wide_told if wide else t.last_told)
-        b = t.d + place * t.d_place + block * t.wide_bytes
-        for tile in range(begin, end):
-            row = tile * t.tall_rows - max(0, tile - t.tall)
-            tall = tile < t.tall
-            kernel = t.wide_tall if wide else t.last_tall
-            if not tall:
-                kernel = t.wide_low if wide else t.last_low
-            c = t.sums + place * t.sums_place + row * t.sums_row + block * t.wide_bytes
-            call(kernel, (tile_told, t.v + place * t.v_place + 4 * row, b, c, c))
+        kernel = t.wide_kernel if wide else t.last_kernel
+        b = t.d + place * t.d_place + block * t.d_part
+        for part in range(t.parts * share // t.part_tasks, t.parts * (share + 1) // t.part_tasks):
+            a = t.v + place * t.v_place + part * t.v_part
+            begin = part * t.part_depth
+            c = t.sums + place * t.sums_place + begin * t.sums_row + block * t.wide_bytes
+            for row in range(0, min(t.part_depth, t.depth - begin), t.tile_rows):
+                call(kernel, (tile_told, a + 4 * row, b, t.zeros if t.zeros else c, c))
+                c += t.tile_rows * t.sums_row
 
 
 def result(told, index, worker):
