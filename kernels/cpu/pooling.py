@@ -71,8 +71,7 @@ def emit_pool(what: Pool, one: Host) -> str:
     x, y, places, count = (e.arguments[name] for name in ("x", "y", "places", "count"))
     rows = what.block.rows
     if what.channels:
-        inputs = rows.outputs // rows.stride if what.back else rows.outputs * rows.stride
-        x_step, y_step = e.times(e.arguments["x_row"], inputs), e.times(e.arguments["y_row"], rows.outputs)
+        x_step, y_step = e.times(e.arguments["x_row"], rows.step), e.times(e.arguments["y_row"], rows.outputs)
         places_step = e.builder.ashr(x_step if what.back else y_step, integer(2))
         with e.loop(count, [x, y, places]) as loop:
             _Body(e, what, *loop.carried).emit()
@@ -101,8 +100,6 @@ class _Body:
         self.e, self.what, self.x, self.y, self.places = e, what, x, y, places
         self.rows, self.columns = what.block.rows, what.block.columns
         self.channels = what.channels or e.host.lanes
-        moves = (1, self.columns.stride) if what.back else (self.columns.stride, 1)
-        self._moved = max(1, self.columns.outputs * moves[0] // moves[1])  # inputs that the block before did not read
         self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]
         self._vectors = list(self._all_vectors())
         self._loaded: dict[tuple, ir.Value] = {}
@@ -240,7 +237,7 @@ class _Body:
             offset = e.add(e.times(a["x_row"], i), e.times(a["x_pixel"], j), integer(4 * rest))
             if array == "x":
                 self._loaded[key] = e.load(e.add(self.x, offset), self._first(lanes))
-                if not self.what.channels and j >= self.columns.inputs - self._moved:
+                if not self.what.channels and j >= self.columns.inputs - self.columns.step:  # not read before
                     e.prefetch(e.add(self.x, offset, integer(READ_AHEAD)))
             else:
                 self._loaded[key] = self._load_places(self._place_address(offset), lanes)
@@ -264,7 +261,8 @@ class _Body:
         e, a = self.e, self.e.arguments
         where: dict[Lane, tuple[int, int]] = {}
         for number, lanes in enumerate(self._vectors):
-            where.update({lane: (number, k) for k, lane in enumerate(lanes)})
+            for k, lane in enumerate(lanes):
+                where.setdefault(lane, (number, k))
         every = sorted(where)
         for start in _starts(len(every), e.host.lanes):
             part = every[start : start + e.host.lanes]

@@ -15,7 +15,7 @@ from deepcore.backend.geometry import Pool2DGeometry
 from deepcore.backend.numpy.cost import (
     GEMM_CALL,
     NUMBA_BYTES,
-    SERIAL_BYTES,
+    NUMPY_BYTES,
     SERIAL_CALL,
     item_bytes,
     numba_seconds,
@@ -218,8 +218,8 @@ def _supports_global(call: Call) -> Answer:
 
 
 def _global_fprop_cost(call: Call) -> float:
-    g = call.geometry  # of products, but with one row each: as fast as memory, on one core
-    return g.batch * GEMM_CALL + math.prod(g.x_shape) * item_bytes(call.dtype) / SERIAL_BYTES
+    g = call.geometry  # of products, but with one row each: nearly as fast as memory, on one core
+    return g.batch * GEMM_CALL + math.prod(g.x_shape) * item_bytes(call.dtype) / NUMPY_BYTES
 
 
 @implementation("avg_pool2d_fprop", "numpy-global", supports=_supports_global, cost=_global_fprop_cost)
