@@ -20,6 +20,7 @@ from deepcore.kernels.cpu.host import Host, host
 from deepcore.kernels.cpu.window import Block
 
 MAXIMUM, MEAN = "maximum", "mean"
+READ_AHEAD, WRITE_AHEAD = 512, 1024
 NOWHERE = 255  # a place that no window has
 
 _BIT, _BYTE, _FLOAT = ir.IntType(1), ir.IntType(8), ir.FloatType()
@@ -70,8 +71,7 @@ def emit_pool(what: Pool, one: Host) -> str:
     x, y, places, count = (e.arguments[name] for name in ("x", "y", "places", "count"))
     rows = what.block.rows
     if what.channels:
-        inputs = rows.outputs // rows.stride if what.back else rows.outputs * rows.stride
-        x_step, y_step = e.times(e.arguments["x_row"], inputs), e.times(e.arguments["y_row"], rows.outputs)
+        x_step, y_step = e.times(e.arguments["x_row"], rows.step), e.times(e.arguments["y_row"], rows.outputs)
         places_step = e.builder.ashr(x_step if what.back else y_step, integer(2))
         with e.loop(count, [x, y, places]) as loop:
             _Body(e, what, *loop.carried).emit()
@@ -101,26 +101,27 @@ class _Body:
         self.rows, self.columns = what.block.rows, what.block.columns
         self.channels = what.channels or e.host.lanes
         self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]
+        self._vectors = list(self._all_vectors())
         self._loaded: dict[tuple, ir.Value] = {}
 
     def emit(self) -> None:
         for row in range(self.rows.outputs):
-            for first, vectors in self._groups():
-                made = [self._made(row, lanes) for lanes in vectors]
-                self._store(row, first, vectors, made)
+            self._store(row, [self._made(row, lanes) for lanes in self._vectors])
 
-    def _groups(self) -> Iterator[tuple[int, list[list[Lane]]]]:
-        """Elements of a row of outputs that are made together: the first of them, and the lanes of their vectors.
+    def _all_vectors(self) -> Iterator[list[Lane]]:
+        """The lanes of all vectors of a row of outputs.
 
-        These are one vector of neighbours, or on the way back one for each phase of the stride, each of whole pixels.
+        A vector has neighbouring elements, but on the way back whole pixels, of one phase of the stride.
         """
         lanes, count = self.e.host.lanes, self.columns.outputs * self.channels
         apart = self.columns.stride if self.what.back and self.what.channels else 1
         each = lanes if apart == 1 else apart * (lanes - lanes % self.channels)
         for first in _starts(count, each):
             run = [divmod(element, self.channels) for element in range(first, min(first + each, count))]
-            phases = [[lane for lane in run if (lane[0] - run[0][0]) % apart == phase] for phase in range(apart)]
-            yield first, [phase for phase in phases if phase]
+            for phase in range(apart):
+                lanes_of_phase = [lane for lane in run if (lane[0] - run[0][0]) % apart == phase]
+                if lanes_of_phase:
+                    yield lanes_of_phase
 
     def _reads(self, row: int, lanes: list[Lane]) -> Iterator[tuple[int, int, Slot]]:
         """(row of the input, place in the window, slot) of all that is read, in the order of the window."""
@@ -236,6 +237,8 @@ class _Body:
             offset = e.add(e.times(a["x_row"], i), e.times(a["x_pixel"], j), integer(4 * rest))
             if array == "x":
                 self._loaded[key] = e.load(e.add(self.x, offset), self._first(lanes))
+                if not self.what.channels and j >= self.columns.inputs - self.columns.step:  # not read before
+                    e.prefetch(e.add(self.x, offset, integer(READ_AHEAD)))
             else:
                 self._loaded[key] = self._load_places(self._place_address(offset), lanes)
         return self._loaded[key]
@@ -253,16 +256,24 @@ class _Body:
         places.align = 1
         return places if lanes == every else self.e.shuffle(places, places, [min(k, lanes - 1) for k in range(every)])
 
-    def _store(self, row: int, first: int, vectors: list[list[Lane]], made: list[tuple[ir.Value, ...]]) -> None:
-        """Writes what was made of the outputs from element ``first`` of a row on, in their order."""
+    def _store(self, row: int, made: list[tuple[ir.Value, ...]]) -> None:
+        """Writes what was made of a row of outputs in their order."""
         e, a = self.e, self.e.arguments
-        picks = sorted((at, number, lane) for number, lanes in enumerate(vectors) for lane, at in enumerate(lanes))
-        for start in _starts(len(picks), e.host.lanes):
-            part = [(number, lane) for _, number, lane in picks[start : start + e.host.lanes]]
-            q, c = divmod(first + start, self.channels)
+        where: dict[Lane, tuple[int, int]] = {}
+        for number, lanes in enumerate(self._vectors):
+            for k, lane in enumerate(lanes):
+                where.setdefault(lane, (number, k))
+        every = sorted(where)
+        for start in _starts(len(every), e.host.lanes):
+            part = every[start : start + e.host.lanes]
+            picks = [where[lane] for lane in part]
+            if part in self._vectors:
+                picks = [(self._vectors.index(part), k) for k in range(len(part))]
+            q, c = part[0]
             target = e.add(e.times(a["y_row"], row), e.times(a["y_pixel"], q), integer(4 * c))
-            values, *places = (self._select(each, part) for each in zip(*made, strict=True))
+            values, *places = (self._select(each, picks) for each in zip(*made, strict=True))
             e.store(values, e.add(self.y, target), self._first(len(part)))
+            e.prefetch(e.add(self.y, target, integer(WRITE_AHEAD)), write=True)
             for each in places:
                 kept = each if len(part) == e.host.lanes else e.shuffle(each, each, range(len(part)))
                 pointer = e.builder.inttoptr(self._place_address(target), kept.type.as_pointer())

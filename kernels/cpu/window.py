@@ -47,6 +47,11 @@ class Line:
         """How many of them exist."""
         return max(0, self.span - self.before - self.after)
 
+    @property
+    def step(self) -> int:
+        """How many inputs further the next outputs begin, of as many whole strides."""
+        return self.outputs * self.stride if self.phase is None else self.outputs // self.stride
+
     @functools.cached_property
     def reads(self) -> list[tuple[int, int, int]]:
         """(input, output, tap) of every product; inputs are counted from the first that exists."""

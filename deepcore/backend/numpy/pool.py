@@ -15,7 +15,7 @@ from deepcore.backend.geometry import Pool2DGeometry
 from deepcore.backend.numpy.cost import (
     GEMM_CALL,
     NUMBA_BYTES,
-    SERIAL_BYTES,
+    NUMPY_BYTES,
     SERIAL_CALL,
     item_bytes,
     numba_seconds,
@@ -31,6 +31,7 @@ __all__ = ["avg_pool2d_dgrad", "avg_pool2d_fprop", "max_pool2d_dgrad", "max_pool
 FEW_CHANNELS = 16  # fewer fill no vector
 MANY_TAPS = 25  # from here on it is cheaper to look up where a maximum was than to try every tap
 TASKS = 16  # parts of a loop, at the least, where the images alone are too few for the cores
+GEOMETRIES = 512  # of which is kept what takes longer to find out than a small call
 BLOCK_BYTES = 1 << 20  # outputs worked on at a time by NumPy, with their temporary arrays: they stay in the cache
 
 
@@ -115,6 +116,12 @@ def _taps(g: Pool2DGeometry, block: Block) -> Iterator[tuple[int, tuple[slice, .
         for j in range(g.window[1]):
             q, column = cols.span(j)
             yield i * g.window[1] + j, (slice(None), p, q), (images, h, column)
+
+
+@functools.lru_cache(GEOMETRIES)
+def _stays_inside(g: Pool2DGeometry) -> bool:
+    """Whether no window reads padding."""
+    return all(axis.stays_inside for axis in pool_axes(g))
 
 
 def _counts(g: Pool2DGeometry, dtype: np.dtype) -> np.ndarray:
@@ -211,8 +218,8 @@ def _supports_global(call: Call) -> Answer:
 
 
 def _global_fprop_cost(call: Call) -> float:
-    g = call.geometry  # of products, but with one row each: as fast as memory, on one core
-    return g.batch * GEMM_CALL + math.prod(g.x_shape) * item_bytes(call.dtype) / SERIAL_BYTES
+    g = call.geometry  # of products, but with one row each: nearly as fast as memory, on one core
+    return g.batch * GEMM_CALL + math.prod(g.x_shape) * item_bytes(call.dtype) / NUMPY_BYTES
 
 
 @implementation("avg_pool2d_fprop", "numpy-global", supports=_supports_global, cost=_global_fprop_cost)
@@ -304,7 +311,7 @@ def _avg_dgrad_numba(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     if g.channels >= FEW_CHANNELS:
         _loop("mean_dgrad", g)(dy, dx, *_window(g), _strips(g))
         return dx
-    if all(axis.stays_inside for axis in pool_axes(g)):
+    if _stays_inside(g):
         shares, scale = dy, dy.dtype.type(1 / (g.window[0] * g.window[1]))
     else:
         shares, scale = dy / _counts(g, dy.dtype), dy.dtype.type(1)
@@ -355,6 +362,6 @@ def _avg_fprop_vectors(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 
 @implementation("avg_pool2d_dgrad", "vectors", **_on_vectors)
 def _avg_dgrad_vectors(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
-    divided = not all(axis.stays_inside for axis in pool_axes(geometry))
+    divided = not _stays_inside(geometry)
     shares = dy / _counts(geometry, dy.dtype) if divided else dy
     return _vectors("mean_dgrad")(shares, geometry, divided)

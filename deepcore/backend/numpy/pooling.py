@@ -20,12 +20,15 @@ from deepcore.kernels.cpu.pooling import MAXIMUM, MEAN, Pool
 from deepcore.kernels.cpu.record import POOLING, RUN, address
 from deepcore.kernels.cpu.window import Block
 
-TASK_BYTES = 1 << 18  # that a task reads and writes; what is less is not worth a launch on all cores
+SHARED_BYTES = 1 << 19  # read and written by a call that is worth waking other cores for, some 30 microseconds of it
+TASK_BYTES = 1 << 16  # read and written by a task: few enough that all cores end together
 RUN_BYTES = 1 << 14  # read and written by a call of a kernel that makes several blocks
 # Outputs that are made together, below each other and side by side. Of whole vectors of channels many rows and one
 # column: each row is a stream of memory. On the way back the rows are those of x, and read fewer of dy.
 BLOCK_FORTH, BLOCK_BACK = (4, 1), (8, 1)
-BLOCK_OF_VECTORS = (2, 8)  # where pixels are not more than one vector, which holds as many as fit
+# Where pixels are not more than a vector, which holds as many as fit: rows and vectors. On the way back a pixel has as
+# many windows fewer as these move further, and a block may be wider, so that whole rows are written one by one.
+BLOCK_OF_VECTORS, WIDEST = (2, 8), 32
 
 
 def max_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
@@ -63,7 +66,10 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, divided: bool = False) -> La
     few = g.channels < lanes
     height, width = BLOCK_BACK if back else BLOCK_FORTH
     if few or (back and g.channels == lanes):
-        height, width = BLOCK_OF_VECTORS[0], BLOCK_OF_VECTORS[1] * (lanes // g.channels)
+        height, width = BLOCK_OF_VECTORS
+        if back:
+            width = min(width * g.strides[0] * g.strides[1], WIDEST)
+        width *= lanes // g.channels
     pixel = g.channels * ITEM
     (x_height, x_width), (y_height, y_width) = (g.height, g.width), (g.out_height, g.out_width)
     if back:
@@ -82,8 +88,8 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, divided: bool = False) -> La
                 kernels[block] = pooling.pool(what)
             x_at, y_at = first_row * x_row + first_column * pixel, output_row * y_row + output_column * pixel
             table[i, j] = (x_at, y_at, kernels[block], count if few else g.channels // lanes)
-    every = g.batch * len(runs)
-    tasks = max(1, min(g.batch * image_bytes // TASK_BYTES, every))
+    every, all_bytes = g.batch * len(runs), g.batch * image_bytes
+    tasks = min(all_bytes // TASK_BYTES, every) if all_bytes >= SHARED_BYTES else 1
     return Launch(
         POOLING,
         ("pooling", "pool"),
