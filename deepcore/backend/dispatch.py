@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable, Hashable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from deepcore.errors import UnsupportedCallError, unknown_name
 
@@ -98,11 +98,35 @@ class Choice:
 _implementations: dict[str, dict[str, Implementation]] = {}
 _families: dict[str, list[str]] = {}
 _choices: dict[Hashable, Implementation] = {}
-_forced: ContextVar[tuple[tuple[str, str], ...]] = ContextVar("deepcore_forced_implementations", default=())
 _default_precision = PRECISIONS[0]
-_precision: ContextVar[str | None] = ContextVar("deepcore_precision", default=None)
 _default_winograd = WINOGRAD_TILES[-1]
-_winograd: ContextVar[int | None] = ContextVar("deepcore_winograd", default=None)
+
+
+class _Asked(NamedTuple):
+    """What the blocks around a call ask for: in one place, because every call of an operation looks.
+
+    Attributes:
+        precision, winograd: see ``use_precision`` and ``use_winograd``; None for the default.
+        forced: operations and the implementations that they are held to, the innermost block last.
+    """
+
+    precision: str | None = None
+    winograd: int | None = None
+    forced: tuple[tuple[str, str], ...] = ()
+
+
+_NOTHING_ASKED = _Asked()
+_asked: ContextVar[_Asked] = ContextVar("deepcore_asked_of_dispatch", default=_NOTHING_ASKED)
+
+
+@contextlib.contextmanager
+def _asking(**changes: Any) -> Iterator[None]:
+    """Within the block, something else is asked for."""
+    token = _asked.set(_asked.get()._replace(**changes))
+    try:
+        yield
+    finally:
+        _asked.reset(token)
 
 
 def get_precision() -> str:
@@ -111,7 +135,7 @@ def get_precision() -> str:
     >>> get_precision()
     'float32'
     """
-    return _precision.get() or _default_precision
+    return _asked.get().precision or _default_precision
 
 
 def set_precision(precision: str) -> None:
@@ -133,11 +157,8 @@ def use_precision(precision: str) -> Iterator[None]:
     ...     get_precision()
     'tf32'
     """
-    token = _precision.set(_known_precision(precision))
-    try:
+    with _asking(precision=_known_precision(precision)):
         yield
-    finally:
-        _precision.reset(token)
 
 
 def _known_precision(precision: str) -> str:
@@ -152,7 +173,7 @@ def get_winograd() -> int:
     >>> get_winograd()
     4
     """
-    chosen = _winograd.get()
+    chosen = _asked.get().winograd
     return _default_winograd if chosen is None else chosen
 
 
@@ -176,11 +197,8 @@ def use_winograd(tile: int) -> Iterator[None]:
     ...     get_winograd()
     0
     """
-    token = _winograd.set(_known_winograd(tile))
-    try:
+    with _asking(winograd=_known_winograd(tile)):
         yield
-    finally:
-        _winograd.reset(token)
 
 
 def _known_winograd(tile: int) -> int:
@@ -258,16 +276,13 @@ def use_implementation(op: str, name: str) -> Iterator[None]:
     if not targets:
         known = {record.name for member in operations(op) for record in implementations(member)}
         raise unknown_name(f"implementation of {op}", name, known)
-    token = _forced.set(_forced.get() + tuple((member, name) for member in targets))
-    try:
+    with _asking(forced=_asked.get().forced + tuple((member, name) for member in targets)):
         yield
-    finally:
-        _forced.reset(token)
 
 
 def forced(op: str) -> str | None:
     """The implementation that ``use_implementation`` holds ``op`` to, if any; the innermost block wins."""
-    for member, name in reversed(_forced.get()):
+    for member, name in reversed(_asked.get().forced):
         if member == op:
             return name
     return None
@@ -280,8 +295,7 @@ def choose(op: str, dtype: Any, geometry: Any, device: str = "cpu") -> Implement
     """
     # Decided once for each key: a layer asks thousands of times with the same sizes. The name of a dtype takes NumPy
     # longer to spell than everything else here, so it is spelled only to decide.
-    asked = _precision.get(), _winograd.get(), _forced.get()
-    key = (op, dtype, geometry, device, _default_precision, _default_winograd, asked)
+    key = (op, dtype, geometry, device, _default_precision, _default_winograd, _asked.get())
     chosen = _choices.get(key)
     if chosen is None:
         precision, winograd = get_precision(), get_winograd()

@@ -206,10 +206,14 @@ def _with_loop(rule: str, work: Work) -> None:
     parts, decays = [], []
     for arrays, decay in work.groups:
         size, places = arrays[0].size, [0 if array is None else address(array) for array in arrays]
-        for start in range(0, size, _PART):
-            parts.append([min(_PART, size - start), *places])
+        while size > _PART:
+            parts.append([_PART, *places])
             decays.append(decay)
             places = [place + _PART * dtype.itemsize for place in places]
+            size -= _PART
+        if size:
+            parts.append([size, *places])
+            decays.append(decay)
     if parts:
         fitting(getattr(loops("optimizer"), rule), work.size, _SHARED + 1)(
             np.array(parts, np.int64),
