@@ -101,7 +101,8 @@ CORRELATE = _record(
     """
 )
 
-# Weights put in the order in which tiles read them; the ``w_`` fields are strides, which may be negative.
+# Weights put in the order in which tiles read them; the ``w_`` fields are strides, which may be negative. Where pixels
+# are made ``together``, the columns are those that all of them read, and each has its own ``width`` channels.
 PACK = _record(
     """
     w w_group w_row w_column w_depth w_width
@@ -109,6 +110,7 @@ PACK = _record(
     rows columns depth
     wide blocks wide_bytes wide_block last_bytes last_filled
     transpose lanes
+    together stride taps width
     """
 )
 

@@ -45,3 +45,14 @@ def test_pixels_in_rows_that_fill_their_tiles(length, most):
         assert columns <= max(most, grid.stop - grid.first)
     rows, columns = grids[0].shape
     assert columns == length or columns / (6 * -(-columns // 6)) >= direct.WELL_FILLED
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("together", [2, 4])
+def test_weights_of_pixels_that_are_made_together(together, stride, rng):
+    w = rng.standard_normal((1, 2, 3, 4, 3)).astype(np.float32)[:, ::-1].transpose(0, 1, 2, 4, 3)
+    channels = Channels.of(together * 4)
+    every = np.zeros((1, 2, 3 + (together - 1) * stride, 3, channels.padded), np.float32)
+    for i in range(together):
+        every[:, :, i * stride : i * stride + 3, :, 4 * i : 4 * i + 4] = w
+    np.testing.assert_array_equal(pack(w, channels, together, stride), every.reshape(1, -1))

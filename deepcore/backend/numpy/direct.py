@@ -10,10 +10,9 @@ import functools
 import math
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.columns import Columns, RowTiles, of_outputs, of_taps
@@ -231,20 +230,25 @@ class Source:
 # weights
 
 
-def pack(w: np.ndarray, channels: Channels) -> np.ndarray:
+def pack(w: np.ndarray, channels: Channels, together: int = 1, stride: int = 1) -> np.ndarray:
     """w [groups, R, S, depth, channels], of any strides, as [groups, (block, R, S, depth, channel of the block)].
 
-    What the last vector has beyond the channels is zero.
+    What the last vector has beyond the channels is zero. For ``together`` neighbouring pixels, of which each begins
+    ``stride`` columns after the one before, S and the channels are those of all: ``channels`` cuts these.
     """
-    result = aligned((w.shape[0], math.prod(w.shape[1:4]) * channels.padded), np.float32)
-    packing(w.shape, w.strides, channels)(address(w), address(result))
+    columns = w.shape[2] + (together - 1) * stride
+    result = aligned((w.shape[0], w.shape[1] * columns * w.shape[3] * channels.padded), np.float32)
+    packing(w.shape, w.strides, channels, together, stride)(address(w), address(result))
     return result
 
 
 @functools.lru_cache(PLANS)
-def packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channels) -> Launch:
+def packing(
+    shape: tuple[int, ...], strides: tuple[int, ...], channels: Channels, together: int = 1, stride: int = 1
+) -> Launch:
     """The launch of ``pack``; takes the addresses of w, and of the result."""
-    groups, rows, columns, depth, width = shape
+    groups, rows, taps, depth, width = shape
+    columns = taps + (together - 1) * stride
     steps = rows * columns * depth
     names = ("w_group", "w_row", "w_column", "w_depth", "w_width")
     by_name: dict[str, Any] = dict(zip(names, strides, strict=True))
@@ -263,22 +267,25 @@ def packing(shape: tuple[int, ...], strides: tuple[int, ...], channels: Channels
         wide_bytes=channels.wide_bytes,
         wide_block=steps * channels.wide_bytes,
         last_bytes=channels.last_bytes,
-        last_filled=width * ITEM - channels.wide * channels.wide_bytes,
+        last_filled=together * width * ITEM - channels.wide * channels.wide_bytes,
         transpose=transpose(),
         lanes=host().lanes,
+        together=together,
+        stride=stride,
+        taps=taps,
+        width=width,
     )
 
 
-def _packed(owner: np.ndarray | None, w: np.ndarray, columns: int) -> np.ndarray:
-    channels = channels_of(w.shape, columns)
+def _packed(owner: np.ndarray | None, w: np.ndarray, channels: Channels, together: int, stride: int) -> np.ndarray:
     if owner is None:
-        return pack(w, channels)
-    return packed(owner, _key(w.shape, columns), lambda _: pack(w, channels))
+        return pack(w, channels, together, stride)
+    return packed(owner, _key(w.shape, channels, together, stride), lambda _: pack(w, channels, together, stride))
 
 
-def _key(shape: tuple[int, ...], columns: int) -> Hashable:
+def _key(shape: tuple[int, ...], channels: Channels, together: int = 1, stride: int = 1) -> Hashable:
     """Of packed weights [groups, R, S, C / groups, K / groups]."""
-    return "tiles", shape, channels_of(shape, columns)
+    return "tiles", shape, channels, together, stride if together > 1 else 1
 
 
 def channels_of(shape: tuple[int, ...], columns: int) -> Channels:
@@ -310,28 +317,61 @@ def correlate(
         activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
         owner: the array of which w is the whole, in its order: what is packed of it can be kept.
     """
-    together = _together(w.shape, cols, out.strides[2:])
-    if together > 1:
-        w, owner = _weights_together(w, cols, together), None
-        cols, out = _columns_together(cols, together), _pixels_together(out, together)
-        bias = None if bias is None else np.tile(bias, together)
     clamped = activation if activation in CLAMPS else "linear"
-    in_place = _in_place(w.shape, w.strides, out.shape[:3])
-    strides = (w.strides[0], w.strides[3]) if in_place else None
-    plan = correlation(x.shape, w.shape, strides, rows, cols, out.strides, clamped, tasks_wanted())
-    weights = w if in_place else _packed(owner, w, cols.outputs)
-    bias = zeros(out.shape[3]) if bias is None else np.ascontiguousarray(bias)
-    plan(address(x), address(out), address(weights), address(bias))
+    how = _arrangement(x.shape, w.shape, w.strides, rows, cols, out.shape, out.strides, clamped, tasks_wanted())
+    weights = w if how.in_place else _packed(owner, w, how.channels, how.together, cols.stride)
+    bias = zeros(how.together * out.shape[3]) if bias is None else np.concatenate([bias] * how.together)
+    how.launch(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
 
 
+class Arrangement(NamedTuple):
+    """How a convolution is done.
+
+    Attributes:
+        launch: as ``correlation`` gives it.
+        channels: how the output's channels are cut: those of all pixels that are made together.
+        together: how many neighbouring pixels that are.
+        in_place: whether the weights are read as they lie.
+    """
+
+    launch: Launch
+    channels: Channels
+    together: int
+    in_place: bool
+
+
 @functools.lru_cache(PLANS)
-def _in_place(shape: tuple[int, ...], strides: tuple[int, ...], pixels: tuple[int, ...]) -> bool:
-    """Whether tiles read the weights as they lie: in order, and by one block alone or for few pixels [N, P, Q]."""
+def _arrangement(
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    w_strides: tuple[int, ...],
+    rows: Axis,
+    cols: Axis,
+    out_shape: tuple[int, ...],
+    out_strides: tuple[int, ...],
+    activation: str,
+    tasks: int,
+) -> Arrangement:
+    together = _together(w_shape, cols, out_strides[2:])
+    if together > 1:
+        groups, taps_rows, _, depth, width = w_shape
+        cols = _columns_together(cols, together)
+        w_shape = groups, taps_rows, cols.taps, depth, together * width
+        out_strides = *out_strides[:2], out_strides[2] * together, ITEM
+    channels = channels_of(w_shape, cols.outputs)
+    few = channels.blocks == 1 or math.prod(out_shape[:3]) <= FEW_PIXELS
+    in_place = together == 1 and few and _in_order(w_shape, w_strides)
+    strides = (w_strides[0], w_strides[3]) if in_place else None
+    launch = correlation(x_shape, w_shape, strides, rows, cols, out_strides, activation, tasks)
+    return Arrangement(launch, channels, together, in_place)
+
+
+def _in_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
+    """Whether one step of the weights of a group follows the other, and channels are neighbours."""
     _, _, columns, depth, _ = shape
-    in_order = strides[4] == ITEM and strides[2] == depth * strides[3] and strides[1] == columns * strides[2]
-    return in_order and (channels_of(shape, pixels[2]).blocks == 1 or math.prod(pixels) <= FEW_PIXELS)
+    return strides[4] == ITEM and strides[2] == depth * strides[3] and strides[1] == columns * strides[2]
 
 
 @functools.lru_cache(PLANS)
@@ -340,7 +380,6 @@ def zeros(size: int) -> np.ndarray:
     return np.zeros(size + host().lanes, np.float32)
 
 
-@functools.lru_cache(PLANS)
 def correlation(
     x_shape: tuple[int, ...],
     w_shape: tuple[int, ...],
@@ -473,25 +512,9 @@ def _best_together(taps: int, depth: int, width: int, outputs: int, stride: int,
     return best if cycles(best) < GAIN_TOGETHER * cycles(1) else 1
 
 
-def _weights_together(w: np.ndarray, cols: Axis, together: int) -> np.ndarray:
-    """w [1, R, S, C, K] as [1, R, S of all, C, together * K]."""
-    _, rows, taps, depth, width = w.shape
-    every = np.zeros((1, rows, taps + (together - 1) * cols.stride, depth, together, width), np.float32)
-    for i in range(together):
-        every[:, :, i * cols.stride : i * cols.stride + taps, :, i] = w
-    return every.reshape(*every.shape[:4], -1)
-
-
 def _columns_together(cols: Axis, together: int) -> Axis:
     taps = cols.taps + (together - 1) * cols.stride
     return replace(cols, outputs=cols.outputs // together, taps=taps, stride=cols.stride * together)
-
-
-def _pixels_together(y: np.ndarray, together: int) -> np.ndarray:
-    """y [N, P, Q, K] as [N, P, Q / together, together * K]; its rows and images may have any strides."""
-    images, rows, columns, channels = y.shape
-    strides = (*y.strides[:2], y.strides[2] * together, ITEM)
-    return as_strided(y, (images, rows, columns // together, channels * together), strides)
 
 
 # matrix products, which are convolutions 1 x 1
@@ -499,7 +522,7 @@ def _pixels_together(y: np.ndarray, together: int) -> np.ndarray:
 
 def is_packed(owner: np.ndarray, b: np.ndarray) -> bool:
     """Whether ``product`` will find ``b`` packed, or keep it from now on."""
-    return is_settled(owner, _key((1, 1, 1, *b.shape), 0))
+    return is_settled(owner, _key((1, 1, 1, *b.shape), Channels.of(b.shape[1])))
 
 
 def product(
@@ -575,12 +598,15 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, group
     together = 1
     if groups == 1 and cols.dilation == 1 and width < host().lanes:
         together = _best_together(taps, x.shape[3], width, cols.outputs, cols.stride, True)
-    if together > 1:
-        every = _sums(x, _pixels_together(dy, together), rows, _columns_together(cols, together), groups)
-        every = every.reshape(rows.taps, -1, x.shape[3], together, width)
-        parts = [every[:, i * cols.stride : i * cols.stride + taps, :, i] for i in range(together)]
-        return np.add.reduce(parts)
-    return _sums(x, dy, rows, cols, groups)
+    if together == 1:
+        return _sums(x, dy, rows, cols, groups)
+    pixels = dy.reshape(*dy.shape[:2], -1, together * width)
+    every = _sums(x, pixels, rows, _columns_together(cols, together), groups)
+    every = every.reshape(rows.taps, -1, x.shape[3], together, width)
+    total = every[:, :taps, :, 0] + every[:, cols.stride : cols.stride + taps, :, 1]
+    for i in range(2, together):
+        total += every[:, i * cols.stride : i * cols.stride + taps, :, i]
+    return total
 
 
 def _sums(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, groups: int) -> np.ndarray:

@@ -5,6 +5,7 @@ Convolution and pooling read padding that no array holds; here the padding is cu
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import numpy as np
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
 
 NOTHING = (slice(0, 0), slice(0, 0))
+AXES = 1000  # kept: of the convolutions of a few networks
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Axis:
         return self.before <= 0 and reach < self.size
 
 
+@functools.lru_cache(AXES)
 def conv_axes(geometry: Conv2DGeometry) -> tuple[Axis, Axis]:
     """The vertical and the horizontal axis of a convolution."""
     g = geometry

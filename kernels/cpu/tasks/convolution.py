@@ -9,11 +9,19 @@ tile_at = record(TILE)
 weights_at = record(WEIGHTS)
 
 
+SHORT_ROW = 1024  # bytes, of which all are zeroed in less time than what two more calls take
+
+
 @helper
 def fill(x, x_row, height, width, top, left, buffer, buffer_row, rows):
     """Rows ``top`` onwards of an image, with zeros where it has none; width, left and rows' lengths are bytes."""
     first = max(0, left)
     stop = min(buffer_row, left + width)
+    if buffer_row <= SHORT_ROW:
+        zero(buffer, rows * buffer_row)
+        for row in range(max(0, -top), min(rows, height - top)):
+            copy(buffer + row * buffer_row + first, x + (top + row) * x_row + first - left, max(0, stop - first))
+        return
     for row in range(rows):
         to = buffer + row * buffer_row
         h = top + row
@@ -101,6 +109,21 @@ def correlate(told, index, worker):
                 w += tile_at(tile_told).b_bytes
 
 
+@helper
+def weave(t, row, column, target, size):
+    """The weights of one place, as every pixel that is made together reads it: zero where its window does not."""
+    for c in range(t.depth):
+        for pixel in range(t.together):
+            tap = column - pixel * t.stride
+            to = target + c * size + pixel * t.width * 4
+            if 0 <= tap < t.taps:
+                source = t.w + row * t.w_row + tap * t.w_column + c * t.w_depth
+                for k in range(t.width):
+                    store_float(to + 4 * k, load_float(source + k * t.w_width))
+            else:
+                zero(to, t.width * 4)
+
+
 def pack(told, index, worker):
     """The weights of one tap of one group for one block of channels: [depth, width of the block]."""
     t = pack_at(told)
@@ -114,7 +137,9 @@ def pack(told, index, worker):
     source = t.w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
     source += block * (t.wide_bytes // 4) * t.w_width
     target = t.packed + group * t.group_bytes + block * t.wide_block + tap * t.depth * size
-    if t.w_width == 4:
+    if t.together > 1:
+        weave(t, row, tap - row * t.columns, target, size)
+    elif t.w_width == 4:
         for c in range(t.depth):
             copy(target + c * size, source + c * t.w_depth, filled)
     else:
