@@ -140,11 +140,11 @@ def _walk(sums: _Sums, retain: bool, targets: _Targets | None) -> None:
     while sums.heap:
         node, cotangents = sums.pop()
         if targets is None:
-            wanted: tuple[int, ...] | None = tuple([i for i, edge in enumerate(node.edges) if edge is not None])
+            wanted = tuple([i for i, edge in enumerate(node.edges) if edge is not None])
         else:
             targets.collect(node, cotangents)
-            wanted = targets.ways.get(node.number)
-            if wanted is None:
+            wanted = targets.ways.get(node.number, ())
+            if not wanted:
                 continue
         if node.released:
             raise RuntimeError(
