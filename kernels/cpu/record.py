@@ -136,7 +136,7 @@ PRODUCT = _record(
     b b_step b_width b_starts packing
     c c_row c_item c_piece bias
     steps depth parts pieces
-    row_tasks column_tasks column_blocks
+    row_tasks column_tasks column_blocks chunk panel_step
     told last_part first_part
     wide wide_columns wide_bytes wide_tall wide_low wide_copy wide_told
     last_columns last_bytes last_tall last_low last_copy last_told

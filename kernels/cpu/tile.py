@@ -12,7 +12,8 @@ the multiplications, a step does as little as possible. Steps are made two by tw
 without being asked for.
 
 While it computes, a tile asks for what the next one will read of ``a``, a little at every step: by then it has come
-from memory. What it writes goes through the caches: where one of them holds it until it is read, that is faster than
+from memory. Its first pairs of steps each ask for a row of ``c``: all at once, they would keep the core from what it
+needs next. What it writes goes through the caches: where one of them holds it until it is read, that is faster than
 writing past them.
 """
 
@@ -70,8 +71,6 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
     masks = [None] * (vectors - 1) + [last]
     places = [(i, v) for i in range(rows) for v in range(vectors)]
 
-    for i, v in places:
-        e.prefetch(e.add(c, e.times(c_row, i), integer(v * width)), write=True)
     starts = [e.times(a_row, i) for i in range(0, rows, ROWS_OF_A_POINTER)]
     next_a, next_step = field("next_a"), field("next_step")
     pairs, odd = e.builder.lshr(steps, integer(1)), e.builder.and_(steps, integer(1))
@@ -90,19 +89,25 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
         following = [(asked, next_step), (from_b, b_step), *((pointer, a_step) for pointer in from_a)]
         return [*(e.opaque(e.add(pointer, step)) for pointer, step in following), *sums]
 
-    with e.loop(runs, [offsets, b, *[e.constant(0.0)] * len(places)]) as run:
-        at, b_run, *run_sums = run.carried
+    rows_asked = e.builder.select(e.below(pairs, integer(rows)), pairs, integer(rows))
+    with e.loop(runs, [offsets, rows_asked, b, *[e.constant(0.0)] * len(places)]) as run:
+        at, asking, b_run, *run_sums = run.carried
         start = e.add(a, e.load_integer(at))
         carried = [e.add(start, next_a), b_run, *(e.add(start, first) for first in starts), *run_sums]
-        with e.loop(pairs, carried, least=0) as two:
+        with e.loop(asking, [c, *carried], least=0) as first:
+            row, *carried = first.carried
+            for v in range(vectors):
+                e.prefetch(e.add(row, integer(v * width)), write=True)
+            first.carried = [e.opaque(e.add(row, c_row)), *add_products(add_products(carried))]
+        with e.loop(e.builder.sub(pairs, asking), first.carried[1:], least=0) as two:
             two.carried = add_products(add_products(two.carried))
         with e.loop(odd, two.carried, least=0) as one:
             one.carried = add_products(one.carried)
-        run.carried = [e.add(at, integer(8)), one.carried[1], *one.carried[2 + len(starts) :]]
+        run.carried = [e.add(at, integer(8)), integer(0), one.carried[1], *one.carried[2 + len(starts) :]]
     floor, ceiling = (
         e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
     )
-    for (i, v), total in zip(places, run.carried[2:], strict=True):
+    for (i, v), total in zip(places, run.carried[3:], strict=True):
         begun = e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v])
         clamped = e.at_most(e.at_least(e.builder.fadd(begun, total), floor), ceiling)
         e.store(clamped, e.add(c, e.times(c_row, i), integer(v * width)), masks[v])

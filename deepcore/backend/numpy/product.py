@@ -27,7 +27,11 @@ from deepcore.kernels.cpu.tile import most_rows
 from deepcore.kernels.cpu.transpose import transpose
 
 DEPTH = 384  # steps of a part of the sum: a panel of b, and with it the rows of a, stay in the second-level cache
-ROWS_BYTES = 1 << 19  # of a that a task walks over with one panel after the other
+ROWS_BYTES = 1 << 18  # of a that stay in the second-level cache, with one panel after the other
+CHUNK_BYTES = 1 << 15  # of more of a, in the first-level cache, with one panel after the other of ...
+PANELS_BYTES = 3 << 18  # ... those that stay in the second-level cache
+PACKED_BYTES = 1 << 19  # of a that a task puts side by side
+ROWS_OF_A_TASK = 256  # for which packing b once more is cheaper than reading a once more
 FEW_ROWS = 12  # for which b is not worth packing
 FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from side by side
 NEIGHBOURS_DEPTH = (
@@ -174,6 +178,8 @@ class Cut:
         rows: of tiles.
         packing: what is done with a block of columns of b before tiles read it.
         packs_a: whether the rows of each tile are put side by side.
+        chunk: tiles, one above the other, that are multiplied with one block of columns after the other; where that is
+            not all tiles of a task, it keeps the panels of all its blocks.
         depth: steps of a part of the sum; the last part may have fewer.
         parts: of the sum, done one after the other.
         pieces: of the sum, done by different tasks and added afterwards.
@@ -183,6 +189,7 @@ class Cut:
     rows: Columns
     packing: int
     packs_a: bool
+    chunk: int
     depth: int
     parts: int
     pieces: int
@@ -208,7 +215,9 @@ class Cut:
         # A sum is cut in pieces where the result is too small to be shared.
         shares = columns.blocks * -(-(rows.tall + rows.low) // TILES_OF_A_TASK) * len(a.starts)
         pieces = max(1, min(PIECES // shares, k // PIECE, parts))
-        return Cut(columns, rows, packing, packs_a, depth, parts, pieces)
+        together = packs_a or m * depth * ITEM <= ROWS_BYTES
+        chunk = rows.tall + rows.low if together else max(1, CHUNK_BYTES // (rows.rows * depth * ITEM))
+        return Cut(columns, rows, packing, packs_a, chunk, depth, parts, pieces)
 
     @property
     def tiles(self) -> int:
@@ -236,11 +245,18 @@ class Cut:
         """Of all its steps, and what the vectors of the last have beyond the rows."""
         return self.depth * self.packed_step + self.row_vectors * host().vector_bytes if self.packs_a else 0
 
+    @property
+    def panels(self) -> int:
+        """How many panels of b a task may have."""
+        return self.columns.blocks if self.chunk >= self.tiles else max(1, PANELS_BYTES // max(1, self.panel_bytes))
+
     def tasks(self, m: int, items: int, wanted: int) -> tuple[int, int, int]:
-        """(tasks of rows, tasks of columns, blocks of each): as many as ``wanted`` in all, columns before rows."""
-        least = -(-m // max(1, ROWS_BYTES // (self.depth * ITEM)))
-        columns, blocks = self.columns.split(-(-wanted // (items * self.pieces * least)))
-        return min(self.tiles, max(least, -(-wanted // (items * self.pieces * columns)))), columns, blocks
+        """(tasks of rows, tasks of columns, blocks of each): as many as ``wanted`` in all, long rows before columns."""
+        wanted = -(-wanted // (items * self.pieces))
+        least = -(-m * self.depth * ITEM // PACKED_BYTES) if self.packs_a else 1
+        rows = max(least, min(wanted, m // ROWS_OF_A_TASK))
+        columns, blocks = self.columns.split(max(-(-self.columns.blocks // self.panels), -(-wanted // rows)))
+        return min(self.tiles, max(rows, -(-wanted // columns))), columns, blocks
 
     def told(self, a: Matrices, b: Matrices, n: int, k: int, clamp: tuple[float, float]) -> np.ndarray:
         """What tiles are told: of a sum's first part or not, of its last or not; in wide blocks, and in the last."""
@@ -296,6 +312,8 @@ def _tiles(
     cut = Cut.of(a, b, m, n, k)
     columns, rows = cut.columns, cut.rows
     row_tasks, column_tasks, column_blocks = cut.tasks(m, items, wanted)
+    panel_step = cut.panel_bytes if cut.chunk < cut.tiles else 0
+    panels_bytes = (column_blocks if panel_step else 1) * cut.panel_bytes
     biased = activation is not None and cut.pieces == 1
     told = cut.told(a, b, n, k, CLAMPS[activation if activation is not None and biased else "linear"])
     no_bias = zeros(n)
@@ -305,14 +323,14 @@ def _tiles(
         ("product", "product"),
         ("a", "b", "c", "bias") if biased else ("a", "b", "c"),
         items * cut.pieces * row_tasks * column_tasks,
-        cut.panel_bytes + -(-cut.tiles // row_tasks) * cut.packed_tile,
+        panels_bytes + -(-cut.tiles // row_tasks) * cut.packed_tile,
         (told, a.starts, b.starts, no_bias),
         **bias,
         **cut.kernels(),
         a_row=a.row,
         a_step=a.column,
         a_starts=address(a.starts),
-        packed_a=cut.panel_bytes,
+        packed_a=panels_bytes,
         packed_step=cut.packed_step,
         packed_tile=cut.packed_tile,
         row_lanes=(cut.row_vectors - 1) * host().lanes,
@@ -330,6 +348,8 @@ def _tiles(
         row_tasks=row_tasks,
         column_tasks=column_tasks,
         column_blocks=column_blocks,
+        chunk=cut.chunk,
+        panel_step=panel_step,
         told=address(told),
         first_part=told.strides[0],
         last_part=told.strides[1],

@@ -36,7 +36,7 @@ from deepcore.backend.numpy.window import Axis, conv_axes, phase
 
 ITEM = 4
 MOST_TAPS = 49
-FEW_PIXELS = 600  # of a 1x1 convolution, for which packing all weights costs more than it saves
+FEW_PIXELS = 600  # of a 1x1 convolution, whose cost is that of its multiplications: pixels come from the caches
 
 
 def _module(name: str) -> ModuleType:
@@ -131,9 +131,9 @@ def _pointwise(
     activation: str = "linear",
     owner: np.ndarray | None = None,
 ) -> np.ndarray:
-    """A 1x1 convolution as a product, whose weights are packed whole, or for few pixels a panel at a time."""
+    """A 1x1 convolution as a product; weights that are kept packed need not be packed panel by panel."""
     direct = _module("direct")
-    if len(pixels) < FEW_PIXELS and (owner is None or not direct.is_packed(owner, w)):
+    if owner is None or not direct.is_packed(owner, w):
         y: np.ndarray = _module("product").product(pixels, w, bias, activation)
         return y
     y = empty((len(pixels), w.shape[1]), np.float32)

@@ -1,10 +1,11 @@
 """Matrix products as register tiles.
 
-    for each part of the sum:                     so long that its rows of a stay in the second-level cache
-        for each block of columns:                as wide as a tile
-            put b[part, block] side by side       to be read from the first- or second-level cache
-            for each tile of rows:
-                c[tile, block] += a[tile, part] b[part, block]
+    for each part of the sum:
+        for each chunk of rows:                   of a few tiles, which stay in the first-level cache
+            for each block of columns:            as wide as a tile
+                put b[part, block] side by side   once, to be read from the second-level cache
+                for each tile of the chunk:
+                    c[tile, block] += a[tile, part] b[part, block]
 
 The tile reads ``a`` element by element, which may therefore lie in any order, and ``b`` by whole vectors (Goto and van
 de Geijn 2008, Anatomy of High-Performance Matrix Multiplication). What need not be put side by side is read in place;
@@ -14,7 +15,7 @@ which operands that are is decided in ``deepcore/backend/numpy/product.py``.
 import numpy as np
 
 from deepcore.kernels.cpu.native import call, helper, load_float, load_int, record, store_float
-from deepcore.kernels.cpu.record import COPIED, DOTS, PRODUCT, TRANSPOSED
+from deepcore.kernels.cpu.record import DOTS, IN_PLACE, PRODUCT, TRANSPOSED
 
 product_at = record(PRODUCT)
 dots_at = record(DOTS)
@@ -39,6 +40,18 @@ def transpose(t, b, columns, panel, size, steps):
             source += squares * t.vector_bytes
             target += squares * t.lanes * size
             call(t.transpose_tail, (source, t.b_width, there, target, size, left))
+
+
+@helper
+def pack_block(t, b, wide, panel, steps):
+    """The columns of a block side by side, whichever way they lie in b."""
+    columns = t.wide_columns if wide else t.last_columns
+    size = t.wide_bytes if wide else t.last_bytes
+    if t.packing == TRANSPOSED:
+        transpose(t, b, columns, panel, size, steps)
+    else:
+        lanes = columns - (size // t.vector_bytes - 1) * t.lanes
+        call(t.wide_copy if wide else t.last_copy, (b, t.b_step, panel, size, steps, lanes))
 
 
 @helper
@@ -75,8 +88,8 @@ def product(told, index, worker):
     a = t.a + load_int(t.a_starts + 8 * item) + first_row * t.a_row
     b = t.b + load_int(t.b_starts + 8 * item)
     c = t.c + item * t.c_item + piece * t.c_piece + first_row * t.c_row
-    panel = t.scratch + worker * t.scratch_bytes
-    packed_a = panel + t.packed_a
+    panels = t.scratch + worker * t.scratch_bytes
+    packed_a = panels + t.packed_a
 
     begin = t.parts * piece // t.pieces
     for part in range(begin, t.parts * (piece + 1) // t.pieces):
@@ -87,31 +100,32 @@ def product(told, index, worker):
         if t.packed_tile:
             pack_rows(t, from_a, first_tile, last_tile, packed_a, steps)
             from_a = packed_a
-        for block in range(first_block, last_block):
-            wide = block < t.wide
-            tile_told = part_told + (t.wide_told if wide else t.last_told)
-            tall_tile = t.wide_tall if wide else t.last_tall
-            low_tile = t.wide_low if wide else t.last_low
-            columns = t.wide_columns if wide else t.last_columns
-            size = t.wide_bytes if wide else t.last_bytes
-            from_b = b + done * t.b_step + block * t.wide_columns * t.b_width
-            if t.packing == TRANSPOSED:
-                transpose(t, from_b, columns, panel, size, steps)
-                from_b = panel
-            elif t.packing == COPIED:
-                lanes = columns - (size // t.vector_bytes - 1) * t.lanes
-                call(t.wide_copy if wide else t.last_copy, (from_b, t.b_step, panel, size, steps, lanes))
-                from_b = panel
-            tile_a = from_a
-            tile_c = c + block * t.wide_bytes
-            bias = t.bias + block * t.wide_bytes
-            for tile in range(first_tile, last_tile):
-                tall = tile < t.tall
-                rows = t.tall_rows if tall else t.tall_rows - 1
-                init = bias if part == begin else tile_c
-                call(tall_tile if tall else low_tile, (tile_told, tile_a, from_b, init, tile_c))
-                tile_a += t.packed_tile if t.packed_tile else rows * t.a_row
-                tile_c += rows * t.c_row
+        for chunk in range(first_tile, last_tile, t.chunk):
+            last_of_chunk = min(chunk + t.chunk, last_tile)
+            chunk_row = chunk * t.tall_rows - max(0, chunk - t.tall) - first_row
+            chunk_a = from_a + ((chunk - first_tile) * t.packed_tile if t.packed_tile else chunk_row * t.a_row)
+            chunk_c = c + chunk_row * t.c_row
+            for block in range(first_block, last_block):
+                wide = block < t.wide
+                tile_told = part_told + (t.wide_told if wide else t.last_told)
+                tall_tile = t.wide_tall if wide else t.last_tall
+                low_tile = t.wide_low if wide else t.last_low
+                from_b = b + done * t.b_step + block * t.wide_columns * t.b_width
+                if t.packing != IN_PLACE:
+                    panel = panels + (block - first_block) * t.panel_step
+                    if chunk == first_tile:
+                        pack_block(t, from_b, wide, panel, steps)
+                    from_b = panel
+                tile_a = chunk_a
+                tile_c = chunk_c + block * t.wide_bytes
+                bias = t.bias + block * t.wide_bytes
+                for tile in range(chunk, last_of_chunk):
+                    tall = tile < t.tall
+                    rows = t.tall_rows if tall else t.tall_rows - 1
+                    init = bias if part == begin else tile_c
+                    call(tall_tile if tall else low_tile, (tile_told, tile_a, from_b, init, tile_c))
+                    tile_a += t.packed_tile if t.packed_tile else rows * t.a_row
+                    tile_c += rows * t.c_row
 
 
 def dots(told, index, worker):
