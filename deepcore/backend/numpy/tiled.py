@@ -34,6 +34,7 @@ from deepcore.backend.numpy.window import Axis, by_outputs, conv_axes, conv_phas
 
 ITEM = 4
 MOST_TAPS = 49
+FEW_PIXELS = 600  # of a 1x1 convolution, whose cost is that of its multiplications: pixels come from the caches
 MOST_RUN = 64  # elements of a window's row, for which a tile has columns
 MOST_LOADS = 1024  # of what pixels give to a row of the image, which are written out in the code
 
