@@ -33,6 +33,7 @@ CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of
 GAP = 64  # bytes between them, that they do not
 COPIED_BYTES = 1 << 18  # input rows that a task copies for the gradient at the weights
 STRIP_BYTES = 1 << 15  # of an output's gradient that is read for one tile after the other
+LONG_STRIP_BYTES = 1 << 18  # of it, and of the input, where both are close together
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 PIECE_PIXELS = 1536  # summed by a piece at least
 PIECES = 16  # partial sums at most: a number that follows from sizes alone keeps results the same on all machines
@@ -639,9 +640,10 @@ def _weight_gradient(
     w_bytes = len(starts) * length * all_width * ITEM
 
     # dy is copied strip by strip, one block of channels side by side, to be read from the first-level cache; or it lies
-    # that way already.
-    most = STRIP_BYTES // (cols.outputs * channels.widest * host().vector_bytes)
-    task_rows = _even(rows.outputs, max(most, COPIED_BYTES // (rows.stride * source.row)) if source.copied else most)
+    # that way already. Each strip is a pass over dw: longer ones pay, unless their pixels lie on too many pages.
+    strip_row, x_rows = cols.outputs * channels.widest * host().vector_bytes, rows.stride * source.row
+    most = max(STRIP_BYTES // strip_row, LONG_STRIP_BYTES // max(strip_row, x_rows))
+    task_rows = _even(rows.outputs, max(most, COPIED_BYTES // x_rows) if source.copied else most)
     strip = _even(task_rows, most)
     copied = channels.blocks > 1 or groups > 1
     blocks = -(-rows.outputs // task_rows)
@@ -672,7 +674,7 @@ def _weight_gradient(
         tiles = channels.tiles(cut.rows, bool(cut.low))
 
     panel = -(-source.buffer_bytes(task_rows) // 64) * 64 + 64
-    panel_bytes = strip * cols.outputs * channels.widest * host().vector_bytes
+    panel_bytes = strip * strip_row
     launch = Launch(
         WEIGHTS,
         ("convolution", "weights"),
