@@ -111,6 +111,7 @@ PACK = _record(
     wide blocks wide_bytes wide_block last_bytes last_filled
     transpose lanes
     together stride taps width
+    places share
     """
 )
 

@@ -40,6 +40,7 @@ PIECES = 16  # partial sums at most: a number that follows from sizes alone keep
 TASKS_OF_A_THREAD = 4  # at least: some cores are faster than others
 MOST_TOGETHER = 4  # neighbouring pixels that are made together
 GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
+PACKED_BYTES = 1 << 15  # of weights at least that are worth a share of a launch
 FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 MOST_LINE = 240  # of such a row
@@ -251,14 +252,18 @@ def packing(
     groups, rows, taps, depth, width = shape
     columns = taps + (together - 1) * stride
     steps = rows * columns * depth
+    places = groups * rows * columns * channels.blocks
+    share = max(1, PACKED_BYTES // (depth * channels.widest * host().vector_bytes))
     names = ("w_group", "w_row", "w_column", "w_depth", "w_width")
     by_name: dict[str, Any] = dict(zip(names, strides, strict=True))
     return Launch(
         PACK,
         ("convolution", "pack"),
         ("w", "packed"),
-        groups * rows * columns * channels.blocks,
+        -(-places // share),
         **by_name,
+        places=places,
+        share=share,
         group_bytes=steps * channels.padded * ITEM,
         rows=rows,
         columns=columns,

@@ -124,11 +124,11 @@ def weave(t, row, column, target, size):
                 zero(to, t.width * 4)
 
 
-def pack(told, index, worker):
+@helper
+def pack_place(t, place):
     """The weights of one tap of one group for one block of channels: [depth, width of the block]."""
-    t = pack_at(told)
-    where = index // t.blocks
-    block = index - where * t.blocks
+    where = place // t.blocks
+    block = place - where * t.blocks
     group = where // (t.rows * t.columns)
     tap = where - group * t.rows * t.columns
     row = tap // t.columns
@@ -155,6 +155,13 @@ def pack(told, index, worker):
     if filled < size:
         for c in range(t.depth):
             zero(target + c * size + filled, size - filled)
+
+
+def pack(told, index, worker):
+    """The weights of some places: of all, where they are few, so that no other thread is asked to help."""
+    t = pack_at(told)
+    for place in range(index * t.share, min((index + 1) * t.share, t.places)):
+        pack_place(t, place)
 
 
 def weights(told, index, worker):
