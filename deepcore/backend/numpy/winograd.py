@@ -83,9 +83,9 @@ def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...]
     }
 
 
-def _taps_bytes(channels: Channels) -> int:
-    """Of weights while they are transposed."""
-    return 9 * host().lanes * channels.widest * host().vector_bytes
+def _taps_bytes(part_depth: int, channels: Channels) -> int:
+    """Of weights while they are transposed, of which a task has whole vectors."""
+    return 9 * -(-part_depth // host().lanes) * host().lanes * channels.widest * host().vector_bytes
 
 
 def transform_weights(w: np.ndarray, m: int, channels: Channels) -> np.ndarray:
@@ -103,7 +103,7 @@ def _weight_transform(m: int, depth: int, strides: tuple[int, ...], u_place: int
         ("winograd", "transform_weights"),
         ("w", "u"),
         channels.blocks * parts,
-        _taps_bytes(channels),
+        _taps_bytes(part_depth, channels),
         u_place=u_place,
         parts=parts,
         **_weight_fields(depth, part_depth, m, strides, channels),
@@ -213,7 +213,7 @@ def _convolution(
     sums_at = 0 if shared else parts * v_part
     u_at = sums_at + places * sums_place
     patch_at = u_at + (0 if once else places * u_place)
-    patch_bytes = max(places * depth * ITEM, m * m * widest, _taps_bytes(channels))
+    patch_bytes = max(places * depth * ITEM, m * m * widest, 0 if once else _taps_bytes(part_depth, channels))
     start, clamp = np.zeros(1, np.int64), np.array(CLAMPS[activation], np.float32)
     zeros = np.zeros(channels.padded, np.float32)
     told = np.zeros((parts, 2), TILE)  # of wide blocks, and of the last

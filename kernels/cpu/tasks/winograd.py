@@ -93,7 +93,8 @@ def read_input(t, tile, patch):
 def weights_of_block(t, block, begin, end, target, target_place, taps):
     """The weights of one block of output channels from the input channels ``begin`` to ``end``, at every place.
 
-    Where neighbouring floats are input channels, a vector of them is transposed at a time, by way of ``taps``.
+    Where neighbouring floats are input channels, they are transposed first, into ``taps``: row by row of w, whose rows
+    are pages apart.
     """
     wide = block < t.wide
     size = t.wide_bytes if wide else t.last_bytes
@@ -121,35 +122,37 @@ def weights_of_block(t, block, begin, end, target, target_place, taps):
                 AHEAD * t.w_depth,
             )
         return
-    for first in range(begin, end, lanes):
-        count = min(lanes, end - first)
-        source = first_channel + first * t.w_depth
-        for tap in range(9):
-            row = tap // 3
-            from_w = source + row * t.w_row + (tap - 3 * row) * t.w_tap
-            to = taps + tap * lanes * size
-            kernel, columns = (t.transpose, 1) if count == lanes else (t.transpose_tail, count)
-            for _ in range(vectors):
-                call(kernel, (from_w, t.w_width, lanes, to, size, columns))
-                from_w += lanes * t.w_width
-                to += t.vector_bytes
-            if tail:
-                call(t.transpose_tail, (from_w, t.w_width, tail, to, size, count))
-        for depth in range(count):
-            to = target + (first - begin + depth) * size
-            call(
-                t.weights,
-                (
-                    taps + depth * size,
-                    3 * lanes * size,
-                    lanes * size,
-                    to,
-                    target_row,
-                    target_place,
-                    size // t.vector_bytes,
-                    size,
-                ),
-            )
+    count = end - begin
+    whole = count // lanes
+    rest = count - whole * lanes
+    source = first_channel + begin * t.w_depth
+    for tap in range(9):
+        row = tap // 3
+        from_w = source + row * t.w_row + (tap - 3 * row) * t.w_tap
+        to = taps + tap * t.part_depth * size
+        for vector in range(vectors + (1 if tail else 0)):
+            channels = lanes if vector < vectors else tail
+            if whole:
+                call(t.transpose, (from_w, t.w_width, channels, to, size, whole))
+            if rest:
+                done = whole * lanes
+                call(t.transpose_tail, (from_w + 4 * done, t.w_width, channels, to + done * size, size, rest))
+            from_w += lanes * t.w_width
+            to += t.vector_bytes
+    for depth in range(count):
+        call(
+            t.weights,
+            (
+                taps + depth * size,
+                3 * t.part_depth * size,
+                t.part_depth * size,
+                target + depth * size,
+                target_row,
+                target_place,
+                size // t.vector_bytes,
+                size,
+            ),
+        )
 
 
 def transform_weights(told, index, worker):
