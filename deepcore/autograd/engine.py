@@ -140,12 +140,12 @@ def _walk(sums: _Sums, retain: bool, targets: _Targets | None) -> None:
     while sums.heap:
         node, cotangents = sums.pop()
         if targets is None:
-            wanted: tuple[int, ...] | None = tuple([i for i, edge in enumerate(node.edges) if edge is not None])
+            wanted = tuple([i for i, edge in enumerate(node.edges) if edge is not None])
         else:
             targets.collect(node, cotangents)
-            wanted = targets.ways.get(node.number)
-            if wanted is None:
+            if node.number not in targets.ways:
                 continue
+            wanted = targets.ways[node.number]
         if node.released:
             raise RuntimeError(
                 f"The graph behind {node.primitive.name} was released by an earlier backward pass. "
