@@ -23,6 +23,7 @@ import numpy as np
 
 from deepcore.backend import Backend, cuda, emulated_backend, gpu_backend, numpy_backend
 from deepcore.backend.cuda import gpu, memory
+from deepcore.backend.numpy.rows import silent
 from deepcore.errors import DeviceUnavailableError, unknown_name
 
 KINDS = ("cpu", "emulator", "cuda")
@@ -74,8 +75,7 @@ class Device:
             return memory.allocate(lambda: function(*args, **kwargs), "the result of an operation", self.index)
 
 
-_silent: ContextVar[bool] = ContextVar("deepcore_silent", default=False)
-is_silent = _silent.get  # whether the block is one of ``silence``
+is_silent = silent.get  # whether the block is one of ``silence``
 
 
 class silence:  # noqa: N801 (a context manager, entered in every step)
@@ -86,16 +86,16 @@ class silence:  # noqa: N801 (a context manager, entered in every step)
     def __enter__(self) -> None:
         self._errstate = np.errstate(all="ignore")
         self._errstate.__enter__()
-        self._token = _silent.set(True)
+        self._token = silent.set(True)
 
     def __exit__(self, *error: Any) -> None:
-        _silent.reset(self._token)
+        silent.reset(self._token)
         self._errstate.__exit__(*error)
 
 
 def quietly(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     """``function(*args, **kwargs)`` without warnings of log(0) and its like, of which a GPU does not tell, either."""
-    if _silent.get():
+    if is_silent():
         return function(*args, **kwargs)
     with np.errstate(all="ignore"):
         return function(*args, **kwargs)

@@ -133,13 +133,16 @@ def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
 
 def _any_symbolic(values: Iterable[Any]) -> bool:
     for value in values:
-        if isinstance(value, list | tuple | dict):
+        if isinstance(value, _NESTED):
             found = _any_symbolic(value.values() if isinstance(value, dict) else value)
         else:
             found = isinstance(value, SymbolicTensor)
         if found:
             return True
     return False
+
+
+_NESTED = (list, tuple, dict)  # a union of them, written where it is asked for, would be made anew each time
 
 
 # Two sizes for axes where any size will do: what changes between them in the result may be of any size, too. Axes other

@@ -181,7 +181,7 @@ class Primitive:
         if not (requires_grad and is_recording()):
             if self.single:
                 return Tensor.wrap(result, device)
-            return tuple(Tensor.wrap(array, device) for array in result)
+            return tuple([Tensor.wrap(array, device) for array in result])
         return self._record(inputs, attributes, result, device)
 
     def _record(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any], result: Any, device: Any) -> Any:
@@ -215,7 +215,7 @@ class Primitive:
         )
         node.output_like = tuple([(array.shape, array.dtype, device) for array in arrays])
         return tuple(
-            Tensor.wrap(array, device, node if array.dtype.kind == "f" else None, i) for i, array in enumerate(arrays)
+            [Tensor.wrap(array, device, node if array.dtype.kind == "f" else None, i) for i, array in enumerate(arrays)]
         )
 
     def _kept(self, asked: list[str], attributes: dict[str, Any]) -> frozenset[str]:

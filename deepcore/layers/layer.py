@@ -804,7 +804,8 @@ class _Family:
             self._containers += inner._containers
             # A class that says what its weights are may say something else at any time.
             self._is_lasting = self._is_lasting and inner._is_lasting and type(layer).weights is Layer.weights
-        self.layers, self.weights = list(layers.values()), list(weights.values())
+        self.layers: list[Layer] = list(layers.values())
+        self.weights: list[Variable] = list(weights.values())
         self._held = self._in_containers()
 
     def is_current(self) -> bool:

@@ -73,6 +73,78 @@ def test_weights_of_sublayers_in_attributes_and_lists_are_found_in_order():
     assert layer.count_params() == 2 + 5 * 3 + 3 + 3 * 2 + 2
 
 
+def _changed_within(model, inner, blocks):
+    """Ways to change what lies within ``model``, each with the layer that comes or goes."""
+    new = Dense(4)
+    new.build((None, 3))
+    inner.head = new
+    yield new, True
+    blocks.append(blocks[0].__class__(2))
+    blocks[-1].build((None, 3))
+    yield blocks[-1], True
+    yield blocks.pop(), False
+    del inner.head
+    yield new, False
+    model.table["last"] = new
+    yield new, True
+    model.table.clear()
+    yield new, False
+
+
+def test_what_lies_within_a_layer_is_found_anew_after_every_change():
+    class Block(Layer):
+        pass
+
+    model, inner = Block(), Block()
+    model.blocks, model.table, model.inner = [Dense(2)], {}, inner
+    model.blocks[0].build((None, 3))
+    assert len(model.trainable_weights) == 2
+    assert model.weights is not model.weights
+    for layer, is_there in _changed_within(model, inner, model.blocks):
+        found = {id(weight) for weight in model.weights}
+        assert [id(weight) in found for weight in layer.weights] == [is_there, is_there]
+    late = inner.add_weight((1,), "zeros")
+    assert any(weight is late for weight in model.trainable_weights)
+    late.trainable = False
+    assert all(weight is not late for weight in model.trainable_weights)
+
+
+def test_a_class_may_say_itself_what_its_weights_are():
+    chosen = []
+
+    class Chosen(Layer):
+        @property
+        def weights(self):
+            return list(chosen)
+
+    outer = Dense(2)
+    outer.inner = Chosen()
+    assert outer.weights == []
+    chosen.append(Dense(1).add_weight((1,), "zeros"))
+    assert len(outer.weights) == 1
+
+
+def test_a_layer_in_two_places_tells_its_losses_once():
+    class Costly(Layer):
+        def call(self, x):
+            self.add_loss(ops.sum(x))
+            return x
+
+    class Both(Layer):
+        def __init__(self, left, right):
+            super().__init__()
+            self.left, self.right = left, right
+
+        def call(self, x):
+            return self.left(x)
+
+    shared = Costly()
+    model = Both(Both(shared, shared), Both(shared, shared))
+    for _ in range(2):  # the second call forgets the losses of the first
+        model(np.ones((1, 2), np.float32))
+        assert [float(loss) for loss in model.losses] == [2.0]
+
+
 def test_set_weights_writes_what_get_weights_gave(rng):
     first, second = Pair(), Pair()
     x = rng.standard_normal((4, 5)).astype(np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -82,9 +83,13 @@ def sum_partials(partial: np.ndarray, columns: int) -> np.ndarray:
         return np.add.reduce(np.add.reduce(partial, axis=0).reshape(-1, columns), axis=0)
 
 
+silent: ContextVar[bool] = ContextVar("deepcore_silent", default=False)  # whether a block around has quietened NumPy
+_NOTHING = contextlib.nullcontext()
+
+
 def quiet() -> contextlib.AbstractContextManager[None]:
     """NumPy without its floating-point warnings: NaN and infinity flow on, as they do in compiled loops."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+    return _NOTHING if silent.get() else np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def blocks(rows: int, row_bytes: int) -> Iterator[slice]:
