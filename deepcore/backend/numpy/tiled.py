@@ -78,8 +78,8 @@ def _weights_seconds(g: Conv2DGeometry, rate: float) -> float:
 def _direct_fprop_cost(call: Call) -> float:
     g = call.geometry
     pixels = g.batch * g.out_height * g.out_width * g.groups
-    if _is_product(g):
-        return _read_seconds(g) + product_seconds(1, pixels, g.out_channels, g.in_channels)
+    if _is_product(g) and pixels < FEW_PIXELS:
+        return product_seconds(1, pixels, g.out_channels, g.in_channels)
     steps = g.kernel_height * g.kernel_width * g.in_channels // g.groups
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
     return (
@@ -138,7 +138,7 @@ def _direct_dgrad_cost(call: Call) -> float:
     g = call.geometry
     phases = g.strides[0] * g.strides[1]
     pixels = g.batch * g.height * g.width * g.groups
-    if g.is_pointwise:
+    if g.is_pointwise and pixels < FEW_PIXELS:
         return product_seconds(1, pixels, g.in_channels, g.out_channels)
     steps = g.kernel_height * g.kernel_width * g.out_channels / g.groups / phases
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float) * phases) * ITEM
