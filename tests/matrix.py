@@ -135,6 +135,19 @@ def numerical_gradient(function, x, dy, step=1e-6):
     return gradient
 
 
+def check_gradients(gradients, function, inputs, dy):
+    """Raises unless ``gradients``, in float64, are those of ``function`` in each of its inputs, by differences."""
+    assert len(gradients) == len(inputs)
+    for place, actual in enumerate(gradients):
+
+        def of_one(value, place=place):
+            return function(*inputs[:place], value, *inputs[place + 1 :])
+
+        assert actual.dtype == np.float64
+        assert actual.flags.c_contiguous
+        np.testing.assert_allclose(actual, numerical_gradient(of_one, inputs[place], dy), rtol=1e-5, atol=1e-6)
+
+
 def with_gaps(array):
     """The same values in memory that is neither C- nor F-contiguous."""
     wide = np.full((*array.shape[:-1], 2 * array.shape[-1] + 1), np.nan if array.dtype.kind == "f" else 0, array.dtype)

@@ -9,6 +9,7 @@ from matrix import (
     SHAPES,
     available,
     check,
+    check_gradients,
     every_implementation,
     held_to,
     numerical_gradient,
@@ -72,15 +73,7 @@ def test_gradient_by_finite_differences(backend, rng, poisoned, op, name):  # no
                 gradients = backend.batch_norm_dgrad(dy, x, gamma, mean, second, EPSILON)
             else:
                 gradients = backend.layer_norm_dgrad(dy, x, gamma, mean, second)
-        expected = (
-            numerical_gradient(lambda v: reference(v, gamma, beta, EPSILON)[0], x, dy),  # noqa: B023
-            numerical_gradient(lambda v: reference(x, v, beta, EPSILON)[0], gamma, dy),  # noqa: B023
-            numerical_gradient(lambda v: reference(x, gamma, v, EPSILON)[0], beta, dy),  # noqa: B023
-        )
-        for actual, wanted in zip(gradients, expected, strict=True):
-            assert actual.dtype == np.float64
-            assert actual.flags.c_contiguous
-            np.testing.assert_allclose(actual, wanted, rtol=1e-5, atol=1e-6)
+        check_gradients(gradients, lambda *inputs: reference(*inputs, EPSILON)[0], (x, gamma, beta), dy)
 
 
 @pytest.mark.parametrize(("op", "name"), every_implementation("norm", "batch_norm_dgrad", "layer_norm_dgrad"))

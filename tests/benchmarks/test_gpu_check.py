@@ -70,7 +70,8 @@ def test_a_step_that_fails_says_what_it_said_last(runner):
 
 def test_a_step_out_of_time_is_interrupted_and_keeps_what_it_has(runner, tmp_path):
     code = (
-        "import time\n"
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # what a shell starts behind itself ignores it
         "try:\n"
         "    print('at work', flush=True); time.sleep(60)\n"
         "except KeyboardInterrupt:\n"

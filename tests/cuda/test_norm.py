@@ -1,7 +1,7 @@
 import numpy as np
 import oracles.norm as oracle
 import pytest
-from matrix import DTYPES, check, every_implementation, held_to, numerical_gradient, with_gaps
+from matrix import DTYPES, check, check_gradients, every_implementation, held_to, numerical_gradient, with_gaps
 
 from deepcore.backend.cuda import norm
 from deepcore.backend.dispatch import use_implementation
@@ -72,15 +72,7 @@ def test_gradient_by_finite_differences(rng, op, name):
         extra = (EPSILON,) if op == "batch_norm_dgrad" else ()
         with held_to(op, name):
             gradients = getattr(norm, op)(dy, x, gamma, mean, second, *extra)
-        expected = (
-            numerical_gradient(lambda v: reference(v, gamma, beta, EPSILON)[0], x, dy),  # noqa: B023
-            numerical_gradient(lambda v: reference(x, v, beta, EPSILON)[0], gamma, dy),  # noqa: B023
-            numerical_gradient(lambda v: reference(x, gamma, v, EPSILON)[0], beta, dy),  # noqa: B023
-        )
-        for actual, wanted in zip(gradients, expected, strict=True):
-            assert actual.dtype == np.float64
-            assert actual.flags.c_contiguous
-            np.testing.assert_allclose(actual, wanted, rtol=1e-5, atol=1e-6)
+        check_gradients(gradients, lambda *inputs: reference(*inputs, EPSILON)[0], (x, gamma, beta), dy)
 
 
 def _backward(rng, op, shape, dtype, gaps=False):
