@@ -229,7 +229,7 @@ WINOGRAD_PRODUCTS = _record(
     _WINOGRAD_BLOCKS + "v v_part v_place d d_part d_place sums sums_place sums_row depth parts part_depth part_tasks"
 )
 
-# ... or, where all tiles are one chunk, the products of a part of x's channels and a block of dy's, and at once the way
+# ... or, where tiles are few, the products of a part of x's channels and a block of dy's, and at once the way
 # back; ``told`` has two ``TILE``, as for the products.
 WINOGRAD_BLOCK = _record(
     _WINOGRAD_BLOCKS
