@@ -16,7 +16,7 @@ import numpy as np
 
 from deepcore.kernels.cores import cores
 from deepcore.kernels.cpu import library
-from deepcore.kernels.cpu.record import POOL, REQUEST, address
+from deepcore.kernels.cpu.record import CORE_SET, POOL, REQUEST, address
 
 # Looks before a thread goes to sleep, some 2 ms: between two launches of a training step lie microseconds, and a thread
 # that sleeps may be given a core only after a millisecond.
@@ -40,6 +40,8 @@ class Pool:
         self._space = np.zeros((3, _SPACE), np.uint8)
         self._record = np.zeros((), POOL)
         self.told = address(self._record)
+        self._threads = np.zeros(threads, np.int64)
+        self._cores = np.zeros(CORE_SET, np.uint8)
         self._results = np.zeros(2 * threads, np.int64)  # where tasks put a result that nobody reads
         self._room = address(self._results)
         self.entry = library.task("pool", "run")
@@ -52,7 +54,7 @@ class Pool:
         if self.threads == 1:
             return
         # Threads never end, so what they look at must not, either, not even with the interpreter.
-        for looked_at in (self._space, self._record, self._results):
+        for looked_at in (self._space, self._record, self._results, self._threads, self._cores):
             ctypes.pythonapi.Py_IncRef(ctypes.py_object(looked_at))
         libc = ctypes.CDLL(None)
         mutex, work, done = (address(row) for row in self._space)
@@ -64,7 +66,11 @@ class Pool:
         worker = _Native(library.task("pool", "worker"))
         for number in range(1, self.threads):
             arguments = (self._room, self._room, self.told, number, 0)
-            threading.Thread(target=worker, args=arguments, name="deepcore", daemon=True).start()
+            thread = threading.Thread(target=worker, args=arguments, name="deepcore", daemon=True)
+            thread.start()
+            self._threads[number - 1] = thread.native_id
+        self._record["threads"], self._record["allowed"] = address(self._threads), address(self._cores)
+        self._record["core"], self._record["parted"] = -1, -(1 << 40)
 
     def run(self, request: np.ndarray) -> None:
         """Runs a task for every index: ``request`` is a ``REQUEST``, and behind it what the task is told, as int64."""

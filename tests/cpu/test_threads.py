@@ -166,3 +166,21 @@ if not child:
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert in_a_process(body, DEEPCORE_NUM_THREADS="2") == ["0"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads are not told which cores to use")
+def test_workers_are_kept_off_the_core_that_launches():
+    body = """
+import os
+pool = threads.pool()
+worker = int(pool._threads[0])
+for core in sorted(os.sched_getaffinity(0)) * 2:
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})  # moves this thread there
+    os.sched_setaffinity(0, every)
+    once()
+    launcher, kept = int(pool._record["core"]), os.sched_getaffinity(worker)
+    assert kept == (every - {launcher} or every), (launcher, kept, every)
+print("right")
+"""
+    assert in_a_process(body, DEEPCORE_NUM_THREADS="2") == ["right"]

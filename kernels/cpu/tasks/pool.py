@@ -5,6 +5,8 @@ record. Those who wait look for a while first, because the next launch of a trai
 and then sleep.
 """
 
+import sys
+
 from numba import types
 
 from deepcore.kernels.cpu.native import (
@@ -15,9 +17,10 @@ from deepcore.kernels.cpu.native import (
     load_int,
     pause,
     record,
+    store_int,
     store_release,
 )
-from deepcore.kernels.cpu.record import PARTS, POOL, REQUEST, offset
+from deepcore.kernels.cpu.record import CORE_SET, PARTS, POOL, REQUEST, offset
 
 _int = types.intc
 _lock = types.ExternalFunction("pthread_mutex_lock", _int(types.intp))
@@ -34,6 +37,45 @@ TAKEN = offset(POOL, "taken")
 FINISHED = offset(POOL, "finished")
 BEHIND = REQUEST.itemsize  # a request lies what its task is told
 FLOOR = 1 << 40  # more than there can be claims in vain
+SETTLED = 64  # launches at least for which workers are kept apart from the same thread
+
+
+if sys.platform == "linux":
+    _self = types.ExternalFunction("pthread_self", types.intp())
+    _core = types.ExternalFunction("sched_getcpu", _int())
+    _get_cores = types.ExternalFunction("sched_getaffinity", _int(_int, types.intp, types.intp))
+    _set_cores = types.ExternalFunction("sched_setaffinity", _int(_int, types.intp, types.intp))
+
+    @helper
+    def keep_apart(pool):
+        """Keeps the workers off the core of the thread that launches, when that has become another.
+
+        The system may wake a worker on the core where the launching thread computes, and then lets the two take turns
+        of some milliseconds, while another core idles: a launch on two threads took longer than on one. Where several
+        threads launch in turn, workers are not sent around for each of them.
+        """
+        core, self = _core(), _self()
+        if core == pool.core or (self != pool.owner and pool.launch - pool.parted < SETTLED):
+            return
+        pool.owner = self
+        pool.core = core
+        pool.parted = pool.launch
+        if _get_cores(0, CORE_SET, pool.allowed) != 0:
+            return
+        own = pool.allowed + core // 64 * 8
+        store_int(own, load_int(own) & ~(1 << (core & 63)))
+        left = 0
+        for at in range(pool.allowed, pool.allowed + CORE_SET, 8):
+            left |= load_int(at)
+        if left != 0:
+            for number in range(pool.workers):
+                _set_cores(load_int(pool.threads + 8 * number), CORE_SET, pool.allowed)
+
+else:
+
+    @helper
+    def keep_apart(pool):
+        """Elsewhere the system is trusted."""
 
 
 @helper
@@ -93,6 +135,7 @@ def run(told, request, unused):
         for index in range(wanted.count):
             call_task(wanted.task, wanted.told, index, 0)
         return
+    keep_apart(pool)
     pool.task = wanted.task
     pool.told = wanted.told
     pool.count = wanted.count
