@@ -47,9 +47,9 @@ if sys.implementation.name != "cpython" or address(_probe) != _slow_address(_pro
 CORE_SET = 128  # bytes of a set of cores, as the system takes it: a bit each
 
 # The pool of threads: who has it, and what is being launched. The mutex and conditions are of the C library. Threads
-# that wait look ``looks`` times before they sleep: ``patience`` from each launch on, until they are told to rest. The
-# numbers of their ``threads`` are the system's; for the sake of the thread ``owner`` they are kept off its ``core`` since
-# the launch ``parted``, by the set ``allowed``.
+# that wait look ``looks`` times before they sleep: ``patience`` from each launch on, until they are told to rest. Their
+# ``threads`` are the system's numbers; for the thread ``owner`` they are kept off its ``core`` since the launch
+# ``parted``, by the set ``allowed``.
 POOL = _record(
     """
     mutex work done
