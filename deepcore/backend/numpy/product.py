@@ -42,7 +42,8 @@ MANY_BYTES = 1 << 18  # of them, in that many steps
 SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
 TILES_OF_A_TASK = 4  # at least, one above the other
 PIECE = 1024  # steps of a sum that are worth a piece of their own
-PIECES = 16  # of a sum at most, which are added afterwards
+PIECES = 8  # of a sum at most, which are added afterwards
+ADDED = 8  # times that all pieces of the result must be smaller than what is read
 PLANS = 2000  # kept
 
 
@@ -212,9 +213,11 @@ class Cut:
             depth = min(depth, NEIGHBOURS_DEPTH)
         depth = _up(-(-k // -(-k // depth)), host().lanes)
         parts = -(-k // depth)
-        # A sum is cut in pieces where the result is too small to be shared.
+        # A sum is cut in pieces where the result is too small to be shared, or so small beside the operands that those
+        # who share it would read them again for more than what is added afterwards.
         shares = columns.blocks * -(-(rows.tall + rows.low) // TILES_OF_A_TASK) * len(a.starts)
-        pieces = max(1, min(PIECES // shares, k // PIECE, parts))
+        small = (m + n) * k // (ADDED * m * n)
+        pieces = max(1, min(max(PIECES // shares, small), PIECES, k // PIECE, parts))
         together = packs_a or m * depth * ITEM <= ROWS_BYTES
         chunk = rows.tall + rows.low if together else max(1, CHUNK_BYTES // (rows.rows * depth * ITEM))
         return Cut(columns, rows, packing, packs_a, chunk, depth, parts, pieces)
