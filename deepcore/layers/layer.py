@@ -783,8 +783,6 @@ class _Family:
     """
 
     __slots__ = ("_changes", "_containers", "_held", "_is_lasting", "known", "layers", "weights")
-    layers: list[Layer]
-    weights: list[Variable]
 
     def __init__(self, of: Layer) -> None:
         self._changes = _changes

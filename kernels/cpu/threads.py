@@ -68,7 +68,7 @@ class Pool:
             arguments = (self._room, self._room, self.told, number, 0)
             thread = threading.Thread(target=worker, args=arguments, name="deepcore", daemon=True)
             thread.start()
-            self._threads[number - 1] = thread.native_id or 0
+            self._threads[number - 1] = thread.native_id or -1  # 0 would be the thread that launches
         self._record["threads"], self._record["allowed"] = address(self._threads), address(self._cores)
         self._record["core"], self._record["parted"] = -1, -(1 << 40)
 

@@ -1,6 +1,7 @@
 """``deepcore bench``: exit codes, files, what is selected, and what is left after Ctrl-C."""
 
 import os
+import sys
 
 import numpy as np
 import pytest
@@ -299,3 +300,21 @@ def test_kept_rows_are_reported(run, tmp_path):
     missing = run("bench", "report", path, "--against", "jax")
     assert missing.exit_code == 2
     assert "No row compares deepcore with jax" in missing.stderr
+
+
+def test_kept_rows_are_drawn(run, tmp_path, monkeypatch):
+    path, picture = tmp_path / "rows.jsonl", tmp_path / "ratios.svg"
+    theirs = row(peer="torch", ratio_p20=1.0, ratio_p50=1.25, ratio_p80=1.5)
+    path.write_text(f"{row().to_json()}\n{theirs.to_json()}\n", encoding="utf-8")
+    result = run("bench", "report", path, "--plot", picture)
+    assert result.exit_code == 0, result.stderr
+    assert "LeNet's convolutions, fprop" in picture.read_text(encoding="utf-8")
+
+    wrong = run("bench", "report", path, "--plot", tmp_path / "ratios.nothing")
+    assert wrong.exit_code == 2
+    assert "nothing" in wrong.stderr
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    bare = run("bench", "report", path, "--plot", picture)
+    assert bare.exit_code == 2
+    assert "pip install 'deepcore[plot]'" in bare.stderr

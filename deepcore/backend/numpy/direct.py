@@ -120,7 +120,7 @@ class Channels:
         """Of one step of all blocks' tiles."""
         return sum(
             count * blocks * tile_cycles(height, vectors)
-            for count, height in ((rows.tall, rows.rows), (rows.low, rows.rows - 1))
+            for count, height in rows.heights
             for blocks, vectors in ((self.wide, self.vectors), (1, self.last_vectors))
         )
 
