@@ -24,7 +24,9 @@ import llvmlite.binding as llvm
 from deepcore.kernels.cache import cache_folder, digest, replace
 from deepcore.kernels.cpu.host import Host, host
 
-FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}  # what the loops of kernels/numba allow, too
+# Rounding may be reassociated and multiply-adds contracted, so that reductions vectorise; NaN and infinity keep their
+# meaning, because a diverging network must show it.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 SILENT_SECONDS = 2.0  # a first build that takes longer says what it is doing
 
 _SUM_BYTES = hashlib.sha256().digest_size
