@@ -21,7 +21,7 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from deepcore.kernels.cache import cache_folder, digest, replace
+from deepcore.kernels.cache import cache_folder, digest, kept_folder, replace
 from deepcore.kernels.cpu.host import Host, host
 
 # Rounding may be reassociated and multiply-adds contracted, so that reductions vectorise; NaN and infinity keep their
@@ -77,15 +77,13 @@ def function(name: str, make: Callable[[], str]) -> int:
 
 
 def _function(name: str, make: Callable[[], str]) -> int:
-    folder = cache_folder()
-    file = f"{name.replace(' ', '-')}-{digest([_fingerprint(), name])}.o"
-    path = folder / file
+    path = kept_folder() / f"{name.replace(' ', '-')}-{digest([_fingerprint(), name])}.o"
     code = _read(path)
     if code is None:
         code = _build(name, make)
         whole = _sum(code) + code
         with contextlib.suppress(OSError):  # a disk that is full: the next process builds it again
-            replace(folder, file, lambda temporary: temporary.write_bytes(whole))
+            replace(cache_folder(), path.name, lambda temporary: temporary.write_bytes(whole))
     address = _loaded(code, name.split()[0])
     if not address:
         raise RuntimeError(f"{path} does not define {name.split()[0]}; delete the file.")
