@@ -5,11 +5,13 @@ A file's name says what went into it, so that a build is found again only as lon
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import functools
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import uuid
 import warnings
@@ -17,20 +19,25 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 
+def kept_folder() -> Path:
+    """Where builds of earlier processes lie, if there are any; perhaps it cannot be written to."""
+    return Path(os.environ.get("DEEPCORE_HOME") or "~/.deepcore").expanduser() / "kernels"
+
+
 def cache_folder() -> Path:
     """Where builds are kept; a folder for this process alone, with one warning, if that cannot be written to."""
-    return _cache_folder(os.environ.get("DEEPCORE_HOME") or "~/.deepcore")
+    return _writable(kept_folder())
 
 
 @functools.cache
-def _cache_folder(home: str) -> Path:
-    folder = Path(home).expanduser() / "kernels"
+def _writable(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as problem:
         other = Path(tempfile.mkdtemp(prefix="deepcore-kernels-"))
+        atexit.register(_remove, other, os.getpid())
         warnings.warn(
             f"{folder} cannot be written to ({problem}); kernels are built in {other} and not kept. Set DEEPCORE_HOME "
             "to a folder that can.",
@@ -39,6 +46,12 @@ def _cache_folder(home: str) -> Path:
         )
         return other
     return folder
+
+
+def _remove(folder: Path, owner: int) -> None:
+    """At the end of the process that made the folder, which a forked child is not."""
+    if os.getpid() == owner:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def digest(parts: Iterable[str | bytes]) -> str:

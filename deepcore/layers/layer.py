@@ -6,19 +6,18 @@ import contextlib
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from deepcore import activations, constraints, initializers, regularizers, serialization
-from deepcore.absent import Explaining
 from deepcore.device import CPU, Device, current_device, use_device
 from deepcore.dtype_policies import DTypePolicy
 from deepcore.errors import RefusedCodeError, nearest
-from deepcore.generator import Generator
+from deepcore.layers.call_spec import CallSpec, call_spec, shape_of
+from deepcore.layers.composite import PLAIN, Composite, note_change
 from deepcore.layers.input_spec import InputSpec
 from deepcore.naming import current_scope, enter_scope, given_name, leave_scope, scope_at
 from deepcore.ops import cast
@@ -31,35 +30,10 @@ from deepcore.variable import Variable, load_variables, save_variables
 _training: ContextVar[bool | None] = ContextVar("deepcore_training", default=None)
 _calling: ContextVar[bool] = ContextVar("deepcore_calling", default=False)
 
-# Attributes that hold no sublayers, or hold them a second time.
-_NOT_MEMBERS = {
-    "_added_losses",
-    "_attributes",
-    "_build_shapes",
-    "_compile_arguments",
-    "_drawn",
-    "_given",
-    "_inbound_nodes",
-    "_own_weights",
-    "_stack",
-    "_states",
-}
 _EVERY_LAYERS_ARGUMENTS = {"self", "name", "trainable", "dtype", "activity_regularizer", "autocast"}
-_PLAIN = (bool, int, float, str, type(None))
-_INERT = (
-    *_PLAIN,
-    DTypePolicy,
-    Generator,
-    InputSpec,
-    constraints.Constraint,
-    initializers.Initializer,
-    np.dtype,
-    regularizers.Regularizer,
-    type,
-)
 
 
-class Layer(Explaining):
+class Layer(Composite):
     """The base of all layers and models.
 
     A layer of your own sets its arguments in ``__init__``, makes its weights in ``build(input_shape)`` with
@@ -91,6 +65,7 @@ class Layer(Explaining):
     _given: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     _build_shapes: tuple[Any, ...] | None = None
     _supports_masking: bool | None = None
+    _makes_masks = False  # of each class: whether it says which mask its output has
     _config: tuple[str, ...] = ()  # of each class: attributes that get_config holds besides those of its bases
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
@@ -145,6 +120,7 @@ class Layer(Explaining):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        cls._makes_masks = cls.compute_mask is not Layer.compute_mask
         if "build" in cls.__dict__:
             cls.build = _scoped(cls.__dict__["build"])  # type: ignore[method-assign]
 
@@ -170,8 +146,8 @@ class Layer(Explaining):
         rule = type(self).compute_output_shape
         if rule is Layer.compute_output_shape:
             return self._inferred(args, kwargs)
-        spec = _call_spec(type(self))  # type: ignore[arg-type]
-        return self._symbols(self.compute_output_shape(*_shape_arguments(rule, spec, args, kwargs)))
+        spec = call_spec(type(self))  # type: ignore[arg-type]
+        return self._symbols(self.compute_output_shape(*spec.shapes_for(rule, args, kwargs)))
 
     def _symbols(self, shapes: Any, name: str | None = None) -> Any:
         return map_shapes(
@@ -198,7 +174,7 @@ class Layer(Explaining):
     def supports_masking(self) -> bool:
         """Whether the mask of an input is handed on with the output."""
         if self._supports_masking is None:
-            return type(self).compute_mask is not Layer.compute_mask
+            return self._makes_masks
         return self._supports_masking
 
     @supports_masking.setter
@@ -247,126 +223,8 @@ class Layer(Explaining):
         weight.regularizer = regularizers.get(regularizer)
         weight.constraint = constraints.get(constraint)
         self._own_weights.append(weight)
-        _note_change()
+        note_change()
         return weight
-
-    @property
-    def weights(self) -> list[Variable]:
-        """All weights: the layer's own, the trainable ones first, then those of its sublayers."""
-        return list(self._family().weights)
-
-    variables = weights
-
-    @property
-    def trainable_weights(self) -> list[Variable]:
-        """The weights that an optimizer may change."""
-        return [v for v in self.weights if v._trainable] if self.trainable else []
-
-    @property
-    def non_trainable_weights(self) -> list[Variable]:
-        """The other weights: moving statistics, and all of a frozen layer's."""
-        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
-
-    trainable_variables = trainable_weights
-    non_trainable_variables = non_trainable_weights
-
-    @property
-    def trainable(self) -> bool:
-        """Whether an optimizer may change the layer's weights. Setting it sets it for all sublayers."""
-        return self._trainable
-
-    @trainable.setter
-    def trainable(self, on: bool) -> None:
-        self._trainable = bool(on)
-        weights, layers = self._members()
-        for weight in weights:
-            weight.trainable = self._trainable and weight.born_trainable
-        for layer in layers:
-            layer.trainable = self._trainable
-
-    def get_weights(self) -> list[np.ndarray[Any, Any]]:
-        """Copies of all weights as NumPy arrays, in the order of ``weights``."""
-        return [np.array(v.numpy()) for v in self.weights]
-
-    def set_weights(self, weights: Sequence[Any]) -> None:
-        """Writes all weights, in the order of ``weights``. Raises ``ValueError``, writing nothing, if one misfits."""
-        own = self.weights
-        if len(weights) != len(own):
-            raise ValueError(
-                f"Layer {self.name!r} has {len(own)} weights; set_weights was given {len(weights)}."
-                + ("" if self.built or own else " It has none yet because it is not built: call it, or build() it.")
-            )
-        for variable, value in zip(own, weights, strict=True):
-            if tuple(np.shape(value)) != variable.shape:
-                raise ValueError(
-                    f"Layer {self.name!r}: the weight {variable.path!r} has shape {variable.shape}; set_weights was "
-                    f"given shape {tuple(np.shape(value))}."
-                )
-        for variable, value in zip(own, weights, strict=True):
-            variable.assign(value)
-
-    def count_params(self) -> int:
-        """How many numbers the weights hold. Raises ``ValueError`` while the layer is not built."""
-        if not self.built and not self.weights:
-            raise ValueError(f"Layer {self.name!r} has no weights to count yet: call it with data, or build() it.")
-        return sum(v.size for v in self.weights)
-
-    def sublayers(self) -> list[Layer]:
-        """The layers that this one holds, in lists and dictionaries, too."""
-        return self._members()[1]
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)
-        vars(self).pop("_attributes", None)
-        _note_change()
-
-    def __delattr__(self, name: str) -> None:
-        object.__delattr__(self, name)
-        vars(self).pop("_attributes", None)
-        _note_change()
-
-    def _looked_up(self) -> _Attributes:
-        found = self.__dict__.get("_attributes")
-        if found is None:
-            holdings = [(name, value) for name, value in vars(self).items() if not _holds_nothing(name, value)]
-            found = vars(self)["_attributes"] = _Attributes(holdings)
-        return found
-
-    def _family(self) -> _Family:
-        """The layers within this one, and all their weights; found once for every change of a layer."""
-        known = self._looked_up()
-        if known.family is None or not known.family.is_current():
-            known.family = _Family(self)
-        return known.family
-
-    def holdings(self) -> list[tuple[str, Any]]:
-        """The attributes that may hold a part of the layer, such as a weight, a sublayer or a metric: all but numbers,
-        text and the like, found once for every change of an attribute."""
-        return self._looked_up().holdings
-
-    def _members(self) -> tuple[list[Variable], list[Layer]]:
-        """The layer's own weights, the trainable ones first, and its sublayers: whatever its attributes hold now."""
-        known = self._looked_up()
-        if known.members is not None and known.members[0] == len(self._own_weights):
-            return list(known.members[1]), list(known.members[2])
-        variables = {id(v): v for v in self._own_weights}
-        layers: dict[int, Layer] = {}
-        constant = True  # a list or a dictionary may hold something else the next time
-        for _, value in known.holdings:
-            if isinstance(value, Variable):
-                variables[id(value)] = value
-            elif isinstance(value, Layer):
-                layers[id(value)] = value
-            elif isinstance(value, list | tuple | dict):
-                constant = False
-                for leaf in leaves(value):
-                    if isinstance(leaf, Variable):
-                        variables[id(leaf)] = leaf
-                    elif isinstance(leaf, Layer):
-                        layers[id(leaf)] = leaf
-        members = sorted(variables.values(), key=_comes_late), list(layers.values())
-        known.members = (len(self._own_weights), *members) if constant else None
-        return list(members[0]), members[1]
 
     # Calling
 
@@ -399,7 +257,7 @@ class Layer(Explaining):
         """
         if "_own_weights" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}.__init__ must call super().__init__() before anything else.")
-        spec = _call_spec(type(self))  # type: ignore[arg-type]
+        spec = call_spec(type(self))  # type: ignore[arg-type]
         asked = kwargs.pop("training", None)
         inherited = _training.get()
         training = inherited if asked is None else asked
@@ -418,7 +276,7 @@ class Layer(Explaining):
             _calling.reset(tokens[1])
 
     def _called(
-        self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], asked: bool | None, training: bool | None
+        self, spec: CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], asked: bool | None, training: bool | None
     ) -> Any:
         """The output; ``asked`` is what the call itself was given for ``training``."""
         try:
@@ -447,7 +305,7 @@ class Layer(Explaining):
             raise
 
     def _run(
-        self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None, mask: Any
+        self, spec: CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None, mask: Any
     ) -> Any:
         """The output, with a mask if the input has the ``mask``."""
         if spec.training is not None and training is not None and len(args) <= spec.training:
@@ -463,18 +321,18 @@ class Layer(Explaining):
             for y in leaves(output):
                 loss = self.activity_regularizer(y)
                 self.add_loss(loss / max(y.shape[0], 1) if y.ndim else loss)  # alike for batches of every size
-        if mask is not None or spec.makes_masks:
+        if mask is not None or self._makes_masks:
             self._hand_on(spec, args, output, mask)
         return output
 
-    def _build_for(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _build_for(self, spec: CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         inputs = args[0] if args else None
         if not self.built:
             self._check_inputs(inputs)
-            self.build(*_shape_arguments(type(self).build, spec, args, kwargs))
+            self.build(*spec.shapes_for(type(self).build, args, kwargs))
         self._check_inputs(inputs)
 
-    def _draw(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
+    def _draw(self, spec: CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any], training: bool | None) -> Any:
         """The symbolic output of a call that is noted for a functional model, with ``training`` if it was given."""
         self._build_for(spec, args, kwargs)
         # Masks are not noted: they travel with the tensors that the model is run with.
@@ -482,7 +340,7 @@ class Layer(Explaining):
         mask = self._take_masks(spec, args, kwargs)
         node = CallNode(self, args, noted, self.compute_output_spec(*args, **kwargs))
         self._inbound_nodes.append(node)
-        if mask is not None or spec.makes_masks:
+        if mask is not None or self._makes_masks:
             self._hand_on(spec, args, node.structure, mask)
         return node.structure
 
@@ -493,7 +351,7 @@ class Layer(Explaining):
         finally:
             self._forget_losses()  # they are those of ones
 
-    def _take_masks(self, spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def _take_masks(self, spec: CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The mask of the first input; those that ``call`` takes and was not given are put into ``kwargs``."""
         mask = kwargs.get("mask")
         if mask is None and args:
@@ -506,7 +364,7 @@ class Layer(Explaining):
                 kwargs[name] = found
         return mask
 
-    def _hand_on(self, spec: _CallSpec, args: tuple[Any, ...], output: Any, mask: Any) -> None:
+    def _hand_on(self, spec: CallSpec, args: tuple[Any, ...], output: Any, mask: Any) -> None:
         """Gives the output its mask, or says that the layer loses one."""
         if not self.supports_masking:
             if mask is not None and "mask" not in spec.names:
@@ -650,7 +508,7 @@ class Layer(Explaining):
                 own.update(own.pop(parameter.name, {}))
         own = {name: value for name, value in own.items() if name not in _EVERY_LAYERS_ARGUMENTS}
         for name, value in own.items():
-            if not all(isinstance(leaf, _PLAIN) for leaf in leaves(value)):
+            if not all(isinstance(leaf, PLAIN) for leaf in leaves(value)):
                 raise NotImplementedError(
                     f"{type(self).__name__}.__init__ was given {name}={value!r}, which a file cannot hold, so the "
                     "class must implement get_config(): return {**super().get_config(), 'argument': ..., ...}."
@@ -731,7 +589,7 @@ def _scoped(build: Any) -> Any:
                 self._complete = True
         except (TypeError, ValueError) as error:
             del self._own_weights[before:]
-            _note_change()
+            note_change()
             self.built = was_built  # the build of a base class may have come to its end
             self._sign(error)
             raise
@@ -744,87 +602,6 @@ def _scoped(build: Any) -> Any:
 Layer.build = _scoped(Layer.build)  # type: ignore[method-assign]  # __init_subclass__ does not see the base itself
 
 
-class _Attributes:
-    """What was found out about a layer's attributes, good until one of them is set.
-
-    Attributes:
-        holdings: names and values of those that may hold a part of the layer.
-        members: the number of weights that the layer has made itself, its own weights, and its sublayers; None where
-            that may change while no attribute is set.
-        family: the layer's, as it was found last.
-    """
-
-    __slots__ = ("family", "holdings", "members")
-
-    def __init__(self, holdings: list[tuple[str, Any]]) -> None:
-        self.holdings = holdings
-        self.members: tuple[int, list[Variable], list[Layer]] | None = None
-        self.family: _Family | None = None
-
-
-_changes = 0  # of attributes of all layers, and of weights
-
-
-def _note_change() -> None:
-    """To be called whenever a layer may hold something else than before."""
-    global _changes
-    _changes += 1
-
-
-class _Family:
-    """What lies within a layer, for all who walk over it in every step.
-
-    It is what it was as long as no attribute of any layer is set and nobody changes a list or a dictionary of one.
-
-    Attributes:
-        layers: within the layer, each once, a layer before those within it.
-        weights: see ``Layer.weights``.
-        known: what else was found out by walking over it, by name.
-    """
-
-    __slots__ = ("_changes", "_containers", "_held", "_is_lasting", "known", "layers", "weights")
-
-    def __init__(self, of: Layer) -> None:
-        self._changes = _changes
-        self.known: dict[str, Any] = {}
-        own, sublayers = of._members()
-        layers: dict[int, Layer] = {}
-        weights = {id(v): v for v in own}
-        self._containers = [value for _, value in of.holdings() if isinstance(value, list | tuple | dict)]
-        self._is_lasting = True
-        for layer in sublayers:
-            inner = layer._family()
-            layers[id(layer)] = layer
-            for each in inner.layers:
-                layers.setdefault(id(each), each)
-            for v in layer.weights:
-                weights.setdefault(id(v), v)
-            self._containers += inner._containers
-            # A class that says what its weights are may say something else at any time.
-            self._is_lasting = self._is_lasting and inner._is_lasting and type(layer).weights is Layer.weights
-        self.layers: list[Layer] = list(layers.values())
-        self.weights: list[Variable] = list(weights.values())
-        self._held = self._in_containers()
-
-    def is_current(self) -> bool:
-        """Whether it is still what lies within the layer."""
-        return self._changes == _changes and self._is_lasting and self._held == self._in_containers()
-
-    def _in_containers(self) -> list[int]:
-        return [id(leaf) for container in self._containers for leaf in leaves(container)]
-
-
-def _holds_nothing(name: str, value: Any) -> bool:
-    """Whether an attribute holds no part of a layer, now and for as long as it is this object."""
-    if isinstance(value, tuple) and name not in _NOT_MEMBERS:
-        return all(isinstance(part, _PLAIN) for part in value)
-    return name in _NOT_MEMBERS or isinstance(value, _INERT) or inspect.isroutine(value)
-
-
-def _comes_late(variable: Variable) -> bool:
-    return not variable.born_trainable
-
-
 class Elementwise(Layer):
     """The base of layers whose output has the shape of their input, and its mask."""
 
@@ -835,77 +612,9 @@ class Elementwise(Layer):
         return input_shape
 
 
-@dataclass(frozen=True)
-class _CallSpec:
-    """What a class's ``call`` takes.
-
-    Attributes:
-        names: of its parameters.
-        needs_input: whether the first of them has no default.
-        training: the position of ``training`` among them, None if it is not taken.
-        training_default: its default.
-        masks: (position of a parameter, name of the parameter for its mask), besides ``mask``.
-        makes_masks: whether the class says which mask its output has.
-    """
-
-    names: tuple[str, ...]
-    needs_input: bool
-    training: int | None
-    training_default: bool | None
-    masks: tuple[tuple[int, str], ...]
-    makes_masks: bool
-
-
-@functools.cache
-def _call_spec(layer_class: type[Layer]) -> _CallSpec:
-    parameters = inspect.signature(layer_class.call).parameters
-    names = tuple(p.name for p in parameters.values() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))[1:]
-    default = parameters["training"].default if "training" in names else None
-    return _CallSpec(
-        names,
-        bool(names) and parameters[names[0]].default is inspect.Parameter.empty,
-        names.index("training") if "training" in names else None,
-        None if default in (None, inspect.Parameter.empty) else bool(default),
-        tuple((i, f"{name}_mask") for i, name in enumerate(names) if f"{name}_mask" in names),
-        layer_class.compute_mask is not Layer.compute_mask,
-    )
-
-
-@functools.cache
-def _parameters(function: Callable[..., Any]) -> tuple[str, ...]:
-    parameters = list(inspect.signature(function).parameters.values())[1:]
-    return tuple(p.name for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD))
-
-
-def _shape_arguments(
-    function: Callable[..., Any], spec: _CallSpec, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> list[Any]:
-    """The shapes that ``build`` or ``compute_output_shape`` takes: the first input's, or ``x_shape`` for each ``x``.
-
-    Raises ``ValueError`` where it takes several, and one is not that of an argument of ``call``.
-    """
-    names = _parameters(function)
-    if len(names) <= 1:
-        return [map_leaves(shape_of, args[0]) if args else None]
-    given = {**dict(zip(spec.names, args, strict=False)), **kwargs}
-    for name in names:
-        if not name.endswith("_shape") or name.removesuffix("_shape") not in spec.names:
-            raise ValueError(
-                f"{function.__name__}() takes {', '.join(names)}, of which {name!r} is not an argument of call() with "
-                f"'_shape' behind it; call() takes {', '.join(spec.names)}."
-            )
-    values = (given.get(name.removesuffix("_shape")) for name in names)
-    return [None if value is None else map_leaves(shape_of, value) for value in values]
-
-
 def in_training() -> bool:
     """Whether the layers that are being called are told to train."""
     return bool(_training.get())
-
-
-def shape_of(x: Any) -> Any:
-    """The shape of a tensor or an array; None of anything else."""
-    return tuple(x.shape) if hasattr(x, "shape") else None
 
 
 def _as_shapes(config: Any) -> Any:

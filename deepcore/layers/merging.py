@@ -8,7 +8,8 @@ from typing import Any
 
 from deepcore import ops
 from deepcore.layers.arguments import integer
-from deepcore.layers.layer import Layer, shape_of
+from deepcore.layers.call_spec import shape_of
+from deepcore.layers.layer import Layer
 from deepcore.structure import map_leaves
 from deepcore.tensor import Tensor
 

@@ -55,7 +55,7 @@ def _emit_convolve(block: Block, tail: bool) -> str:
     x, x_row, x_pixel, w, y, y_row, y_pixel, vectors, bias, clamp = e.arguments.values()
     rows, columns = block.rows, block.columns
     mask = e.first_lanes(vectors) if tail else None
-    floor, ceiling = (e.broadcast(e.load_scalar(e.add(clamp, integer(4 * i)))) for i in range(2))
+    bounds = e.bounds(clamp)
     size = e.host.vector_bytes
     with e.loop(integer(1) if tail else vectors, [integer(0), w]) as loop:
         at, taps = loop.carried
@@ -70,8 +70,7 @@ def _emit_convolve(block: Block, tail: bool) -> str:
                     weights[tap] = e.load(e.add(taps, integer(size * tap)))
                 sums[a, b] = e.multiply_add(patch[i, j], weights[tap], sums[a, b])
         for (a, b), total in sums.items():
-            clamped = e.at_most(e.at_least(total, floor), ceiling)
-            e.store(clamped, e.add(y, at, e.times(y_row, a), e.times(y_pixel, b)), mask)
+            e.store(e.clamp(total, bounds), e.add(y, at, e.times(y_row, a), e.times(y_pixel, b)), mask)
         loop.carried = [e.add(at, integer(size)), e.add(taps, integer(size * block.taps))]
     return e.finish()
 

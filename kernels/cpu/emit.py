@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 
 from deepcore.kernels.cpu.host import Host
+from deepcore.kernels.cpu.record import offset
 
 # How the names of intrinsics spell a pointer: LLVM 15 took away the type of what it points to.
 _TYPED = llvm.llvm_version_info[0] < 15
@@ -85,6 +87,10 @@ class Emitter:
     def load_integer(self, address: ir.Value) -> ir.Value:
         return self._load(address, INT)
 
+    def field(self, record: np.dtype, name: str) -> ir.Value:
+        """An integer of the record that lies at the argument ``told``."""
+        return self.load_integer(self.add(self.arguments["told"], integer(offset(record, name))))
+
     def load_scalar(self, address: ir.Value) -> ir.Value:
         return self._load(address, FLOAT)
 
@@ -154,6 +160,15 @@ class Emitter:
 
     def at_most(self, value: ir.Value, ceiling: ir.Value) -> ir.Value:
         return self.builder.select(self.builder.fcmp_ordered(">", value, ceiling), ceiling, value)
+
+    def bounds(self, address: ir.Value) -> tuple[ir.Value, ir.Value]:
+        """A floor and a ceiling for ``clamp``: the two floats at ``address``."""
+        floor, ceiling = (self.broadcast(self.load_scalar(self.add(address, integer(4 * i)))) for i in range(2))
+        return floor, ceiling
+
+    def clamp(self, value: ir.Value, bounds: tuple[ir.Value, ir.Value]) -> ir.Value:
+        floor, ceiling = bounds
+        return self.at_most(self.at_least(value, floor), ceiling)
 
     def first_lanes(self, count: ir.Value) -> ir.Value:
         """The mask that is true in the first ``count`` lanes."""

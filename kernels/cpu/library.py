@@ -21,10 +21,12 @@ from pathlib import Path
 
 import llvmlite.binding as llvm
 
-from deepcore.kernels.cache import cache_folder, digest, replace
+from deepcore.kernels.cache import cache_folder, digest, kept_folder, replace
 from deepcore.kernels.cpu.host import Host, host
 
-FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}  # what the loops of kernels/numba allow, too
+# Rounding may be reassociated and multiply-adds contracted, so that reductions vectorise; NaN and infinity keep their
+# meaning, because a diverging network must show it.
+FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 SILENT_SECONDS = 2.0  # a first build that takes longer says what it is doing
 
 _SUM_BYTES = hashlib.sha256().digest_size
@@ -75,15 +77,13 @@ def function(name: str, make: Callable[[], str]) -> int:
 
 
 def _function(name: str, make: Callable[[], str]) -> int:
-    folder = cache_folder()
-    file = f"{name.replace(' ', '-')}-{digest([_fingerprint(), name])}.o"
-    path = folder / file
+    path = kept_folder() / f"{name.replace(' ', '-')}-{digest([_fingerprint(), name])}.o"
     code = _read(path)
     if code is None:
         code = _build(name, make)
         whole = _sum(code) + code
         with contextlib.suppress(OSError):  # a disk that is full: the next process builds it again
-            replace(folder, file, lambda temporary: temporary.write_bytes(whole))
+            replace(cache_folder(), path.name, lambda temporary: temporary.write_bytes(whole))
     address = _loaded(code, name.split()[0])
     if not address:
         raise RuntimeError(f"{path} does not define {name.split()[0]}; delete the file.")

@@ -13,6 +13,8 @@ over neighbouring pixels.
 
 from __future__ import annotations
 
+import functools
+
 from llvmlite import ir
 
 from deepcore.kernels.cpu import library
@@ -55,10 +57,7 @@ def emit_row(line: Line, pixel: int, tap: int, vectors: int, tail: bool, element
     """
     e = Emitter("row", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
-
-    def field(name: str) -> ir.Value:
-        return e.load_integer(e.add(told, integer(offset(TILE, name))))
-
+    field = functools.partial(e.field, TILE)
     a_step, offsets, b_step, b_run = (field(name) for name in ("a_step", "offsets", "b_step", "b_run"))
     steps, runs, init_row, c_row, c_element = (
         field(name) for name in ("steps", "runs", "init_row", "c_row", "c_element")
@@ -88,10 +87,7 @@ def emit_row(line: Line, pixel: int, tap: int, vectors: int, tail: bool, element
                         total[i, g, v] = e.multiply_add(left[place, g], right[t][v], total[i, g, v])
             step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), *total.values()]
         run.carried = [e.add(run_at, integer(8)), e.add(b_start, b_run), *step.carried[2:]]
-    floor, ceiling = (
-        e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
-    )
+    bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
     for (i, g, v), last in zip(places, run.carried[2:], strict=True):
-        clamped = e.at_most(e.at_least(last, floor), ceiling)
-        e.store(clamped, at(c, c_row, i, g, v), masks[v])
+        e.store(e.clamp(last, bounds), at(c, c_row, i, g, v), masks[v])
     return e.finish()

@@ -19,6 +19,8 @@ writing past them.
 
 from __future__ import annotations
 
+import functools
+
 from llvmlite import ir
 
 from deepcore.kernels.cpu import library
@@ -60,10 +62,7 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
     """
     e = Emitter("tile", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
-
-    def field(name: str) -> ir.Value:
-        return e.load_integer(e.add(told, integer(offset(TILE, name))))
-
+    field = functools.partial(e.field, TILE)
     a_row, a_step, offsets, b_step = (field(name) for name in ("a_row", "a_step", "offsets", "b_step"))
     steps, runs, init_row, c_row = (field(name) for name in ("steps", "runs", "init_row", "c_row"))
     last = e.first_lanes(field("lanes")) if tail else None
@@ -104,11 +103,9 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
         with e.loop(odd, two.carried, least=0) as one:
             one.carried = add_products(one.carried)
         run.carried = [e.add(at, integer(8)), integer(0), one.carried[1], *one.carried[2 + len(starts) :]]
-    floor, ceiling = (
-        e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
-    )
+    bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
     for (i, v), total in zip(places, run.carried[3:], strict=True):
         begun = e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v])
-        clamped = e.at_most(e.at_least(e.builder.fadd(begun, total), floor), ceiling)
+        clamped = e.clamp(e.builder.fadd(begun, total), bounds)
         e.store(clamped, e.add(c, e.times(c_row, i), integer(v * width)), masks[v])
     return e.finish()

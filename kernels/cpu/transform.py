@@ -88,7 +88,7 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = Fa
     stored = None if kind == "weights" else mask
     count = integer(1) if tail else vectors
     if finishes:
-        floor, ceiling = (e.broadcast(e.load_scalar(e.add(clamp[0], integer(4 * i)))) for i in range(2))
+        bounds = e.bounds(clamp[0])
     with e.loop(count, [source, target, extra if finishes else e.add(source, extra)]) as loop:
         source, target, third = loop.carried
         middle = [[None] * inputs for _ in range(outputs)]
@@ -104,8 +104,7 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = Fa
             row = e.add(target, e.times(target_row, i))
             for j, value in enumerate(combinations(e, matrix, middle[i])):
                 if finishes:
-                    value = e.builder.fadd(value, e.load(third, mask))
-                    value = e.at_most(e.at_least(value, floor), ceiling)
+                    value = e.clamp(e.builder.fadd(value, e.load(third, mask)), bounds)
                 place = e.add(row, e.times(target_column, j))
                 if streams:
                     e.stream(value, place)

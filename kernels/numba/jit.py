@@ -24,16 +24,13 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from deepcore.kernels.cpu import threads
+from deepcore.kernels.cpu.library import FASTMATH
 
 __all__ = ["called", "index", "inline", "parallel", "part_of", "position"]
 
 # index(i) for a computed index that is never negative: Numba lets a signed one count from the end, and the test for
 # that keeps a loop from vectorising.
 index = uintp
-
-# Rounding may be reassociated and multiply-adds contracted, so that reductions vectorise; NaN and infinity keep their
-# meaning, because a diverging network must show it.
-FASTMATH = {"reassoc", "contract", "nsz", "arcp", "afn"}
 
 WHOLE = (0, 1)  # the share of a thread that does all of a loop
 PARTS = 4  # a thread: whoever comes late, or is slow, leaves little to wait for

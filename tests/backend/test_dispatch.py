@@ -190,7 +190,7 @@ def test_a_precision_that_is_set_holds_in_every_thread_and_a_block_only_in_its_o
     assert (get_precision(), elsewhere()) == ("float32", "float32")
 
 
-def test_winograd_is_part_of_the_choice():
+def test_winograd_is_part_of_the_choice(backend):
     g = Conv2DGeometry.of((32, 56, 56, 128), (3, 3, 128, 128), 1, "same")
 
     def able():

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+import time
 
 from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu.emit import Emitter
+from deepcore.kernels.cpu.host import host
 
 SCRIPT = """
 import sys
@@ -20,11 +24,10 @@ print("numba" in sys.modules)
 """
 
 
-def run(**settings):
+def run(before="", **settings):
     environment = {**os.environ, **{name: str(value) for name, value in settings.items()}}
-    done = subprocess.run(
-        [sys.executable, "-W", "always", "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-W", "always", "-c", before + SCRIPT]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr
 
@@ -60,6 +63,40 @@ def test_a_folder_that_cannot_be_written_to_gives_one_warning(tmp_path):
     assert "DEEPCORE_HOME" in said
 
 
+FULL = """
+from deepcore.kernels import cache
+def refuse(*args):
+    raise OSError(28, "No space left on device")
+cache.replace = refuse
+"""
+REFUSED = """
+import tempfile
+def refuse(*args, **kwargs):
+    raise PermissionError(13, "Read-only file system")
+tempfile.TemporaryFile = refuse
+"""
+
+
+def test_what_lies_in_a_folder_that_cannot_be_written_to_is_used(tmp_path):
+    home, temporary = tmp_path / "home", tmp_path / "temporary"
+    temporary.mkdir()
+    assert run(DEEPCORE_HOME=home)[0] == "True"
+    assert run(REFUSED, DEEPCORE_HOME=home, TMPDIR=temporary) == ("False", "")
+    built = next((home / "kernels").glob("tile-*"))
+    built.unlink()
+    _, said = run(REFUSED, DEEPCORE_HOME=home, TMPDIR=temporary)
+    assert said.count("RuntimeWarning") == 1
+    assert not built.exists()
+    assert not list(temporary.iterdir()), "what was built elsewhere goes with the process"
+
+
+def test_a_full_disk_is_passed_over(tmp_path):
+    compiled, said = run(FULL, DEEPCORE_HOME=tmp_path)
+    assert compiled == "True"
+    assert "Warning" not in said
+    assert not list((tmp_path / "kernels").iterdir())
+
+
 def test_a_long_build_says_what_it_is_doing_once(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DEEPCORE_HOME", str(tmp_path))
     monkeypatch.setattr(library, "_building", library.SILENT_SECONDS + 1)
@@ -68,3 +105,26 @@ def test_a_long_build_says_what_it_is_doing_once(tmp_path, monkeypatch, capsys):
         library._addresses.pop(f"task pool {name}", None)
         library.task("pool", name)
     assert capsys.readouterr().err.count("compiling") == 1
+
+
+def test_threads_that_ask_at_the_same_time_wait_for_one_that_builds(tmp_path, monkeypatch):
+    monkeypatch.setenv("DEEPCORE_HOME", str(tmp_path))
+    made, found, together = [], [], threading.Barrier(4)
+
+    def make():
+        made.append(threading.get_ident())
+        time.sleep(0.1)  # the others ask meanwhile
+        return Emitter("nothing", (), host()).finish()
+
+    def ask():
+        together.wait()
+        found.append(library.function("nothing of a test", make))
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(made) == 1
+    assert len(found) == 4
+    assert len(set(found)) == 1

@@ -154,6 +154,7 @@ def test_a_number_of_threads_that_is_none_is_refused(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_starts_a_pool_of_its_own():
     body = """
+import signal
 from deepcore.backend.dispatch import use_implementation
 def loop():
     with use_implementation("bias_activation", "numba"):
@@ -162,6 +163,7 @@ expected = once()
 assert (loop() == 2).all()
 child = os.fork()
 if not child:
+    signal.alarm(60)  # a child without threads would wait for them for ever
     os._exit(0 if np.array_equal(once(), expected) and (loop() == 2).all() else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deepcore.backend.numpy.direct import Columns
+from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.window import Line
 

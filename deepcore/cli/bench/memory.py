@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from deepcore.cli.bench.common import Files, Json, NetworkAgainst, OutputDir, Threads, run
 from deepcore.cli.terminal import sentences
-
-if TYPE_CHECKING:
-    from deepcore.benchmarks.row import Row
 
 
 def memory(
@@ -40,6 +37,7 @@ def memory(
     from deepcore.benchmarks.machine import loop_threads
     from deepcore.benchmarks.memory import measure
     from deepcore.benchmarks.network import NETWORKS, find_networks
+    from deepcore.benchmarks.network_table import print_report
     from deepcore.benchmarks.peer import NETWORK_PEERS, asked_for
 
     with sentences():
@@ -48,10 +46,4 @@ def memory(
     count = threads or loop_threads()
     works = [(one.name, functools.partial(measure, one, batch, peers, count)) for one in networks]
     total = len(networks) * (1 + len(peers))
-
-    def report(stream: Any, rows: list[Row], interrupted: bool) -> None:
-        from deepcore.benchmarks.network_table import print_report
-
-        print_report(stream, rows, interrupted, total)
-
-    run(works, total, Files("memory", json, output_dir), report)
+    run(works, total, Files("memory", json, output_dir), functools.partial(print_report, planned=total))

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from deepcore.cli.bench.common import Clock, Files, Json, NetworkAgainst, OutputDir, Threads, run, set_up
 from deepcore.cli.terminal import sentences
-
-if TYPE_CHECKING:
-    from deepcore.benchmarks.row import Row
 
 BATCHES = (1, 32)
 
@@ -47,6 +44,7 @@ def predict(
     deepcore bench predict --against torch --threads 1
     """
     from deepcore.benchmarks.network import PREDICTED, find_networks
+    from deepcore.benchmarks.network_table import print_report
     from deepcore.benchmarks.predict import measure
     from deepcore.benchmarks.run import Setting
 
@@ -60,10 +58,4 @@ def predict(
         for size in dict.fromkeys(batch or BATCHES)
     ]
     total = len(works) * (1 + len(peers))
-
-    def report(stream: Any, rows: list[Row], interrupted: bool) -> None:
-        from deepcore.benchmarks.network_table import print_report
-
-        print_report(stream, rows, interrupted, total)
-
-    run(works, total, Files("predict", json, output_dir), report)
+    run(works, total, Files("predict", json, output_dir), functools.partial(print_report, planned=total))

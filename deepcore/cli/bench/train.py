@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from deepcore.cli.bench.common import Clock, Files, Json, NetworkAgainst, OutputDir, Threads, run, set_up
 from deepcore.cli.terminal import sentences
-
-if TYPE_CHECKING:
-    from deepcore.benchmarks.row import Row
 
 
 def train(
@@ -46,6 +43,7 @@ def train(
     deepcore bench train --network lenet5 --batch 32 --against torch --json rows.jsonl
     """
     from deepcore.benchmarks.network import TRAINED, find_networks
+    from deepcore.benchmarks.network_table import print_report
     from deepcore.benchmarks.run import Setting
     from deepcore.benchmarks.train import measure
 
@@ -55,10 +53,4 @@ def train(
     setting = Setting(repeats, seconds, cold=False)
     works = [(one.name, functools.partial(measure, one, batch, steps, peers, setting, clock)) for one in networks]
     total = len(networks) * (1 + len(peers))
-
-    def report(stream: Any, rows: list[Row], interrupted: bool) -> None:
-        from deepcore.benchmarks.network_table import print_report
-
-        print_report(stream, rows, interrupted, total)
-
-    run(works, total, Files("train", json, output_dir), report)
+    run(works, total, Files("train", json, output_dir), functools.partial(print_report, planned=total))
