@@ -26,7 +26,7 @@ from deepcore.kernels.cpu.scratch import LINE
 from deepcore.kernels.cpu.tile import most_rows
 from deepcore.kernels.cpu.transpose import transpose
 
-DEPTH = 384  # steps of a part of the sum: a panel of b, and with it the rows of a, stay in the second-level cache
+DEPTH = 512  # steps of a part of the sum: a panel of b, and with it the rows of a, stay in the second-level cache
 ROWS_BYTES = 1 << 18  # of a that stay in the second-level cache, with one panel after the other
 CHUNK_BYTES = 1 << 15  # of more of a, in the first-level cache, with one panel after the other of ...
 PANELS_BYTES = 3 << 18  # ... those that stay in the second-level cache
