@@ -8,11 +8,12 @@ a load for ``vectors`` multiplications, a vector of ``b`` one for ``rows``: a ti
 (Goto and van de Geijn 2008, Anatomy of High-Performance Matrix Multiplication).
 
 A core that shares its units with another thread of the machine is bound by how many instructions it can start: beside
-the multiplications, a step does as little as possible. Steps are made two by two, and ``b``, which lies in order, comes
-without being asked for.
+the multiplications, a step does as little as possible. Either the steps or the rows of ``a`` are neighbours, which the
+code knows; four steps are made at a time, and one addition moves an address over all of them. ``b``, which lies in
+order, comes without being asked for.
 
 While it computes, a tile asks for what the next one will read of ``a``, a little at every step: by then it has come
-from memory. Its first pairs of steps each ask for a row of ``c``: all at once, they would keep the core from what it
+from memory. Its first rounds of steps each ask for a row of ``c``: all at once, they would keep the core from what it
 needs next. What it writes goes through the caches: where one of them holds it until it is read, that is faster than
 writing past them.
 """
@@ -28,6 +29,9 @@ from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
 from deepcore.kernels.cpu.record import TILE, offset
 
+ITEM = 4  # bytes of a float32
+LINE = 64  # bytes of a line of the cache
+STEPS = 4  # of a round
 # Rows that are found from one pointer, by adding the distance of rows once or twice, which costs no instruction. With
 # one pointer for all, the compiler makes an addition of each.
 ROWS_OF_A_POINTER = 3
@@ -49,59 +53,65 @@ def tile_cycles(rows: int, vectors: int) -> float:
     return max(rows * vectors / 2, rows + vectors, 4) if rows and vectors else 0.0
 
 
-def tile(rows: int, vectors: int, tail: bool = False) -> int:
+def tile(rows: int, vectors: int, tail: bool = False, down: bool = False) -> int:
     """The address of a tile for this host."""
-    name = f"tile {rows}x{vectors}{' tail' if tail else ''}"
-    return library.function(name, lambda: emit_tile(rows, vectors, tail, host()))
+    name = f"tile {rows}x{vectors}{' tail' if tail else ''}{' down' if down else ''}"
+    return library.function(name, lambda: emit_tile(rows, vectors, tail, down, host()))
 
 
-def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
+def emit_tile(rows: int, vectors: int, tail: bool, down: bool, host: Host) -> str:
     """``tile(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR.
 
     ``tail``: the last vector has only ``lanes`` elements, in ``b``, ``init`` and ``c``.
+    ``down``: the rows of ``a`` are neighbours, rather than its steps.
     """
     e = Emitter("tile", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
     field = functools.partial(e.field, TILE)
-    a_row, a_step, offsets, b_step = (field(name) for name in ("a_row", "a_step", "offsets", "b_step"))
+    offsets, b_step, next_a, next_step = (field(name) for name in ("offsets", "b_step", "next_a", "next_step"))
     steps, runs, init_row, c_row = (field(name) for name in ("steps", "runs", "init_row", "c_row"))
     last = e.first_lanes(field("lanes")) if tail else None
     width = host.vector_bytes
     masks = [None] * (vectors - 1) + [last]
     places = [(i, v) for i in range(rows) for v in range(vectors)]
+    a_row, a_step = (integer(ITEM), field("a_step")) if down else (field("a_row"), integer(ITEM))
+    shared = rows if down else ROWS_OF_A_POINTER
+    asking = 1 if down else max(1, LINE // ITEM // rows)  # steps in which the rows move by a line between them
+    starts = [e.times(a_row, i) for i in range(0, rows, shared)]
+    rounds, over = e.builder.udiv(steps, integer(STEPS)), e.builder.urem(steps, integer(STEPS))
 
-    starts = [e.times(a_row, i) for i in range(0, rows, ROWS_OF_A_POINTER)]
-    next_a, next_step = field("next_a"), field("next_step")
-    pairs, odd = e.builder.lshr(steps, integer(1)), e.builder.and_(steps, integer(1))
-
-    def add_products(carried: list[ir.Value]) -> list[ir.Value]:
-        """What the next step carries: where to ask, where b and rows of a are, and the sums."""
+    def add_products(carried: list[ir.Value], count: int) -> list[ir.Value]:
+        """What is carried on after so many steps: where to ask, where b and rows of a are, and the sums."""
         asked, from_b, *from_a = carried[: 2 + len(starts)]
         sums = carried[2 + len(starts) :]
-        e.prefetch(asked, 2)
-        right = [e.load(e.add(from_b, integer(v * width)), masks[v]) for v in range(vectors)]
-        for i in range(rows):
-            pointer, row = divmod(i, ROWS_OF_A_POINTER)
-            left = e.broadcast(e.load_scalar(e.add(from_a[pointer], e.times(a_row, row))))
-            for v in range(vectors):
-                sums[i * vectors + v] = e.multiply_add(left, right[v], sums[i * vectors + v])
+        for k in range(count):
+            if k % asking == 0:
+                e.prefetch(e.add(asked, e.times(next_step, k)), 2)
+            at_b = e.add(from_b, e.times(b_step, k))
+            right = [e.load(e.add(at_b, integer(v * width)), masks[v]) for v in range(vectors)]
+            for i in range(rows):
+                pointer, row = divmod(i, shared)
+                at_a = e.add(from_a[pointer], e.times(a_row, row), e.times(a_step, k))
+                left = e.broadcast(e.load_scalar(at_a))
+                for v in range(vectors):
+                    sums[i * vectors + v] = e.multiply_add(left, right[v], sums[i * vectors + v])
         following = [(asked, next_step), (from_b, b_step), *((pointer, a_step) for pointer in from_a)]
-        return [*(e.opaque(e.add(pointer, step)) for pointer, step in following), *sums]
+        return [*(e.opaque(e.add(pointer, e.times(step, count))) for pointer, step in following), *sums]
 
-    rows_asked = e.builder.select(e.below(pairs, integer(rows)), pairs, integer(rows))
+    rows_asked = e.builder.select(e.below(rounds, integer(rows)), rounds, integer(rows))
     with e.loop(runs, [offsets, rows_asked, b, *[e.constant(0.0)] * len(places)]) as run:
-        at, asking, b_run, *run_sums = run.carried
+        at, asks, b_run, *run_sums = run.carried
         start = e.add(a, e.load_integer(at))
         carried = [e.add(start, next_a), b_run, *(e.add(start, first) for first in starts), *run_sums]
-        with e.loop(asking, [c, *carried], least=0) as first:
+        with e.loop(asks, [c, *carried], least=0) as first:
             row, *carried = first.carried
             for v in range(vectors):
                 e.prefetch(e.add(row, integer(v * width)), write=True)
-            first.carried = [e.opaque(e.add(row, c_row)), *add_products(add_products(carried))]
-        with e.loop(e.builder.sub(pairs, asking), first.carried[1:], least=0) as two:
-            two.carried = add_products(add_products(two.carried))
-        with e.loop(odd, two.carried, least=0) as one:
-            one.carried = add_products(one.carried)
+            first.carried = [e.opaque(e.add(row, c_row)), *add_products(carried, STEPS)]
+        with e.loop(e.builder.sub(rounds, asks), first.carried[1:], least=0) as rest:
+            rest.carried = add_products(rest.carried, STEPS)
+        with e.loop(over, rest.carried, least=0) as one:
+            one.carried = add_products(one.carried, 1)
         run.carried = [e.add(at, integer(8)), integer(0), one.carried[1], *one.carried[2 + len(starts) :]]
     bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
     for (i, v), total in zip(places, run.carried[3:], strict=True):

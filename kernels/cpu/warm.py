@@ -50,7 +50,8 @@ def kernels() -> Iterator[Callable[[], int]]:
         yield from (functools.partial(library.task, file, name) for name in names)
     for vectors in range(1, most_vectors(host()) + 1):
         for rows in range(1, most_rows(vectors, host()) + 1):
-            yield from (functools.partial(tile, rows, vectors, tail) for tail in (False, True))
+            for tail, down in itertools.product((False, True), repeat=2):
+                yield functools.partial(tile, rows, vectors, tail, down)
         yield from (functools.partial(panel.copy, vectors, tail) for tail in (False, True))
     yield from (functools.partial(transpose, tail) for tail in (False, True))
     yield from (functools.partial(dots, rows) for rows in range(1, ROWS + 1))

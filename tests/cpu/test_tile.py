@@ -37,14 +37,17 @@ def cases():
                     yield pytest.param(host, rows, vectors, end, id=f"{host.vector} {rows}x{vectors} {end}")
 
 
+@pytest.mark.parametrize("down", [False, True], ids=["steps in order", "rows in order"])
 @pytest.mark.parametrize(("host", "rows", "vectors", "end"), list(cases()))
-def test_sums_of_runs(host, rows, vectors, end, rng):
+def test_sums_of_runs(host, rows, vectors, end, down, rng):
     tail = end == "tail"
-    tile, _engine = compiled(emit_tile(rows, vectors, tail, host), host, 5)
+    tile, _engine = compiled(emit_tile(rows, vectors, tail, down, host), host, 5)
     lanes = max(1, host.lanes - 1) if tail else host.lanes
     width = (vectors - 1) * host.lanes + lanes
-    runs, steps = 3, 5
-    a = rng.standard_normal((runs, rows, steps + 2)).astype(np.float32)
+    runs, steps = 3, 4 * rows + 7  # rounds that ask for every row of c, another one, and three steps more
+    a = rng.standard_normal((runs, steps + 2, rows + 2) if down else (runs, rows, steps + 2)).astype(np.float32)
+    if down:
+        a = a.swapaxes(1, 2)
     b = rng.standard_normal((runs, steps, vectors * host.lanes)).astype(np.float32)
     init = rng.standard_normal((rows, vectors * host.lanes)).astype(np.float32)
     columns = vectors * host.lanes + 1
@@ -69,7 +72,7 @@ def test_sums_of_runs(host, rows, vectors, end, rng):
     }.items():
         told[name] = value
     tile(address(told), address(a), address(b), address(init), address(c))
-    exact = init + np.einsum("rik,rkn->in", a[[2, 0, 1], :, :steps].astype(np.float64), b.astype(np.float64))
+    exact = init + np.einsum("rik,rkn->in", a[[2, 0, 1], :rows, :steps].astype(np.float64), b.astype(np.float64))
     expected = np.clip(exact, -1.5, 2.0)[:, :width]
     np.testing.assert_allclose(c[:, :width], expected, atol=4 * runs * steps * np.finfo(np.float32).eps)
     assert (c[:, width:] == GUARD).all()
@@ -130,7 +133,7 @@ def test_sums_of_rows(host, line, vectors, elements, end, rng):
 
 def test_nan_passes_the_clamp():
     host = hosts()[-1]
-    tile, _engine = compiled(emit_tile(1, 1, False, host), host, 5)
+    tile, _engine = compiled(emit_tile(1, 1, False, False, host), host, 5)
     a, b = np.full(1, np.nan, np.float32), np.ones(host.lanes, np.float32)
     c, offsets = np.zeros(host.lanes, np.float32), np.zeros(1, np.int64)
     told = np.zeros((), TILE)

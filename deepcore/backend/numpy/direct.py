@@ -124,15 +124,18 @@ class Channels:
             for blocks, vectors in ((self.wide, self.vectors), (1, self.last_vectors))
         )
 
-    def tiles(self, rows: int, low: bool) -> dict[str, Any]:
-        """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last."""
+    def tiles(self, rows: int, low: bool, down: bool = False) -> dict[str, Any]:
+        """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last.
+
+        ``down``: as for ``tile``.
+        """
         found: dict[str, Any] = {}
         for name, vectors, tail in (
             ("wide", self.vectors * bool(self.wide), False),
             ("last", self.last_vectors, self.tail),
         ):
-            found[f"{name}_tall"] = tile(rows, vectors, tail) if vectors else 0
-            found[f"{name}_low"] = tile(rows - 1, vectors, tail) if vectors and low else 0
+            found[f"{name}_tall"] = tile(rows, vectors, tail, down) if vectors else 0
+            found[f"{name}_low"] = tile(rows - 1, vectors, tail, down) if vectors and low else 0
         return found
 
     def row_tiles(self, tiles: RowTiles, pixel: int, tap: int) -> dict[str, Any]:
@@ -676,7 +679,7 @@ def _weight_gradient(
         told["init_row"] = told["c_row"] = depth * all_width * ITEM
         told["c_element"] = all_width * ITEM
     else:
-        tiles = channels.tiles(cut.rows, bool(cut.low))
+        tiles = channels.tiles(cut.rows, bool(cut.low), down=True)
 
     panel = -(-source.buffer_bytes(task_rows) // 64) * 64 + 64
     panel_bytes = strip * strip_row

@@ -26,7 +26,7 @@ from deepcore.kernels.cpu.scratch import LINE
 from deepcore.kernels.cpu.tile import most_rows
 from deepcore.kernels.cpu.transpose import transpose
 
-DEPTH = 384  # steps of a part of the sum: a panel of b, and with it the rows of a, stay in the second-level cache
+DEPTH = 512  # steps of a part of the sum: a panel of b, and with it the rows of a, stay in the second-level cache
 ROWS_BYTES = 1 << 18  # of a that stay in the second-level cache, with one panel after the other
 CHUNK_BYTES = 1 << 15  # of more of a, in the first-level cache, with one panel after the other of ...
 PANELS_BYTES = 3 << 18  # ... those that stay in the second-level cache
@@ -60,8 +60,7 @@ def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, activa
         [..., m, n].
     """
     plan = _plan(a.shape, a.strides, b.shape, b.strides, activation, tasks_wanted())
-    if plan.copied:
-        b = np.ascontiguousarray(b)
+    a, b = (np.ascontiguousarray(x) if copied else x for x, copied in zip((a, b), plan.copies, strict=True))
     left, right = (b, a) if plan.swapped else (a, b)
     sums = empty(plan.shape if plan.pieces == 1 else (plan.pieces, *plan.shape), np.float32)
     if plan.biased:
@@ -83,7 +82,7 @@ class Plan(NamedTuple):
         launch: takes the addresses of two operands, of the result and, if ``biased``, of the bias.
         swapped: whether the second operand is given first.
         turned: whether the launch writes the transpose of the result.
-        copied: whether b must be made contiguous.
+        copies: whether a, and whether b, must be made contiguous.
         pieces: of the sum, which are to be added.
         biased: whether the launch takes the bias.
         clamped: whether the launch does the activation.
@@ -93,7 +92,7 @@ class Plan(NamedTuple):
     launch: Launch
     swapped: bool = False
     turned: bool = False
-    copied: bool = False
+    copies: tuple[bool, bool] = (False, False)
     pieces: int = 1
     biased: bool = False
     clamped: bool = False
@@ -123,9 +122,9 @@ def _plan(
     (m, k), n = a_shape[-2:], b_shape[-1]
     batch = np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
     shape = (*batch, m, n)
-    copied = ITEM not in b_strides[-2:]
-    if copied:
-        b_strides = _contiguous(b_shape)
+    copies = ITEM not in a_strides[-2:], ITEM not in b_strides[-2:]
+    a_strides = _contiguous(a_shape) if copies[0] else a_strides
+    b_strides = _contiguous(b_shape) if copies[1] else b_strides
     if math.prod(b_shape[:-2]) == 1 and _is_one_matrix(a_shape, a_strides):
         m, batch = m * math.prod(batch), ()
         a = Matrices(np.zeros(1, np.int64), a_strides[-2], a_strides[-1])
@@ -136,17 +135,17 @@ def _plan(
         tasks = 1
 
     if n == 1 and a.column == b.row == ITEM:
-        return Plan(shape, _dots(a, b, m, k, tasks), copied=copied)
+        return Plan(shape, _dots(a, b, m, k, tasks), copies=copies)
     if m == 1 and a.column == b.row == ITEM:
-        return Plan(shape, _dots(b.transposed, a, n, k, tasks), swapped=True, copied=copied)
+        return Plan(shape, _dots(b.transposed, a, n, k, tasks), swapped=True, copies=copies)
     if n < min(m, host().lanes) and a.row == ITEM:
         # Columns that do not fill a vector, and rows that do: the transpose of the result, b^T a^T.
         launch, pieces = _tiles(b.transposed, a.transposed, (n, m, k), None, tasks)
-        return Plan((*batch, n, m), launch, swapped=True, turned=True, copied=copied, pieces=pieces)
+        return Plan((*batch, n, m), launch, swapped=True, turned=True, copies=copies, pieces=pieces)
     clamped = activation if activation in CLAMPS else "linear"
     launch, pieces = _tiles(a, b, (m, n, k), clamped, tasks)
     one = pieces == 1
-    return Plan(shape, launch, copied=copied, pieces=pieces, biased=one, clamped=one and clamped == activation)
+    return Plan(shape, launch, copies=copies, pieces=pieces, biased=one, clamped=one and clamped == activation)
 
 
 def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -179,6 +178,7 @@ class Cut:
         rows: of tiles.
         packing: what is done with a block of columns of b before tiles read it.
         packs_a: whether the rows of each tile are put side by side.
+        down: whether the rows of a tile are neighbours in what it reads.
         chunk: tiles, one above the other, that are multiplied with one block of columns after the other; where that is
             not all tiles of a task, it keeps the panels of all its blocks.
         depth: steps of a part of the sum; the last part may have fewer.
@@ -190,6 +190,7 @@ class Cut:
     rows: Columns
     packing: int
     packs_a: bool
+    down: bool
     chunk: int
     depth: int
     parts: int
@@ -220,7 +221,7 @@ class Cut:
         pieces = max(1, min(max(PIECES // shares, small), PIECES, k // PIECE, parts))
         together = packs_a or m * depth * ITEM <= ROWS_BYTES
         chunk = rows.tall + rows.low if together else max(1, CHUNK_BYTES // (rows.rows * depth * ITEM))
-        return Cut(columns, rows, packing, packs_a, chunk, depth, parts, pieces)
+        return Cut(columns, rows, packing, packs_a, packs_a or a.column != ITEM, chunk, depth, parts, pieces)
 
     @property
     def tiles(self) -> int:
@@ -287,7 +288,7 @@ class Cut:
         cut = self.columns
         copied, transposed = self.packing == COPIED, self.packing == TRANSPOSED
         return {
-            **cut.tiles(self.rows.rows, bool(self.rows.low)),
+            **cut.tiles(self.rows.rows, bool(self.rows.low), self.down),
             "wide_copy": panel.copy(cut.vectors, False) if copied and cut.wide else 0,
             "last_copy": panel.copy(cut.last_vectors, cut.tail) if copied and cut.last_vectors else 0,
             "transpose": transpose(False) if transposed else 0,

@@ -489,8 +489,8 @@ def _block_kernels(channels: Channels, tile_rows: int, told: np.ndarray) -> dict
     return {
         "wide": channels.wide,
         "wide_bytes": channels.wide_bytes,
-        "wide_kernel": tile(tile_rows, channels.vectors) if channels.wide else 0,
-        "last_kernel": tile(tile_rows, channels.last_vectors) if channels.last_vectors else 0,
+        "wide_kernel": tile(tile_rows, channels.vectors, down=True) if channels.wide else 0,
+        "last_kernel": tile(tile_rows, channels.last_vectors, down=True) if channels.last_vectors else 0,
         "wide_told": 0,
         "last_told": told.strides[-1],
         "tile_rows": tile_rows,
