@@ -1,35 +1,45 @@
 """Compiles ahead what layers, optimizers and the rest of a training step need, so that the first step need not wait.
 
-What is needed is found by making every call once with a carrier that writes launches down and runs nothing: the same
-dispatch, the same tiles and macros as later. Numba's loops are compiled by calling them on small arrays.
+For a GPU, what is needed is found by making every call once with a carrier that writes launches down and runs nothing:
+the same dispatch, the same tiles and macros as later. For the CPU, layers, operations and steps of whole networks are
+run, on one sample or on small arrays.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import deepcore
 from deepcore.backend import Backend, emulated_backend, numpy_backend
-from deepcore.backend.dispatch import implementations, use_implementation
+from deepcore.backend.dispatch import Implementation, implementations, use_implementation
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
-from deepcore.backend.numpy.loops import held_to, numba_available
+from deepcore.backend.numpy.loops import held_to, numba_available, vectors_available
 from deepcore.benchmarks.case import Case, cases_of
+from deepcore.benchmarks.learner import KerasLearner
+from deepcore.benchmarks.network import NETWORKS, Dense, Network
 from deepcore.benchmarks.suite import suites_of
-from deepcore.device import Device, DeviceLike, as_device, current_device
+from deepcore.device import CPU, Device, DeviceLike, as_device, current_device, use_device
 from deepcore.errors import UnsupportedCallError
+from deepcore.generator import default_generator
 from deepcore.kernels.cache import cache_folder
+from deepcore.naming import names_apart
 
 Macros = tuple[tuple[str, object], ...]
 Build = tuple[Path, Macros]
+Work = tuple[str, Callable[[], Any]]  # its name, and what does it
 
 ROWS, COLUMNS = 128, 512  # of the calls that are no layer of a suite; what is built depends little on them
+FEW_UNITS, FEW_ELEMENTS = 10, 1 << 15  # of Dense layers, and of samples, in the steps of networks
 
 
 @dataclass(frozen=True)
@@ -103,15 +113,9 @@ def warmup(
     had, ``BuildError`` for a kernel that does not compile.
     """
     where = current_device() if device is None else as_device(device)
-    cases = [
-        case
-        for name in suites or ("all",)
-        for suite, layer in suites_of(name)
-        for case in cases_of(suite, layer, dtype=dtype)
-    ]
     if where.kind == "cpu":
-        return _warm_loops(cases, dtype, report)
-    needed = builds(cases, dtype)
+        return _warm_cpu(_cpu_works(suites, dtype), report)
+    needed = builds(_cases(suites, dtype), dtype)
     make = _emulated if where.kind == "emulator" else _on_gpu(where)
     folder = cache_folder()
     done = Warmed(str(where), folder)
@@ -124,6 +128,15 @@ def warmup(
             report(number, len(needed), done.compiled[-1])
     done.bytes = _size(folder, "*.so" if where.kind == "emulator" else "*.cubin")
     return done
+
+
+def _cases(suites: Sequence[str], dtype: str, batch: int | None = None) -> list[Case]:
+    return [
+        case
+        for name in suites or ("all",)
+        for suite, layer in suites_of(name)
+        for case in cases_of(suite, layer, batch=batch, dtype=dtype)
+    ]
 
 
 def _emulated(file: Path, macros: Macros) -> bool:
@@ -241,82 +254,46 @@ def others(b: Backend, dtype: str, rows: int, columns: int) -> Iterator[tuple[st
     yield "square_sum", lambda: b.square_sum(gradients)
 
 
-# Loops of the CPU
+# Kernels and loops of the CPU
 
 
-def _warm_loops(cases: Iterable[Case], dtype: str, report: Callable[[int, int, Compiled], None] | None) -> Warmed:
-    """Calls every implementation by Numba once, on arrays that are small: what is compiled depends on types alone."""
-    backend = numpy_backend()
-    calls: list[tuple[str, Callable[[], Any]]] = [
-        (case.op, functools.partial(case.run, backend, case.zeros())) for case in _smallest(cases)
-    ]
-    calls += others(backend, dtype, 8, 16)
-    pairs = [
-        (op, record.name, run)
-        for op, run in calls
-        for record in implementations(op, "cpu")
-        if record.name.startswith("numba") and record.available()[0]
-    ]
+def _warm_cpu(works: Sequence[Work], report: Callable[[int, int, Compiled], None] | None) -> Warmed:
+    """Does everything once, and looks what was asked for meanwhile."""
     done = Warmed("cpu", None)
-    pieces = _pieces()
-    for number, make in enumerate(pieces, 1):
-        done.compiled.append(_compiled_piece(make))
-        if report is not None:
-            report(number, len(pieces) + len(pairs), done.compiled[-1])
-    before = _loop_counts()
-    for number, (op, name, run) in enumerate(pairs, len(pieces) + 1):
+    before = _asked_for()
+    for number, (name, run) in enumerate(works, 1):
         begin = time.perf_counter()
-        for alone in (True, False):  # a loop and its twin for one thread
-            with use_implementation(op, name), held_to(alone):
-                _attempt(run)
+        run()
         seconds = time.perf_counter() - begin
-        now = _loop_counts()
-        for loop, (hits, misses) in now.items():
-            hits_before, misses_before = before.get(loop, (0, 0))
-            for cached, count in ((True, hits - hits_before), (False, misses - misses_before)):
-                done.compiled += [Compiled(loop, op, cached, seconds)] * count
+        now = _asked_for()
+        new = {piece: asked - before.get(piece, Counter()) for piece, asked in now.items()}
+        misses = sum(asked[False] for asked in new.values())
+        each = seconds / max(1, misses)
+        for (file, what), asked in new.items():
+            done.compiled += [Compiled(file, what or name, True, 0.0)] * asked[True]
+            done.compiled += [Compiled(file, what or name, False, each)] * asked[False]
         before = now
         if report is not None:
-            report(number, len(pieces) + len(pairs), Compiled(name, op, True, seconds))
-    folders = {Path(loop.stats.cache_path) for loop in _loops().values()}
-    if pairs and folders:
-        done.folder = min(folders)
-        done.bytes = sum(_size(folder, "*.nb*") for folder in folders)
-    if pieces:
+            report(number, len(works), Compiled(name, "", not misses, seconds))
+    if works:
+        folders = {Path(loop.stats.cache_path) for loop in _loops().values()}
         done.folder = cache_folder()
-        done.bytes += _size(cache_folder(), "*.o")
+        done.bytes = _size(cache_folder(), "*.o") + sum(_size(folder, "*.nb*") for folder in folders)
     return done
 
 
-def _pieces() -> list[Callable[[], int]]:
-    """What there is of ``kernels/cpu``, if anything is compiled here."""
-    if not numba_available()[0]:
-        return []
-    from deepcore.kernels.cpu.warm import kernels
-
-    return list(kernels())
-
-
-def _compiled_piece(make: Callable[[], int]) -> Compiled:
-    from deepcore.kernels.cpu import library
-
-    begin, count = time.perf_counter(), len(library.built)
-    make()
-    arguments = " ".join(str(value) for value in getattr(make, "args", ()))
-    cached = len(library.built) == count
-    return Compiled(
-        f"kernels/cpu {getattr(make, 'func', make).__name__}", arguments, cached, time.perf_counter() - begin
-    )
-
-
-def _smallest(cases: Iterable[Case]) -> list[Case]:
-    """The case of least work for each operation and each kind of layer, which decides the implementations."""
-    best: dict[Any, Case] = {}
-    for case in cases:
-        key = case.op, getattr(case.geometry, "is_depthwise", None)
-        if key not in best or case.bytes < best[key].bytes:
-            best[key] = case
-    return list(best.values())
+def _asked_for() -> dict[tuple[str, str], Counter[bool]]:
+    """How often each loop and each piece of ``kernels/cpu`` was found kept (True), and compiled (False): file, what."""
+    found = {}
+    for name, loop in _loops().items():
+        hits, misses = loop.stats.cache_hits, loop.stats.cache_misses
+        found[name, ""] = Counter({True: sum(hits.values()), False: sum(misses.values())})
+    library = sys.modules.get("deepcore.kernels.cpu.library")
+    if library is not None:
+        for name in library.asked_for():
+            file, _, what = name.partition(" ")
+            found[f"kernels/cpu {file}", what] = Counter({name not in library.built: 1})
+    return found
 
 
 def _loops() -> dict[str, Any]:
@@ -331,12 +308,89 @@ def _loops() -> dict[str, Any]:
     }
 
 
-def _loop_counts() -> dict[str, tuple[int, int]]:
-    counts = {}
-    for name, loop in _loops().items():
-        stats = loop.stats
-        counts[name] = sum(stats.cache_hits.values()), sum(stats.cache_misses.values())
-    return counts
+def _cpu_works(suites: Sequence[str], dtype: str) -> list[Work]:
+    """What needs no layer, each layer and each other operation in every way, and steps of whole networks."""
+    if not numba_available()[0]:
+        return []
+    from deepcore.kernels.cpu.warm import kernels
+
+    backend = numpy_backend()
+    cases = _cases(suites, dtype, batch=1)  # what is compiled does not depend on the batch
+    return [
+        *(("kernels/cpu", make) for make in (kernels() if vectors_available()[0] else ())),
+        *_layers(backend, cases),
+        *_operations(backend, _smallest(cases), dtype),
+        *(
+            (network.name, functools.partial(_step, network, dtype))
+            for network in NETWORKS.values()
+            if not suites or "all" in suites or network.name.startswith(tuple(suites))
+        ),
+    ]
+
+
+def _layers(backend: Backend, cases: Iterable[Case]) -> Iterator[Work]:
+    """Every case by every implementation whose kernels depend on its geometry: those that are not loops."""
+    for case in cases:
+        for record in implementations(case.op, "cpu"):
+            if record.verdict(case.call)[0] and not record.name.startswith(("numpy", "numba")):
+                yield f"{case.suite} {case.layer}", functools.partial(_by, record, _run, backend, case)
+
+
+def _run(backend: Backend, case: Case) -> None:
+    case.run(backend, case.zeros())
+
+
+def _operations(backend: Backend, cases: Iterable[Case], dtype: str) -> Iterator[Work]:
+    """Every operation by every implementation by Numba, on arrays that are small: what is compiled depends on types."""
+    calls: list[Work] = [(case.op, functools.partial(_run, backend, case)) for case in cases]
+    for op, run in (*calls, *others(backend, dtype, 8, 16)):
+        for record in implementations(op, "cpu"):
+            if record.name.startswith("numba") and record.available()[0]:
+                yield op, functools.partial(_both_ways, functools.partial(_by, record, run))
+
+
+def _by(record: Implementation, run: Callable[..., Any], *args: Any) -> None:
+    with use_implementation(record.op, record.name):
+        _attempt(run, *args)
+
+
+def _both_ways(run: Callable[[], Any]) -> None:
+    """Calls loops, and their twins for one thread."""
+    for alone in (True, False):
+        with held_to(alone):
+            run()
+
+
+def _step(network: Network, dtype: str) -> None:
+    """Trains and predicts, on a few samples and on one, and leaves nothing behind that a program could notice."""
+    # Kernels for products are the same for all sizes, and Dense layers would be most of what a network weighs.
+    layers = tuple(
+        replace(node, units=min(node.units, FEW_UNITS)) if isinstance(node, Dense) else node for node in network.layers
+    )
+    small = replace(network, layers=layers)
+    x, y = small.data(max(1, FEW_ELEMENTS // math.prod(network.input_shape)))
+    generator = default_generator()
+    drawn = generator.offset
+    with use_device(CPU), names_apart():
+        learner = KerasLearner(small, deepcore, "deepcore", dtype)
+
+        def both() -> None:
+            for samples in {1, len(x)}:  # dispatch may choose otherwise for one
+                learner.epoch((x[:samples], y[:samples]), samples)
+                learner.predict(x[:samples])
+
+        _both_ways(both)
+    generator.offset = drawn
+
+
+def _smallest(cases: Iterable[Case]) -> list[Case]:
+    """The case of least work for each operation and each kind of layer, which decides the implementations."""
+    best: dict[Any, Case] = {}
+    for case in cases:
+        key = case.op, getattr(case.geometry, "is_depthwise", None)
+        if key not in best or case.bytes < best[key].bytes:
+            best[key] = case
+    return list(best.values())
 
 
 def _size(folder: Path, pattern: str) -> int:

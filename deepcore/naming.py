@@ -55,6 +55,20 @@ def reset_names() -> None:
     _used.clear()
 
 
+@contextlib.contextmanager
+def names_apart() -> Iterator[None]:
+    """Within the block names are counted from the beginning; afterwards they go on as if it had not been."""
+    with _counting:
+        before = Counter(_used)
+        _used.clear()
+    try:
+        yield
+    finally:
+        with _counting:
+            _used.clear()
+            _used.update(before)
+
+
 def current_scope() -> tuple[str, ...]:
     """Names of the layers that are being built, the outermost first."""
     return _scope.get()

@@ -26,9 +26,10 @@ def warmup(
 ) -> None:
     """Compile kernels and loops ahead, so that the first training step need not wait for the compiler.
 
-    What is compiled: what dispatch chooses for the layers of the suites, and every other operation and optimizer. A hit
-    was there already, a miss had to be compiled. Builds are kept in $DEEPCORE_HOME/kernels (~/.deepcore/kernels by
-    default), Numba's loops beside their source or in $NUMBA_CACHE_DIR.
+    What is compiled: what the layers of the suites need, and every other operation and optimizer; for the CPU, also
+    what a training step and a prediction of whole networks need. A hit was there already, a miss had to be compiled.
+    Builds are kept in $DEEPCORE_HOME/kernels (~/.deepcore/kernels by default), Numba's loops beside their source or in
+    $NUMBA_CACHE_DIR.
 
     [bold]Examples[/bold]
 

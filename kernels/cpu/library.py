@@ -54,6 +54,12 @@ def _numba_version() -> bytes:
     return Path(numba.origin).with_name("_version.py").read_bytes()
 
 
+def asked_for() -> list[str]:
+    """Names of what this process has asked for: found, or compiled."""
+    with _lock:
+        return list(_addresses)
+
+
 def target(one: Host) -> llvm.TargetMachine:
     """LLVM's code generator for a host; an execution engine takes possession of the one that it is given."""
     llvm.initialize_native_target()

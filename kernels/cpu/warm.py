@@ -1,57 +1,44 @@
-"""Everything that may be needed, by name: for compiling ahead."""
+"""What is the same for all networks, by name: for compiling ahead.
+
+Kernels that depend on a layer's geometry (row tiles, overlap-add, depthwise windows, pooling) are not among these: they
+are compiled by running the layer.
+"""
 
 from __future__ import annotations
 
 import functools
+import importlib
+import inspect
 import itertools
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from deepcore.kernels.cpu import depthwise, library, panel
+from deepcore.kernels.cpu import library, panel
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 from deepcore.kernels.cpu.transform import KINDS, transform
 from deepcore.kernels.cpu.transpose import transpose
-from deepcore.kernels.cpu.window import Block, Line
-
-TASKS = {
-    "pool": ("worker", "run", "part"),
-    "product": ("product", "dots"),
-    "convolution": ("pack", "correlate", "weights"),
-    "overlap": ("overlap",),
-    "winograd": (
-        "transform_weights",
-        "transform_inputs",
-        "convolve",
-        "transform_tiles",
-        "gradient_of_block",
-        "multiply",
-        "result",
-    ),
-    "depthwise": ("convolve", "weights"),
-    "pooling": ("pool",),
-}
-
-# Depthwise windows of 3 x 3 with one pixel of padding, on images from 7 x 7 to 112 x 112: the ends of their columns and
-# rows, where the first or the last tap is missing, and the pieces between. Other kernels are made when first needed.
-ENDS = ((0, 0), (1, 0), (0, 1))
 
 
-def _blocks() -> Iterator[Block]:
-    for stride in (1, 2):
-        columns = [Line(1, 3, stride, 1, None, *ends) for ends in ENDS[: 4 - stride]]
-        for outputs, ends in itertools.product((3, 4, 5, 6), ENDS[: 4 - stride]):
-            yield from (Block(Line(outputs, 3, stride, 1, None, *ends), column) for column in columns)
+def tasks() -> Iterator[tuple[str, str]]:
+    """(file, name) of every task: the functions of ``tasks/`` that are not written into others."""
+    for path in sorted(Path(__file__).with_name("tasks").glob("[!_]*.py")):
+        module = importlib.import_module(f"deepcore.kernels.cpu.tasks.{path.stem}")
+        for name, value in vars(module).items():
+            if inspect.isfunction(value) and value.__module__ == module.__name__:
+                yield path.stem, name
 
 
 def kernels() -> Iterator[Callable[[], int]]:
     """Functions that compile one piece each, or find it kept."""
-    for file, names in TASKS.items():
-        yield from (functools.partial(library.task, file, name) for name in names)
+    yield from (functools.partial(library.task, *task) for task in tasks())
     for vectors in range(1, most_vectors(host()) + 1):
         for rows in range(1, most_rows(vectors, host()) + 1):
             for tail, down in itertools.product((False, True), repeat=2):
                 yield functools.partial(tile, rows, vectors, tail, down)
+    # Panels hold the columns of the widest tile, or the rows of the tallest.
+    for vectors in range(1, max(most_vectors(host()), -(-most_rows(1, host()) // host().lanes)) + 1):
         yield from (functools.partial(panel.copy, vectors, tail) for tail in (False, True))
     yield from (functools.partial(transpose, tail) for tail in (False, True))
     yield from (functools.partial(dots, rows) for rows in range(1, ROWS + 1))
@@ -59,5 +46,3 @@ def kernels() -> Iterator[Callable[[], int]]:
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
     yield from (functools.partial(transform, "output", m, streams=True) for m in KINDS["output"])
-    for block, make in itertools.product(_blocks(), (depthwise.convolve, depthwise.accumulate)):
-        yield functools.partial(make, block)

@@ -68,22 +68,24 @@ def test_misses_are_compiled_and_then_hit(run, monkeypatch, tmp_path):
     assert "emulator: 1 hits, 0 misses" in run("warmup", "--device", "emulator", "--suite", "lenet").stdout
 
 
+def in_a_process(program, **settings):
+    """What a program prints, in a process of its own: what this one has compiled is neither a hit nor a miss."""
+    environment = {**os.environ, "DEEPCORE_DISABLE_JIT": "0", **{name: str(value) for name, value in settings.items()}}
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
 def test_loops_of_numba(tmp_path):
-    """In a process of its own, because a loop that this one has compiled is neither a hit nor a miss."""
     program = (
         "from deepcore.benchmarks import warmup\n"
-        "every, warmup._smallest = warmup.others, lambda cases: []\n"
-        "warmup.others = lambda *args: [call for call in every(*args) if call[0] == 'dropout']\n"
-        "warmup._pieces = lambda: []\n"
+        "few = [work for work in warmup._cpu_works(['lenet'], 'float32') if work[0] == 'dropout']\n"
+        "warmup._cpu_works = lambda suites, dtype: few\n"
         "done = warmup.warmup('cpu', ['lenet'])\n"
         "print(done.hits, done.misses, sorted({each.name for each in done.compiled}), done.bytes > 1000)"
     )
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "DEEPCORE_DISABLE_JIT": "0"}
-    told = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
-        for _ in range(2)
-    ]
-    (hits, misses, *first), (hits_again, misses_again, *again) = (done.stdout.split() for done in told)
+    hits, misses, *first = in_a_process(program, NUMBA_CACHE_DIR=tmp_path, DEEPCORE_HOME=tmp_path)
+    hits_again, misses_again, *again = in_a_process(program, NUMBA_CACHE_DIR=tmp_path, DEEPCORE_HOME=tmp_path)
     assert (hits, misses_again) == ("0", "0")
     assert misses == hits_again != "0"
     assert first == again
@@ -94,22 +96,63 @@ def test_loops_of_numba(tmp_path):
 def test_pieces_of_the_cpu_kernels(tmp_path):
     program = (
         "from deepcore.benchmarks import warmup\n"
-        "from deepcore.kernels.cpu import warm\n"
-        "every = list(warm.kernels())\n"
-        "warmup._pieces = lambda: every[::25]\n"
-        "warmup.others, warmup._smallest = lambda *args: [], lambda cases: []\n"
+        "few = [work for work in warmup._cpu_works(['lenet'], 'float32') if work[0] == 'kernels/cpu'][::25]\n"
+        "warmup._cpu_works = lambda suites, dtype: few\n"
         "done = warmup.warmup('cpu', ['lenet'])\n"
-        "print(done.hits, done.misses, len(every[::25]), done.bytes > 1000, done.folder)"
+        "print(done.hits, done.misses, len(few), done.bytes > 1000, done.folder)"
     )
-    environment = {**os.environ, "DEEPCORE_HOME": str(tmp_path), "DEEPCORE_DISABLE_JIT": "0"}
-    told = [
-        subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=True)
-        for _ in range(2)
-    ]
-    (hits, misses, count, *rest), (hits_again, misses_again, *_) = (done.stdout.split() for done in told)
+    hits, misses, count, *rest = in_a_process(program, DEEPCORE_HOME=tmp_path)
+    hits_again, misses_again, *_ = in_a_process(program, DEEPCORE_HOME=tmp_path)
     assert (hits, misses) == ("0", count)
     assert (hits_again, misses_again) == (count, "0")
     assert rest == ["True", str(tmp_path / "kernels")]
+
+
+def test_a_first_step_asks_for_nothing_that_was_not_compiled_ahead():
+    """Of a network like those of the suite, on batches of other sizes; nothing that follows a warmup says so."""
+    program = """
+import numpy as np
+import deepcore
+from deepcore import layers, naming
+from deepcore.benchmarks import warmup
+from deepcore.kernels.cpu import library, warm
+
+ahead, function = set(), library.function
+library.function = lambda name, make: len(ahead) if ahead.add(name) is None else 0  # by name: they are many
+for make in warm.kernels():
+    make()
+library.function = function
+deepcore.random.set_seed(3)
+drawn, named = deepcore.random.default_generator().offset, dict(naming._used)
+for name, run in warmup._cpu_works(["lenet"], "float32"):
+    if name.startswith("lenet"):
+        run()
+assert deepcore.random.default_generator().offset == drawn and naming._used == named
+before = warmup._asked_for()
+ahead |= set(library.asked_for())
+assert any(name.startswith("row ") for name in ahead) and any(name.startswith("pooling ") for name in ahead)
+
+model = deepcore.Sequential([
+    layers.Input((28, 28, 1)),
+    layers.Conv2D(6, 5, padding="same", activation="relu"),
+    layers.MaxPooling2D(),
+    layers.Conv2D(16, 5, activation="relu"),
+    layers.AveragePooling2D(2),
+    layers.Flatten(),
+    layers.Dense(120, activation="relu"),
+    layers.Dense(84, activation="relu"),
+    layers.Dense(10),
+])
+model.compile("adam", deepcore.losses.SparseCategoricalCrossentropy(from_logits=True))
+x, y = np.zeros((96, 28, 28, 1), np.float32), np.zeros(96, np.int32)
+for batch in (1, 32):
+    model.fit(x[:2 * batch], y[:2 * batch], batch, verbose=0)
+    model.predict(x, batch, verbose=0)
+print(*sorted(set(library.asked_for()) - ahead), sep="; ")
+after = warmup._asked_for()
+print(*sorted(file for file, what in after if not what and after[file, what] != before.get((file, what))), sep="; ")
+"""
+    assert in_a_process(program) == []
 
 
 def test_without_numba_there_is_nothing_to_compile(run, monkeypatch):

@@ -154,7 +154,7 @@ def test_a_number_of_threads_that_is_none_is_refused(monkeypatch):
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_starts_a_pool_of_its_own():
     body = """
-import signal
+import signal, threading
 from deepcore.backend.dispatch import use_implementation
 def loop():
     with use_implementation("bias_activation", "numba"):
@@ -164,7 +164,8 @@ assert (loop() == 2).all()
 child = os.fork()
 if not child:
     signal.alarm(60)  # a child without threads would wait for them for ever
-    os._exit(0 if np.array_equal(once(), expected) and (loop() == 2).all() else 1)
+    started = sum(thread.name == "deepcore" for thread in threading.enumerate()) == 1
+    os._exit(0 if started and np.array_equal(once(), expected) and (loop() == 2).all() else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     assert in_a_process(body, DEEPCORE_NUM_THREADS="2") == ["0"]

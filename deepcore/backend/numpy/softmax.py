@@ -257,7 +257,9 @@ def _cross_entropy_fprop_numba(logits: np.ndarray, targets: np.ndarray) -> tuple
 def _cross_entropy_dgrad_numba(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     dlogits = np.empty(probabilities.shape, probabilities.dtype)
     kind = "classes" if targets.ndim == 1 else "weights"
+    # A copy: the gradient of a mean cannot be written to, and for such an array Numba would compile the loop once more.
+    dloss = np.array(dloss, order="C")
     loop("softmax", f"cross_entropy_of_{kind}_dgrad", 3 * probabilities.size)(
-        contiguous(dloss), as_rows(probabilities), targets, dlogits
+        dloss, as_rows(probabilities), targets, dlogits
     )
     return dlogits
