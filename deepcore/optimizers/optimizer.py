@@ -201,8 +201,9 @@ class Optimizer(Explaining, Configurable):
             initializer = 0.0
         if isinstance(initializer, float):
             device = current_device() if device is None else as_device(device)
-            full = device.run(device.backend.xp.full, tuple(shape), initializer, np.dtype(dtype or floatx()))
-            start = Tensor.wrap(full, device)
+            xp = device.backend.xp
+            one = device.run(xp.full, (), initializer, np.dtype(dtype or floatx()))
+            start = Tensor.wrap(device.run(xp.broadcast_to, one, tuple(shape)), device)  # the variable makes the copy
         elif not callable(initializer):
             start = initializers.get(initializer)
         with scope_at((self.name,)):

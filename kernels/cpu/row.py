@@ -24,6 +24,7 @@ from deepcore.kernels.cpu.record import TILE, offset
 from deepcore.kernels.cpu.window import Line
 
 LATENCY = 4  # cycles until a sum can be added to again
+CACHED, FAR, STREAMED = "cached", "far", "streamed"
 
 
 def registers(line: Line, elements: int, vectors: int) -> int:
@@ -38,13 +39,23 @@ def cycles(line: Line, elements: int, vectors: int) -> float:
     return max(line.outputs * line.taps * elements * vectors / 2, loads, line.taps * LATENCY)
 
 
-def row(line: Line, pixel: int, tap: int, vectors: int, tail: bool = False, elements: int = 1) -> int:
+def instructions(line: Line, elements: int, vectors: int) -> int:
+    """Multiplications and loads of one step."""
+    loads = line.span * elements + line.taps * vectors
+    return line.outputs * line.taps * elements * vectors + loads
+
+
+def row(
+    line: Line, pixel: int, tap: int, vectors: int, tail: bool = False, elements: int = 1, target: str = CACHED
+) -> int:
     """The address of a row tile for this host; what it is made of is said at ``emit_row``."""
-    name = f"row {line} at {pixel} {tap} {vectors}x{elements}{' tail' if tail else ''}"
-    return library.function(name, lambda: emit_row(line, pixel, tap, vectors, tail, elements, host()))
+    name = f"row {line} at {pixel} {tap} {vectors}x{elements}{' tail' if tail else ''} {target}"
+    return library.function(name, lambda: emit_row(line, pixel, tap, vectors, tail, elements, host(), target))
 
 
-def emit_row(line: Line, pixel: int, tap: int, vectors: int, tail: bool, elements: int, host: Host) -> str:
+def emit_row(
+    line: Line, pixel: int, tap: int, vectors: int, tail: bool, elements: int, host: Host, target: str = CACHED
+) -> str:
     """``row(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR.
 
     Args:
@@ -54,6 +65,8 @@ def emit_row(line: Line, pixel: int, tap: int, vectors: int, tail: bool, element
         vectors: of b, and of each output.
         tail: the last vector has only ``lanes`` elements.
         elements: neighbouring elements of a, g above, each with sums of its own, ``c_element`` bytes apart.
+        target: where c is: ``CACHED``; ``FAR``, from where it is asked for, some of it in each step; or ``STREAMED``,
+            whole vectors at multiples of their size, which are written past the caches.
     """
     e = Emitter("row", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
@@ -69,10 +82,15 @@ def emit_row(line: Line, pixel: int, tap: int, vectors: int, tail: bool, element
         return e.add(base, e.times(row, i), e.times(c_element, g), integer(v * host.vector_bytes))
 
     sums = [e.load(at(init, init_row, i, g, v), masks[v]) for i, g, v in places]
-    with e.loop(runs, [offsets, b, *sums]) as run:
-        run_at, b_start, *run_sums = run.carried
-        with e.loop(steps, [e.add(a, e.load_integer(run_at)), b_start, *run_sums]) as step:
-            from_a, from_b, *step_sums = step.carried
+    last_row = e.add(c, e.times(c_row, line.outputs - 1))
+    with e.loop(runs, [offsets, b, c, *sums]) as run:
+        run_at, b_start, run_asked, *run_sums = run.carried
+        with e.loop(steps, [e.add(a, e.load_integer(run_at)), b_start, run_asked, *run_sums]) as step:
+            from_a, from_b, asked, *step_sums = step.carried
+            if target == FAR:
+                for v in range(vectors):
+                    e.prefetch(e.add(asked, integer(v * host.vector_bytes)), write=True)
+                asked = e.builder.select(e.below(asked, last_row), e.add(asked, c_row), asked)
             total = dict(zip(places, step_sums, strict=True))
             left: dict[tuple[int, int], ir.Value] = {}
             right: dict[int, list[ir.Value]] = {}
@@ -85,9 +103,13 @@ def emit_row(line: Line, pixel: int, tap: int, vectors: int, tail: bool, element
                         left[place, g] = e.broadcast(e.load_scalar(e.add(from_a, integer(place * pixel + 4 * g))))
                     for v in range(vectors):
                         total[i, g, v] = e.multiply_add(left[place, g], right[t][v], total[i, g, v])
-            step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), *total.values()]
+            step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), asked, *total.values()]
         run.carried = [e.add(run_at, integer(8)), e.add(b_start, b_run), *step.carried[2:]]
     bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
-    for (i, g, v), last in zip(places, run.carried[2:], strict=True):
-        e.store(e.clamp(last, bounds), at(c, c_row, i, g, v), masks[v])
+    for (i, g, v), last in zip(places, run.carried[3:], strict=True):
+        clamped = e.clamp(last, bounds)
+        if target == STREAMED:
+            e.stream(clamped, at(c, c_row, i, g, v))
+        else:
+            e.store(clamped, at(c, c_row, i, g, v), masks[v])
     return e.finish()

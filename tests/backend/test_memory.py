@@ -23,8 +23,10 @@ def address(array: np.ndarray) -> int:
 @pytest.fixture(autouse=True)
 def _nothing_kept(monkeypatch):
     gc.collect()
-    for name, value in (("_free", type(memory._free)()), ("_kept", 0), ("_returned", type(memory._returned)())):
-        monkeypatch.setattr(memory, name, value)
+    for name in ("_kept", "_used", "_most_used"):
+        monkeypatch.setattr(memory, name, 0)
+    for name in ("_free", "_returned"):
+        monkeypatch.setattr(memory, name, type(getattr(memory, name))())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "float16", "int32", "uint8", "bool"])
@@ -113,18 +115,58 @@ def test_an_array_in_a_cycle_is_held_until_the_cycle_is_collected():
     assert gone() is None
 
 
-def test_no_more_is_kept_than_the_limit(monkeypatch):
+def kept() -> int:
+    """Bytes that are kept, counted."""
+    assert memory._kept == sum(size * len(blocks) for size, blocks in memory._free.items())
+    return memory._kept
+
+
+@pytest.mark.parametrize("advises", [False, True])
+def test_no_more_is_kept_than_the_limit_beyond_what_was_in_use_at_once(monkeypatch, advises):
     monkeypatch.setattr(memory, "LIMIT", 2 * LARGE)
+    monkeypatch.setattr(memory, "_ADVISES", advises)
     arrays = [empty((COUNT,), "float32") for _ in range(5)]
     arrays.append(empty((2 * COUNT,), "float32"))
     del arrays
-    assert memory._kept <= 2 * LARGE
-    assert memory._kept == sum(size * len(blocks) for size, blocks in memory._free.items())
-    small = empty((COUNT,), "float32")
-    large = empty((2 * COUNT,), "float32")
-    del large, small  # which is given back last, and stays
+    assert kept() == (7 if advises else 2) * LARGE
+    arrays = [empty((4 * COUNT,), "float32"), empty((COUNT,), "float32")]
+    assert kept() <= (4 if advises else 2) * LARGE
+    del arrays
+    assert kept() <= (9 if advises else 2) * LARGE
+
+
+def test_the_size_that_was_asked_for_longest_ago_is_given_up_first(monkeypatch):
+    monkeypatch.setattr(memory, "LIMIT", 2 * LARGE)
+    monkeypatch.setattr(memory, "_ADVISES", False)
+    arrays = [empty((2 * COUNT,), "float32"), empty((COUNT,), "float32")]
+    while arrays:
+        arrays.pop(0)  # the small one last
     assert memory._free[LARGE]
     assert not memory._free.get(2 * LARGE)
+
+
+@pytest.mark.skipif(not memory._ADVISES, reason="the system takes no advice about memory")
+def test_what_is_kept_beyond_the_limit_is_lent_to_the_system(monkeypatch):
+    lent = []
+    monkeypatch.setattr(memory._Block, "lend", lambda block: lent.append(block.size))
+    monkeypatch.setattr(memory, "LIMIT", 8 * LARGE)
+    arrays = [empty((4 * COUNT,), "float32") for _ in range(4)]
+    del arrays
+    assert kept() == 16 * LARGE
+    assert lent == [4 * LARGE] * 2
+
+
+@pytest.mark.skipif(not memory._ADVISES, reason="the system takes no advice about memory")
+def test_memory_that_was_lent_is_used_again(monkeypatch):
+    monkeypatch.setattr(memory, "LIMIT", 0)
+    array = empty((9 * COUNT + 7,), "float32")
+    array[...] = 1
+    where = address(array)
+    del array
+    again = empty((9 * COUNT + 7,), "float32")
+    assert address(again) == where
+    again[...] = np.arange(again.size)
+    np.testing.assert_array_equal(again, np.arange(again.size, dtype=np.float32))
 
 
 def test_small_arrays_are_left_to_the_system():

@@ -7,6 +7,8 @@ import pytest
 
 from deepcore.backend.numpy import direct
 from deepcore.backend.numpy.direct import Channels, pack
+from deepcore.backend.numpy.memory import aligned
+from deepcore.backend.numpy.window import Axis
 
 LAYOUTS = {  # of the axes group, row, column, depth, width: in which order they lie in memory
     "in order": (0, 1, 2, 3, 4),
@@ -56,3 +58,29 @@ def test_weights_of_pixels_that_are_made_together(together, stride, rng):
     for i in range(together):
         every[:, :, i * stride : i * stride + 3, :, 4 * i : 4 * i + 4] = w
     np.testing.assert_array_equal(pack(w, channels, together, stride), every.reshape(1, -1))
+
+
+@pytest.mark.parametrize(("width", "groups"), [(64, 1), (128, 2), (24, 1), (48, 3)])
+def test_where_a_result_is_written_changes_none_of_it(width, groups, rng, monkeypatch):
+    x = rng.standard_normal((2, 6, 25, 3 * groups)).astype(np.float32)
+    w = rng.standard_normal((groups, 3, 3, 3, width // groups)).astype(np.float32)
+    rows, cols = (Axis(size, size, 3, before=1) for size in x.shape[1:3])
+    results = []
+    for most in (direct.STREAMED_BYTES, 0):
+        monkeypatch.setattr(direct, "STREAMED_BYTES", most)
+        room = aligned((4, 6, 25, width), np.float32)
+        room[...] = -7.0
+        direct.correlate(x, w, rows, cols, room[1:3])
+        assert (room[[0, 3]] == -7.0).all()
+        results.append(room[1:3])
+    np.testing.assert_array_equal(*results)
+    exact = sum(
+        np.einsum(
+            "nhwgc,gck->nhwgk",
+            np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))[:, r : r + 6, s : s + 25].reshape(2, 6, 25, groups, 3),
+            w[:, r, s],
+        )
+        for r in range(3)
+        for s in range(3)
+    )
+    np.testing.assert_allclose(results[1], exact.reshape(results[1].shape), rtol=1e-5, atol=1e-5)

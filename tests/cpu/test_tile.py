@@ -12,7 +12,7 @@ from deepcore.backend.numpy.memory import aligned
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import TILE, address
-from deepcore.kernels.cpu.row import emit_row
+from deepcore.kernels.cpu.row import CACHED, FAR, STREAMED, emit_row
 from deepcore.kernels.cpu.tile import emit_tile, most_rows, most_vectors
 from deepcore.kernels.cpu.window import Line
 
@@ -86,11 +86,13 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("end", ["whole", "tail"])
+@pytest.mark.parametrize(
+    ("end", "target"), [("whole", CACHED), ("whole", FAR), ("whole", STREAMED), ("tail", CACHED), ("tail", FAR)]
+)
 @pytest.mark.parametrize(("vectors", "elements"), [(1, 1), (1, 3), (2, 1), (2, 2)])
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("host", hosts(), ids=lambda host: host.vector)
-def test_sums_of_rows(host, line, vectors, elements, end, rng):
+def test_sums_of_rows(host, line, vectors, elements, end, target, rng):
     line, tail = LINES[line], end == "tail"
     lanes = max(1, host.lanes - 1) if tail else host.lanes
     width = (vectors - 1) * host.lanes + lanes
@@ -98,8 +100,9 @@ def test_sums_of_rows(host, line, vectors, elements, end, rng):
     a = rng.standard_normal((runs, steps, line.span, elements + 1)).astype(np.float32)
     b = rng.standard_normal((runs, steps, line.taps, vectors * host.lanes)).astype(np.float32)
     init = rng.standard_normal((line.outputs, elements, vectors * host.lanes)).astype(np.float32)
-    c = np.full((line.outputs, elements, width + 1), GUARD, np.float32)
-    text = emit_row(line, a.strides[2], b.strides[2], vectors, tail, elements, host)
+    c = aligned((line.outputs, elements, (vectors + 1) * host.lanes), np.float32)
+    c[...] = GUARD
+    text = emit_row(line, a.strides[2], b.strides[2], vectors, tail, elements, host, target)
     row, _engine = compiled(text, host, 5, "row")
     offsets = np.array([a.strides[0], 0], np.int64)
     told = np.zeros((), TILE)

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 from deepcore.kernels.cpu import row
 from deepcore.kernels.cpu.host import host
-from deepcore.kernels.cpu.tile import most_rows, tile_cycles
+from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile_cycles
 from deepcore.kernels.cpu.window import Line
 
 MOST_PRODUCTS = 256  # of one step of a row tile, which are written out in its code
 MOST_PIXELS = 16  # that a row tile makes, or that it sums, in one step
+STEP = 5  # instructions of a step beside products and loads
+GAIN_IN_BLOCKS = 0.9  # of the instructions, at most, to be worth blocks of few channels
 
 
 @dataclass(frozen=True)
@@ -61,15 +63,19 @@ class RowTiles:
         """Of one step of each tile."""
         return sum(count * row.cycles(*self.line(height), vectors) for count, height in self.cut.heights)
 
+    def instructions(self, vectors: int) -> int:
+        """Of one step of each tile."""
+        return sum(count * (row.instructions(*self.line(height), vectors) + STEP) for count, height in self.cut.heights)
+
     def fits(self, vectors: int) -> bool:
         line, elements = self.line(self.cut.rows)
         products = line.outputs * line.taps * elements * vectors
         return products <= MOST_PRODUCTS and row.registers(line, elements, vectors) < host().registers
 
-    def tile(self, height: int, pixel: int, tap: int, vectors: int, tail: bool) -> int:
+    def tile(self, height: int, pixel: int, tap: int, vectors: int, tail: bool, target: str = row.CACHED) -> int:
         """Its address; ``pixel`` and ``tap`` are distances of places and of what they are multiplied with, in bytes."""
         line, elements = self.line(height)
-        return row.row(line, pixel, tap, vectors, tail, elements)
+        return row.row(line, pixel, tap, vectors, tail, elements, target)
 
 
 def _register_cycles(elements: int, vectors: int) -> float:
@@ -87,6 +93,31 @@ def of_outputs(outputs: int, taps: int, stride: int, dilation: int, vectors: int
         if tiles.fits(vectors) and tiles.cycles(vectors) < least:
             found, least = tiles, tiles.cycles(vectors)
     return found, least
+
+
+@functools.cache
+def in_blocks(outputs: int, taps: int, stride: int, dilation: int, vectors: int) -> RowTiles | None:
+    """The row tiles for ``outputs`` columns and blocks of channels of so many ``vectors``, if they pay.
+
+    Both kinds of tiles would multiply without a pause. On a core whose units are shared what counts is how many
+    instructions there are: a row tile loads less, and it adds to no address.
+    """
+    if taps == 1:
+        return None
+    widest = most_vectors(host())
+    least = GAIN_IN_BLOCKS * taps * vectors / widest * _register_instructions(outputs, widest)
+    found = None
+    for most in range(2, min(outputs, MOST_PIXELS) + 1):
+        tiles = RowTiles(Columns.of(outputs, most), taps, stride, dilation)
+        if tiles.fits(vectors) and tiles.instructions(vectors) < least:
+            found, least = tiles, tiles.instructions(vectors)
+    return found
+
+
+def _register_instructions(elements: int, vectors: int) -> int:
+    """Of one step of all register tiles that so many neighbouring pixels are cut into."""
+    cut = Columns.of(elements, most_rows(vectors, host()))
+    return sum(count * (height * vectors + height + vectors + STEP) for count, height in cut.heights)
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.columns import Columns, RowTiles, of_outputs, of_taps
+from deepcore.backend.numpy.columns import Columns, RowTiles, in_blocks, of_outputs, of_taps
 from deepcore.backend.numpy.memory import aligned
 from deepcore.backend.numpy.packed import is_settled, packed
 from deepcore.backend.numpy.window import Axis
@@ -23,6 +23,8 @@ from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
+from deepcore.kernels.cpu.row import CACHED, FAR, STREAMED
+from deepcore.kernels.cpu.scratch import LINE
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
 from deepcore.kernels.cpu.transpose import transpose
 
@@ -30,6 +32,7 @@ ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
 INPUT_BYTES = 1 << 19  # input rows that a task walks over with one block after the other
 CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of the first-level cache
+STREAMED_BYTES = 24 << 20  # of an output that is larger than what a cache would keep of it
 GAP = 64  # bytes between them, that they do not
 COPIED_BYTES = 1 << 18  # input rows that a task copies for the gradient at the weights
 STRIP_BYTES = 1 << 15  # of an output's gradient that is read for one tile after the other
@@ -39,6 +42,7 @@ PIECE_PIXELS = 1536  # summed by a piece at least
 PIECES = 16  # partial sums at most: a number that follows from sizes alone keeps results the same on all machines
 TASKS_OF_A_THREAD = 4  # at least: some cores are faster than others
 MOST_TOGETHER = 4  # neighbouring pixels that are made together
+ROW_VECTORS = 2  # of a block of channels that row tiles make, more of which would be few pixels
 GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
 PACKED_BYTES = 1 << 15  # of weights at least that are worth a share of a launch
 FEW_PIXELS = 12  # for which weights are not worth packing
@@ -67,14 +71,7 @@ class Channels:
     @functools.cache
     def of(channels: int, columns: int = 0) -> Channels:
         """The cut that takes the least time, in tiles of a row of so many ``columns`` if that is given."""
-        vectors, lanes = _vectors(channels)
-        whole = lanes == host().lanes
-
-        def cut(width: int) -> Channels:
-            wide, rest = divmod(vectors, width)
-            if not whole and not rest:  # only the block that comes last may end in a part of a vector
-                wide, rest = wide - 1, width
-            return Channels(wide, width, rest, lanes)
+        vectors = _vectors(channels)[0]
 
         def cost(cut: Channels) -> float:
             if columns:
@@ -82,7 +79,18 @@ class Channels:
             blocks = ((cut.wide, cut.vectors), (1, cut.last_vectors))
             return sum(count * width * _LOADS.get(width, 1.0) for count, width in blocks)
 
-        return min((cut(width) for width in range(min(most_vectors(host()), vectors), 0, -1)), key=cost)
+        return min(
+            (Channels.cut(channels, width) for width in range(min(most_vectors(host()), vectors), 0, -1)), key=cost
+        )
+
+    @staticmethod
+    def cut(channels: int, width: int) -> Channels:
+        """Into blocks of ``width`` vectors."""
+        vectors, lanes = _vectors(channels)
+        wide, rest = divmod(vectors, width)
+        if lanes < host().lanes and not rest:  # only the block that comes last may end in a part of a vector
+            wide, rest = wide - 1, width
+        return Channels(wide, width, rest, lanes)
 
     @staticmethod
     def together(channels: int) -> Channels:
@@ -138,13 +146,13 @@ class Channels:
             found[f"{name}_low"] = tile(rows - 1, vectors, tail, down) if vectors and low else 0
         return found
 
-    def row_tiles(self, tiles: RowTiles, pixel: int, tap: int) -> dict[str, Any]:
-        """The same of row tiles, for the only block of channels."""
+    def row_tiles(self, tiles: RowTiles, pixel: int, tap: int, target: str) -> dict[str, Any]:
+        """The same of row tiles, for the only block of channels or for blocks of one width."""
         found: dict[str, Any] = {"wide_tall": 0, "wide_low": 0, "last_tall": 0, "last_low": 0}
         name = "wide" if self.wide else "last"
-        found[f"{name}_tall"] = tiles.tile(tiles.cut.rows, pixel, tap, self.widest, self.tail)
+        found[f"{name}_tall"] = tiles.tile(tiles.cut.rows, pixel, tap, self.widest, self.tail, target)
         if tiles.cut.low:
-            found[f"{name}_low"] = tiles.tile(tiles.cut.rows - 1, pixel, tap, self.widest, self.tail)
+            found[f"{name}_low"] = tiles.tile(tiles.cut.rows - 1, pixel, tap, self.widest, self.tail, target)
         return found
 
     def split(self, tasks: int) -> tuple[int, int]:
@@ -297,9 +305,25 @@ def _key(shape: tuple[int, ...], channels: Channels, together: int = 1, stride: 
     return "tiles", shape, channels, together, stride if together > 1 else 1
 
 
-def channels_of(shape: tuple[int, ...], columns: int) -> Channels:
+def channels_of(shape: tuple[int, ...], cols: Axis) -> Channels:
     """How the output's channels are cut; those of a product always alike, since its pixels lie in rows at will."""
-    return Channels.of(shape[4], columns if shape[1:3] != (1, 1) else 0)
+    if shape[1:3] == (1, 1):
+        return Channels.of(shape[4])
+    narrow = Channels.cut(shape[4], ROW_VECTORS)
+    if narrow.wide > 1 and not narrow.last_vectors and _row_tiles(shape, cols, narrow):
+        return narrow
+    return Channels.of(shape[4], cols.outputs)
+
+
+def _row_tiles(shape: tuple[int, ...], cols: Axis, channels: Channels) -> RowTiles | None:
+    """The row tiles for weights of this ``shape``, where they are faster than register tiles."""
+    if shape[2] * shape[3] * channels.widest * host().vector_bytes > PANEL_BYTES:
+        return None
+    if channels.blocks == 1:
+        return of_outputs(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)[0]
+    if channels.widest > ROW_VECTORS:
+        return None
+    return in_blocks(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)
 
 
 # the output, and with it the gradient at the input
@@ -327,12 +351,18 @@ def correlate(
         owner: the array of which w is the whole, in its order: what is packed of it can be kept.
     """
     clamped = activation if activation in CLAMPS else "linear"
-    how = _arrangement(x.shape, w.shape, w.strides, rows, cols, out.shape, out.strides, clamped, tasks_wanted())
+    layout = x.shape, w.shape, w.strides, rows, cols, out.shape, out.strides
+    how = _arrangement(*layout, clamped, streams(out), tasks_wanted())
     weights = w if how.in_place else _packed(owner, w, how.channels, how.together, cols.stride)
     bias = zeros(how.together * out.shape[3]) if bias is None else np.concatenate([bias] * how.together)
     how.launch(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
+
+
+def streams(out: np.ndarray) -> bool:
+    """Whether to write [N, P, Q, K] past the caches: it is larger than what they would keep, and pixels begin lines."""
+    return out.nbytes > STREAMED_BYTES and not any(start % LINE for start in (address(out), *out.strides[:3]))
 
 
 class Arrangement(NamedTuple):
@@ -361,6 +391,7 @@ def _arrangement(
     out_shape: tuple[int, ...],
     out_strides: tuple[int, ...],
     activation: str,
+    streamed: bool,
     tasks: int,
 ) -> Arrangement:
     together = _together(w_shape, cols, out_strides[2:])
@@ -369,11 +400,11 @@ def _arrangement(
         cols = _columns_together(cols, together)
         w_shape = groups, taps_rows, cols.taps, depth, together * width
         out_strides = *out_strides[:2], out_strides[2] * together, ITEM
-    channels = channels_of(w_shape, cols.outputs)
+    channels = channels_of(w_shape, cols)
     few = channels.blocks == 1 or math.prod(out_shape[:3]) <= FEW_PIXELS
     in_place = together == 1 and few and _in_order(w_shape, w_strides)
     strides = (w_strides[0], w_strides[3]) if in_place else None
-    launch = correlation(x_shape, w_shape, strides, rows, cols, out_strides, activation, tasks)
+    launch = correlation(x_shape, w_shape, strides, rows, cols, out_strides, activation, tasks, streamed)
     return Arrangement(launch, channels, together, in_place)
 
 
@@ -398,19 +429,19 @@ def correlation(
     out_strides: tuple[int, ...],
     activation: str,
     tasks: int,
+    streamed: bool = False,
 ) -> Launch:
     """The launch of ``correlate``; takes the addresses of x, of the result, of weights and bias.
 
     ``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None.
+    ``streamed``: what ``streams`` says of the result.
     """
     groups, _, _, depth, width = w_shape
-    channels = channels_of(w_shape, cols.outputs)
+    channels = channels_of(w_shape, cols)
     source = Source(rows, cols, x_shape[3])
     starts, steps = source.starts(groups)
     widest = channels.widest * host().vector_bytes
-    row_tiles = None
-    if channels.blocks == 1 and cols.taps * depth * widest <= PANEL_BYTES:
-        row_tiles, _ = of_outputs(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)
+    row_tiles = _row_tiles(w_shape, cols, channels)
     if row_tiles:
         starts, steps = source.row_starts(), cols.taps * depth
 
@@ -443,7 +474,8 @@ def correlation(
     if row_tiles:
         told["steps"] = depth
         cut = row_tiles.cut
-        tiles = channels.row_tiles(row_tiles, source.pixel, depth * int(told["b_step"].max()))
+        target = STREAMED if streamed and parts == 1 and not channels.tail else FAR
+        tiles = channels.row_tiles(row_tiles, source.pixel, depth * int(told["b_step"].max()), target)
     else:
         cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
         tiles = channels.tiles(cut.rows, bool(cut.low))
@@ -672,7 +704,7 @@ def _weight_gradient(
     told["lanes"], told["floor"], told["ceiling"] = channels.lanes, -np.inf, np.inf
     if row_tiles:
         pixel = int(told["b_step"].max())
-        tiles = channels.row_tiles(row_tiles, source.pixel, pixel)
+        tiles = channels.row_tiles(row_tiles, source.pixel, pixel, CACHED)
         told["b_run"], told["b_step"] = cols.outputs * pixel, row_tiles.pixels * pixel
         told["a_step"] *= row_tiles.pixels
         told["steps"] //= row_tiles.pixels

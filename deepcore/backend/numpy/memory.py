@@ -2,6 +2,9 @@
 
 What the system gives to a large array it takes back with the array, and gives again page by page, zeroed: for the
 arrays of a training step, the same in every step, that costs more than some of the kernels that fill them.
+
+So as much is kept as was in use at once, which does not raise the most memory that the process has. What of it is more
+than ``LIMIT`` is lent to the system: it stays where it is until the system runs short of memory.
 """
 
 from __future__ import annotations
@@ -19,33 +22,46 @@ import numpy as np
 __all__ = ["LARGE", "LIMIT", "aligned", "empty"]
 
 LARGE = 1 << 20  # bytes; the system serves smaller arrays from memory that the process has
-LIMIT = 1 << 27  # bytes that are kept for arrays to come; of more, the size that was asked for longest ago goes first
+LIMIT = 1 << 27  # bytes that are kept beyond what was in use at once, and that are not lent
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector
-
-
 _HUGE_PAGE = 1 << 21  # bytes of a page of which one entry of a table of addresses serves 512 times as much
+_ADVISES = hasattr(mmap, "MADV_HUGEPAGE") and hasattr(mmap, "MADV_FREE")  # whether the system knows both
 
 
 class _Block(NamedTuple):
-    """Memory, and where in it an array begins that has up to ``size`` bytes."""
+    """Memory, and where in it an array begins that has up to ``size`` bytes; ``room`` is what its huge pages lie in."""
 
     memory: np.ndarray
     start: int
     size: int
+    room: mmap.mmap | None = None
 
     @classmethod
     def new(cls, size: int) -> _Block:
         """Memory from the system, on huge pages where it has them and they would be three quarters full."""
-        pages = (size + _HUGE_PAGE // 4) // _HUGE_PAGE
-        if not pages or not hasattr(mmap, "MADV_HUGEPAGE"):
+        if not _ADVISES or not _huge_bytes(size):
             memory = np.empty(size + _ALIGNMENT, np.uint8)
             return cls(memory, _at_multiple(memory, _ALIGNMENT), size)
         room = mmap.mmap(-1, size + 2 * _HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         memory = np.frombuffer(room, np.uint8)
-        start = _at_multiple(memory, _HUGE_PAGE)
-        with contextlib.suppress(OSError):  # a kernel without them
-            room.madvise(mmap.MADV_HUGEPAGE, start - _at_multiple(memory, 1), pages * _HUGE_PAGE)
-        return cls(memory, start, size)
+        block = cls(memory, _at_multiple(memory, _HUGE_PAGE), size, room)
+        block._advise(mmap.MADV_HUGEPAGE)
+        return block
+
+    def lend(self) -> None:
+        """Lets the system take the pages when it needs them, until they are written to again."""
+        if self.room is not None:
+            self._advise(mmap.MADV_FREE)
+
+    def _advise(self, advice: int) -> None:
+        assert self.room is not None
+        with contextlib.suppress(OSError):  # a kernel that was built without it
+            self.room.madvise(advice, self.start - _at_multiple(self.memory, 1), _huge_bytes(self.size))
+
+
+def _huge_bytes(size: int) -> int:
+    """Of the huge pages that so much memory fills, the last to three quarters at least."""
+    return (size + _HUGE_PAGE // 4) // _HUGE_PAGE * _HUGE_PAGE
 
 
 def _at_multiple(memory: np.ndarray, of: int) -> int:
@@ -57,6 +73,8 @@ def _at_multiple(memory: np.ndarray, of: int) -> int:
 _lock = threading.Lock()
 _free: OrderedDict[int, list[_Block]] = OrderedDict()  # by size, the one used last at the end
 _kept = 0  # bytes in ``_free``
+_used = 0  # bytes of arrays that live
+_most_used = 0  # at once
 _returned: deque[_Block] = deque()  # not yet in ``_free``
 
 
@@ -95,6 +113,7 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
     with _lock:
         _settle()
         block = _taken(size)
+        _make_room()
     if block is None:
         block = _Block.new(size)
     return np.asarray(_Lease(block, shape, kind))
@@ -116,7 +135,10 @@ def aligned(shape: Sequence[int], dtype: Any) -> np.ndarray:
 
 
 def _taken(size: int) -> _Block | None:
-    global _kept
+    """A block that was kept, if there is one of this size, which is in use from now on."""
+    global _kept, _used, _most_used
+    _used += size
+    _most_used = max(_most_used, _used)
     blocks = _free.get(size)
     if not blocks:
         return None
@@ -126,14 +148,24 @@ def _taken(size: int) -> _Block | None:
 
 
 def _settle() -> None:
-    """Puts what was returned with the rest, and gives to the system what is too much; under the lock."""
-    global _kept
+    """Puts what was returned with the rest; under the lock."""
+    global _kept, _used
     while _returned:
         block = _returned.popleft()
+        _used -= block.size
+        _kept += block.size
+        if _kept > LIMIT:
+            block.lend()
         _free.setdefault(block.size, []).append(block)
         _free.move_to_end(block.size)
-        _kept += block.size
-    while _kept > LIMIT:
+    _make_room()
+
+
+def _make_room() -> None:
+    """Gives to the system what is too much to keep, of the size first that was asked for longest ago."""
+    global _kept
+    most = LIMIT + (_most_used - _used if _ADVISES else 0)
+    while _kept > most:
         size, blocks = next(iter(_free.items()))
         if blocks:
             blocks.pop()

@@ -67,7 +67,7 @@ def _plan(geometry: Conv2DGeometry, w_strides: tuple[int, ...], tasks: int) -> _
             idle.append(pixels)
             continue
         target, some = dx[:, pixels[0], pixels[1]], by_outputs(w[taps], g.groups)
-        channels = direct.channels_of(some.shape, axes[1].outputs)
+        channels = direct.channels_of(some.shape, axes[1])
         packs.append(direct.packing(some.shape, some.strides, channels))
         pack_offsets.append((address(some) - address(w), packed * direct.ITEM))
         correlations.append(

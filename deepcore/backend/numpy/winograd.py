@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, tasks_wanted
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, streams, tasks_wanted
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.window import Axis
@@ -30,7 +30,6 @@ from deepcore.kernels.cpu.record import (
     WINOGRAD_WEIGHTS,
     address,
 )
-from deepcore.kernels.cpu.scratch import LINE
 from deepcore.kernels.cpu.tile import most_rows, tile
 from deepcore.kernels.cpu.transform import transform
 from deepcore.kernels.cpu.transpose import transpose
@@ -42,7 +41,6 @@ PART_VECTORS = 3  # of input channels that lie side by side for the gradient at 
 FEW_TILES = 64  # of which a block of the gradient at the weights is made at once: more are read too often
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
 KEPT_BYTES = 10 << 20  # of all transformed weights, up to which they are kept with the weights that they are made of
-STREAMED_BYTES = 24 << 20  # of an output that is larger than what a cache would keep of it
 STEP = 4  # tiles that one index of the first of them transforms
 PAD = 64  # bytes between rows that would meet in one set of the cache, their distance being a power of two
 
@@ -140,8 +138,7 @@ def convolve(
         w = np.ascontiguousarray(w)
     width = w.shape[3]
     clamped = activation if activation in CLAMPS else "linear"
-    streams = out.nbytes > STREAMED_BYTES and address(out) % LINE == 0 and out.strides[2] % LINE == 0
-    plan = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, streams, tasks_wanted())
+    plan = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, streams(out), tasks_wanted())
     bias = plan.zeros if bias is None else np.ascontiguousarray(bias)
     kept = None
     if owner is not None and 0 < plan.u_bytes <= KEPT_BYTES:
@@ -187,7 +184,7 @@ def _convolution(
     cols: Axis,
     m: int,
     activation: str,
-    streams: bool,
+    streamed: bool,
     tasks: int,
 ) -> _Convolution:
     depth = x_shape[3]
@@ -278,7 +275,7 @@ def _convolution(
             input_tail=transform("input", m, True) if every.tail else 0,
             output=transform("output", m),
             output_tail=transform("output", m, True) if channels.tail else 0,
-            output_stream=transform("output", m, streams=streams),
+            output_stream=transform("output", m, streams=streamed),
             told=address(told),
             parts=parts,
             part_bytes=told.strides[0],
