@@ -194,20 +194,19 @@ WINOGRAD_WEIGHTS = _record(_WINOGRAD_WEIGHTS + "parts scratch scratch_bytes")
 
 # Winograd's convolution 3 x 3 of stride 1: a block of tiles at a time, for ``channel_blocks`` blocks of output
 # channels. Where several tasks use the same block, its tiles are transformed before and lie at ``v``, the next block's
-# ``v_block`` bytes behind; else that is 0. ``told`` has two ``TILE`` for each part of the depth, that of the wide
-# blocks and that of the last one.
+# ``v_block`` bytes behind; else that is 0. ``kernels`` are the addresses of products (``place.py``), of wide blocks and
+# of the last one, each of ``tall_rows`` tiles and of one less; of the first part of the depth, and of those to add.
 WINOGRAD = _record(
     _WINOGRAD_WEIGHTS
     + """
     x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
     y y_image y_row y_pixel out_rows out_columns
-    bias clamp zeros
+    bias clamp
     before_rows before_columns
     tile_rows tile_columns tiles blocks steps step
     v v_block v_part v_place v_tile part_vectors sums_at sums_place sums_tile u_at patch_at
-    input input_tail output output_tail output_stream
-    told parts part_bytes
-    wide_tall wide_low last_tall last_low wide_told last_told
+    input input_tail input_edge input_edge_tail output output_tail output_edge output_edge_tail zeros
+    kernels parts
     tall_rows channel_tasks channel_blocks
     scratch scratch_bytes
     """

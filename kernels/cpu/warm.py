@@ -57,6 +57,8 @@ def kernels() -> Iterator[Callable[[], int]]:
     for kind, sizes in KINDS.items():
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
+            if kind in ("input", "output"):
+                yield from (functools.partial(transform, kind, m, tail, edge=True) for tail in (False, True))
     yield from (functools.partial(transform, "output", m, streams=True) for m in KINDS["output"])
     for block, make in itertools.product(_blocks(), (depthwise.convolve, depthwise.accumulate)):
         yield functools.partial(make, block)
