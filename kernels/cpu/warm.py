@@ -28,6 +28,7 @@ TASKS = {
         "multiply",
         "result",
     ),
+    "winograd_pieces": ("gradient_of_piece",),
     "depthwise": ("convolve", "weights"),
     "pooling": ("pool",),
 }
@@ -57,7 +58,7 @@ def kernels() -> Iterator[Callable[[], int]]:
     for kind, sizes in KINDS.items():
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
-            if kind in ("input", "output"):
+            if kind in ("input", "output", "output_gradient"):
                 yield from (functools.partial(transform, kind, m, tail, edge=True) for tail in (False, True))
     yield from (functools.partial(transform, "output", m, streams=True) for m in KINDS["output"])
     for block, make in itertools.product(_blocks(), (depthwise.convolve, depthwise.accumulate)):

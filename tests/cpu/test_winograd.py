@@ -64,7 +64,7 @@ from oracles import conv as oracle
 from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import use_implementation
 from deepcore.backend.geometry import Conv2DGeometry
-from deepcore.backend.numpy import winograd
+from deepcore.backend.numpy import winograd, winograd_pieces
 from deepcore.kernels.cpu import threads
 
 rng = np.random.default_rng(6)
@@ -73,9 +73,13 @@ for count, few, places, part, chunk in (
     (1, 1 << 30, 1 << 30, 20000, (1 << 30, 1 << 30)),  # weights transformed in parts; all tiles at once
     (2, 1 << 30, 1 << 30, 20000, (1 << 30, 1 << 30)),  # the same, and tiles that several tasks use
     (2, 0, 300, 20000, (1, 1)),  # weights made once, for several blocks of tiles; the tiles by chunks
-    (2, 0, 300, 1 << 30, (1, 1)),  # blocks that stay in the cache beside the weights
+    (2, 0, 300, 1 << 30, None),  # blocks of whole register tiles; the gradient at the weights by pieces
 ):
     threads.set_threads(count)
+    if chunk is None:
+        chunk = (1, 1)
+        winograd_pieces.PIECE_TILES, winograd_pieces.BLOCK_TILES = 4, 1
+        winograd_pieces.block_tiles = lambda depth, width: 3
     winograd.FEW_PLACES, winograd.BLOCK_PLACES, winograd.PART_BYTES = few, places, part
     winograd.FEW_TILES, winograd.CHUNK_BYTES = 200 if few else 3, chunk
     for plan in (winograd._convolution, winograd._gradient_by_blocks, winograd._gradient_by_chunks):

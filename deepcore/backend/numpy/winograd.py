@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.backend.numpy import winograd_pieces
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, tasks_wanted
 from deepcore.backend.numpy.memory import empty
@@ -309,6 +310,9 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np
     """dw [3, 3, C, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32, in tiles of 4 x 4 outputs."""
     depth, width = x.shape[3], dy.shape[3]
     tiles = x.shape[0] * -(-rows.outputs // 4) * -(-cols.outputs // 4)
+    pieces = winograd_pieces.pieces_of(depth, width, tiles)
+    if pieces:
+        return winograd_pieces.weight_gradient(x, dy, rows, cols, pieces)
     dw = empty((3, 3, depth, width), np.float32)
     if tiles <= FEW_TILES:
         few = _gradient_by_blocks(x.shape, width, rows, cols, tiles)
