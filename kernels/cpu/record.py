@@ -194,20 +194,19 @@ WINOGRAD_WEIGHTS = _record(_WINOGRAD_WEIGHTS + "parts scratch scratch_bytes")
 
 # Winograd's convolution 3 x 3 of stride 1: a block of tiles at a time, for ``channel_blocks`` blocks of output
 # channels. Where several tasks use the same block, its tiles are transformed before and lie at ``v``, the next block's
-# ``v_block`` bytes behind; else that is 0. ``told`` has two ``TILE`` for each part of the depth, that of the wide
-# blocks and that of the last one.
+# ``v_block`` bytes behind; else that is 0. ``kernels`` are the addresses of products (``place.py``), of wide blocks and
+# of the last one, each of ``tall_rows`` tiles and of one less; of the first part of the depth, and of those to add.
 WINOGRAD = _record(
     _WINOGRAD_WEIGHTS
     + """
     x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
     y y_image y_row y_pixel out_rows out_columns
-    bias clamp zeros
+    bias clamp
     before_rows before_columns
     tile_rows tile_columns tiles blocks steps step
     v v_block v_part v_place v_tile part_vectors sums_at sums_place sums_tile u_at patch_at
-    input input_tail output output_tail output_stream
-    told parts part_bytes
-    wide_tall wide_low last_tall last_low wide_told last_told
+    input input_tail input_edge input_edge_tail output output_tail output_edge output_edge_tail zeros
+    kernels parts
     tall_rows channel_tasks channel_blocks
     scratch scratch_bytes
     """
@@ -249,6 +248,24 @@ WINOGRAD_BLOCK = _record(
 # ... and once for all the way back from the places: [place, depth, width] to [9, depth, width].
 WINOGRAD_RESULT = _record(
     "sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes"
+)
+
+# Or all of it in one launch, where the sums fit into the cache: a piece of the tiles, ``block`` of them at a time. The
+# ``kernels`` are those of ``place.py``: for the first block and for others, which add to the sums; for the wide blocks
+# of columns and the last; for ``tall_rows`` channels and for one less.
+WINOGRAD_PIECE = _record(
+    """
+    x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
+    dy dy_image dy_row dy_pixel out_rows out_columns width_vectors width_tail
+    before_rows before_columns m
+    tile_rows tile_columns tiles pieces block
+    v_place v_tile d_at d_place d_tile sums_at sums_place sums_row
+    kernels column_blocks wide wide_bytes tall tall_rows low
+    depth dw dw_piece dw_tap dw_depth
+    input input_tail input_edge input_edge_tail output output_tail output_edge output_edge_tail
+    weights weights_tail vector_bytes zeros
+    scratch scratch_bytes
+    """
 )
 
 # A block of outputs of a sliding window: where in an image its inputs and outputs begin, and the kernels that make it,

@@ -62,13 +62,13 @@ KINDS: dict[str, dict[int, Matrix]] = {
 }
 
 
-def transform(kind: str, m: int, tail: bool = False, streams: bool = False) -> int:
+def transform(kind: str, m: int, tail: bool = False, streams: bool = False, edge: bool = False) -> int:
     """The address of a transform for this host."""
-    name = f"transform {kind} {m}{' tail' if tail else ''}{' streams' if streams else ''}"
-    return library.function(name, lambda: emit_transform(kind, m, tail, host(), streams))
+    name = f"transform {kind} {m}{' tail' if tail else ''}{' streams' if streams else ''}{' edge' if edge else ''}"
+    return library.function(name, lambda: emit_transform(kind, m, tail, host(), streams, edge))
 
 
-def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = False) -> str:
+def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = False, edge: bool = False) -> str:
     """``transform(source, source_row, source_column, target, target_row, target_column, vectors, ...)``; LLVM IR.
 
     L d L^T for each of ``vectors`` neighbouring vectors of channels: d [q, q] with the strides of the source, the
@@ -78,23 +78,39 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = Fa
     The last arguments of ``"output"``, which finishes a convolution, are ``bias``, which is added, and ``clamp``, the
     address of two floats between which the sum is held; of the others, ``ahead``: so many bytes behind the source lies
     what will be read soon. ``streams``: the target is whole vectors in memory, and does not pass through the caches.
+
+    ``edge``: the image has not all pixels of the tile, which is what ``"output"`` writes and the others read. Two more
+    arguments are ``exist``, a bit for each pixel, row by row, and ``elsewhere``, the address of a vector that stands
+    for every other: of zeros, or of what nobody reads.
     """
     matrix, finishes = KINDS[kind][m], kind == "output"
     names = "source source_row source_column target target_row target_column vectors"
-    e = Emitter("transform", f"{names} {'bias clamp' if finishes else 'ahead'}".split(), host)
-    source, source_row, source_column, target, target_row, target_column, vectors, extra, *clamp = e.arguments.values()
+    more = f"{'bias clamp' if finishes else 'ahead'}{' exist elsewhere' if edge else ''}"
+    e = Emitter("transform", f"{names} {more}".split(), host)
+    source, source_row, source_column, target, target_row, target_column, vectors, extra, *_ = e.arguments.values()
     outputs, inputs = len(matrix), len(matrix[0])
     mask = e.first_lanes(vectors) if tail else None
     stored = None if kind == "weights" else mask
     count = integer(1) if tail else vectors
     if finishes:
-        bounds = e.bounds(clamp[0])
+        bounds = e.bounds(e.arguments["clamp"])
+
+    def pixel(address: ir.Value, number: int) -> ir.Value:
+        """The address of a pixel of the image, or what stands for it."""
+        if not edge:
+            return address
+        exists = e.builder.trunc(e.builder.lshr(e.arguments["exist"], integer(number)), ir.IntType(1))
+        return e.builder.select(exists, address, e.arguments["elsewhere"])
+
     with e.loop(count, [source, target, extra if finishes else e.add(source, extra)]) as loop:
         source, target, third = loop.carried
         middle = [[None] * inputs for _ in range(outputs)]
         for j in range(inputs):
             places = [e.add(e.times(source_column, j), e.times(source_row, i)) for i in range(inputs)]
-            loaded = [e.load(e.add(source, place), mask) for place in places]
+            addresses = [e.add(source, place) for place in places]
+            if not finishes:
+                addresses = [pixel(address, i * inputs + j) for i, address in enumerate(addresses)]
+            loaded = [e.load(address, mask) for address in addresses]
             if not finishes:
                 for place in places:
                     e.prefetch(e.add(third, place))
@@ -106,6 +122,8 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = Fa
                 if finishes:
                     value = e.clamp(e.builder.fadd(value, e.load(third, mask)), bounds)
                 place = e.add(row, e.times(target_column, j))
+                if finishes:
+                    place = pixel(place, i * outputs + j)
                 if streams:
                     e.stream(value, place)
                 else:

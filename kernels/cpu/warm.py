@@ -45,4 +45,6 @@ def kernels() -> Iterator[Callable[[], int]]:
     for kind, sizes in KINDS.items():
         for m in sizes:
             yield from (functools.partial(transform, kind, m, tail) for tail in (False, True))
+            if kind in ("input", "output", "output_gradient"):
+                yield from (functools.partial(transform, kind, m, tail, edge=True) for tail in (False, True))
     yield from (functools.partial(transform, "output", m, streams=True) for m in KINDS["output"])

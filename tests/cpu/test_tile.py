@@ -1,4 +1,4 @@
-"""Register tiles and row tiles against NumPy, of many sizes, for every vector unit that this machine has."""
+"""Register tiles, row tiles and the products of places against NumPy, for every vector unit that this machine has."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from deepcore.backend.numpy.memory import aligned
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.host import hosts
+from deepcore.kernels.cpu.place import Strides, emit_place
 from deepcore.kernels.cpu.record import TILE, address
 from deepcore.kernels.cpu.row import CACHED, FAR, STREAMED, emit_row
 from deepcore.kernels.cpu.tile import emit_tile, most_rows, most_vectors
@@ -143,3 +144,43 @@ def test_nan_passes_the_clamp():
     told["offsets"], told["steps"], told["runs"], told["floor"], told["ceiling"] = address(offsets), 1, 1, 0, 6
     tile(address(told), address(a), address(b), address(np.zeros(host.lanes, np.float32)), address(c))
     assert np.isnan(c).all()
+
+
+# the products of Winograd's places
+
+
+def place_cases():
+    for host in hosts():
+        for vectors in range(1, most_vectors(host) + 1):
+            for rows in {1, most_rows(vectors, host)}:
+                yield pytest.param(host, rows, vectors, id=f"{host.vector} {rows}x{vectors}")
+
+
+@pytest.mark.parametrize("adds", [False, True])
+@pytest.mark.parametrize("steps", [1, 4, 11])
+@pytest.mark.parametrize(("host", "rows", "vectors"), list(place_cases()))
+def test_products_of_a_place(host, rows, vectors, steps, adds, rng):
+    tiles, width = 3, vectors * host.lanes
+    a = rng.standard_normal((tiles * rows, steps + 2)).astype(np.float32)
+    b = rng.standard_normal((steps, width + 3)).astype(np.float32)
+    c = aligned((tiles * rows + 1, width + 1), np.float32)
+    c[...] = GUARD
+    strides = Strides(a.strides[0], a.strides[1], b.strides[0], c.strides[0])
+    product, _engine = compiled(emit_place(rows, vectors, strides, adds, host), host, 5, "place")
+    product(address(a), address(b), address(c), steps, tiles)
+    expected = a[:, :steps].astype(np.float64) @ b[:, :width].astype(np.float64) + (GUARD if adds else 0)
+    np.testing.assert_allclose(c[:-1, :-1], expected, atol=(steps + GUARD * adds) * 4 * np.finfo(np.float32).eps)
+    assert (c[-1] == GUARD).all()
+    assert (c[:, -1] == GUARD).all()
+
+
+def test_rows_of_a_place_may_be_neighbours(rng):
+    """As for the gradient at the weights, whose rows are channels and whose steps are tiles."""
+    host = hosts()[0]
+    a = rng.standard_normal((5, 8)).astype(np.float32)
+    b = rng.standard_normal((5, host.lanes)).astype(np.float32)
+    c = aligned((8, host.lanes), np.float32)
+    strides = Strides(a.strides[1], a.strides[0], b.strides[0], c.strides[0])
+    product, _engine = compiled(emit_place(4, 1, strides, False, host), host, 5, "place")
+    product(address(a), address(b), address(c), 5, 2)
+    np.testing.assert_allclose(c, a.T @ b, atol=1e-5)

@@ -64,7 +64,7 @@ from oracles import conv as oracle
 from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import use_implementation
 from deepcore.backend.geometry import Conv2DGeometry
-from deepcore.backend.numpy import winograd
+from deepcore.backend.numpy import winograd, winograd_pieces
 from deepcore.kernels.cpu import threads
 
 rng = np.random.default_rng(6)
@@ -73,8 +73,13 @@ for count, few, places, part, chunk in (
     (1, 1 << 30, 1 << 30, 20000, (1 << 30, 1 << 30)),  # weights transformed in parts; all tiles at once
     (2, 1 << 30, 1 << 30, 20000, (1 << 30, 1 << 30)),  # the same, and tiles that several tasks use
     (2, 0, 300, 20000, (1, 1)),  # weights made once, for several blocks of tiles; the tiles by chunks
+    (2, 0, 300, 1 << 30, None),  # blocks of whole register tiles; the gradient at the weights by pieces
 ):
     threads.set_threads(count)
+    if chunk is None:
+        chunk = (1, 1)
+        winograd_pieces.PIECE_TILES, winograd_pieces.BLOCK_TILES = 4, 1
+        winograd_pieces.block_tiles = lambda depth, width: 3
     winograd.FEW_PLACES, winograd.BLOCK_PLACES, winograd.PART_BYTES = few, places, part
     winograd.FEW_TILES, winograd.CHUNK_BYTES = 200 if few else 3, chunk
     for plan in (winograd._convolution, winograd._gradient_by_blocks, winograd._gradient_by_chunks):
@@ -105,6 +110,40 @@ def test_several_blocks_parts_and_runs(vector, tmp_path):
     environment = {**os.environ, "DEEPCORE_HOME": str(tmp_path), "PYTHONPATH": "tests", "DEEPCORE_VECTOR": vector}
     done = subprocess.run([sys.executable, "-c", BLOCKS], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("host", each_host())
+@pytest.mark.parametrize("tail", [False, True])
+@pytest.mark.parametrize("kind", ["input", "output", "output_gradient"])
+def test_edges_leave_alone_what_the_image_has_not(kind, tail, host, rng):
+    finishes = kind == "output"
+    count = 11 if finishes else 10
+    transform, _engine = compiled(emit_transform(kind, 4, tail, host, edge=True), "transform", host, count)
+    matrix = np.array(KINDS[kind][4])
+    outputs, inputs = matrix.shape
+    vectors = 1 if tail else 2
+    room, channels = vectors * host.lanes, 1 if tail else 2 * host.lanes
+    source = rng.standard_normal((inputs, inputs, channels)).astype(np.float32)
+    target = np.full((outputs, outputs, room), GUARD, np.float32)
+    bias, clamp = np.zeros(room, np.float32), np.array([-100.0, 100.0], np.float32)
+    exist = np.zeros((outputs, outputs) if finishes else (inputs, inputs), bool)
+    exist[1:3, :2] = True
+    bits = sum(1 << int(number) for number in np.flatnonzero(exist))
+    elsewhere = np.zeros(host.lanes, np.float32)
+    last = (address(bias), address(clamp)) if finishes else (64,)
+    size = channels if tail else vectors
+    read = source if finishes else np.where(exist[..., np.newaxis], source, np.nan).astype(np.float32)
+    where = address(read), *read.strides[:2], address(target), *target.strides[:2]
+    transform(*where, size, *last, bits, address(elsewhere))
+    there = source if finishes else source * exist[..., np.newaxis]
+    exact = np.einsum("ai,ijc,bj->abc", matrix, there.astype(np.float64), matrix)
+    if finishes:
+        np.testing.assert_allclose(target[exist][:, :channels], exact[exist], atol=2e-5)
+        assert (target[~exist] == GUARD).all()
+    else:
+        np.testing.assert_allclose(target[..., :channels], exact, atol=2e-5)
+        assert not elsewhere.any()
+    assert (target[..., channels:] == GUARD).all()
 
 
 def test_large_scratch_memory_begins_on_a_huge_page_and_is_used_again():

@@ -7,11 +7,13 @@ matrix product of all tiles with the transformed weights.
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from deepcore.backend.numpy import winograd_pieces
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, streams, tasks_wanted
 from deepcore.backend.numpy.memory import empty
@@ -20,6 +22,7 @@ from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import scratch
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.place import Strides, place
 from deepcore.kernels.cpu.record import (
     TILE,
     WINOGRAD,
@@ -37,6 +40,7 @@ from deepcore.kernels.cpu.transpose import transpose
 FEW_PLACES = 64 * 36  # of all tiles, up to which weights are transformed part by part
 PART_BYTES = 600_000  # transformed weights that are made and used at once, while they are in the second-level cache
 BLOCK_PLACES = 96 * 36  # of a block of tiles: fewer read all weights more often, of more the sums leave the cache
+BLOCK_BYTES = 450_000  # of a block's tiles and sums, where the weights stay in the second-level cache beside them
 PART_VECTORS = 3  # of input channels that lie side by side for the gradient at the weights: tiles lose no row of them
 FEW_TILES = 64  # of which a block of the gradient at the weights is made at once: more are read too often
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
@@ -194,10 +198,11 @@ def _convolution(
     places = side * side
     tiles = x_shape[0] * -(-rows.outputs // m) * -(-cols.outputs // m)
 
-    blocks = -(-tiles * places // BLOCK_PLACES)
+    highest = most_rows(channels.widest, host())
+    blocks = -(-tiles // _block(places, depth, widest, highest))
     block = -(-tiles // blocks)
     channel_tasks, channel_blocks = channels.split(-(-tasks // (2 * blocks)))
-    tall_rows = Columns.of(block, most_rows(channels.widest, host())).rows
+    tall_rows = Columns.of(block, highest).rows
 
     # Weights are transformed once, or for few tiles a part at a time, which is used while it is in the cache.
     once, shared = tiles * places > FEW_PLACES, channel_tasks > 1
@@ -210,23 +215,14 @@ def _convolution(
     sums_at = 0 if shared else parts * v_part
     u_at = sums_at + places * sums_place
     patch_at = u_at + (0 if once else places * u_place)
-    patch_bytes = max(places * depth * ITEM, m * m * widest, 0 if once else _taps_bytes(part_depth, channels))
-    start, clamp = np.zeros(1, np.int64), np.array(CLAMPS[activation], np.float32)
-    zeros = np.zeros(channels.padded, np.float32)
-    told = np.zeros((parts, 2), TILE)  # of wide blocks, and of the last
-    told["a_row"], told["a_step"], told["offsets"] = v_tile, ITEM, address(start)
-    told["b_step"], told["runs"] = (channels.wide_bytes, channels.last_bytes), 1
-    told["floor"], told["ceiling"] = -np.inf, np.inf
-    told["steps"] = part_depth
-    told["steps"][-1] = depth - (parts - 1) * part_depth
-    told["next_a"] = tall_rows * v_tile
-    told["next_step"] = told["next_a"] // told["steps"]
-    told["init_row"][1:], told["c_row"] = widest, widest
-    heights = {
-        f"{name}_{height}": tile(count, vectors) if vectors and count else 0
-        for name, vectors in (("wide", channels.vectors * bool(channels.wide)), ("last", channels.last_vectors))
-        for height, count in (("tall", tall_rows), ("low", tall_rows - 1))
-    }
+    patch_bytes = vector if once else max(vector, _taps_bytes(part_depth, channels))
+    clamp, zeros = np.array(CLAMPS[activation], np.float32), np.zeros(channels.padded, np.float32)
+    kernels = np.zeros((2, 2, 2), np.int64)  # the first part of the depth and others; wide blocks and the last; heights
+    for vectors, of_block in ((channels.vectors * bool(channels.wide), 0), (channels.last_vectors, 1)):
+        strides = Strides(v_tile, ITEM, vectors * vector, widest)
+        for adds, height in itertools.product(range(min(parts, 2)), (tall_rows, tall_rows - 1)):
+            if vectors and height:
+                kernels[adds, of_block, tall_rows - height] = place(height, vectors, strides, bool(adds))
 
     def launch(task: str, count: int) -> Launch:
         return Launch(
@@ -235,9 +231,8 @@ def _convolution(
             ("x", "y", "w", "u", "bias", "v"),
             count,
             patch_at + patch_bytes,
-            (told, start, clamp, zeros),
+            (kernels, clamp, zeros),
             **_weight_fields(depth, part_depth, m, w_strides, channels),
-            **heights,
             x_image=rows.size * cols.size * depth * ITEM,
             x_row=cols.size * depth * ITEM,
             x_pixel=depth * ITEM,
@@ -252,7 +247,6 @@ def _convolution(
             out_rows=rows.outputs,
             out_columns=cols.outputs,
             clamp=address(clamp),
-            zeros=address(zeros),
             before_rows=rows.before,
             before_columns=cols.before,
             tile_rows=-(-rows.outputs // m),
@@ -273,14 +267,15 @@ def _convolution(
             patch_at=patch_at,
             input=transform("input", m),
             input_tail=transform("input", m, True) if every.tail else 0,
-            output=transform("output", m),
+            input_edge=transform("input", m, edge=True),
+            input_edge_tail=transform("input", m, True, edge=True) if every.tail else 0,
+            output=transform("output", m, streams=streamed),
             output_tail=transform("output", m, True) if channels.tail else 0,
-            output_stream=transform("output", m, streams=streamed),
-            told=address(told),
+            output_edge=transform("output", m, edge=True),
+            output_edge_tail=transform("output", m, True, edge=True) if channels.tail else 0,
+            zeros=address(zeros),
+            kernels=address(kernels),
             parts=parts,
-            part_bytes=told.strides[0],
-            wide_told=0,
-            last_told=told.strides[1],
             tall_rows=tall_rows,
             channel_tasks=channel_tasks,
             channel_blocks=channel_blocks,
@@ -296,14 +291,26 @@ def _convolution(
     )
 
 
+def _block(places: int, depth: int, widest: int, highest: int) -> int:
+    """Tiles that are transformed, multiplied and transformed back together: whole register tiles of them."""
+    most = BLOCK_PLACES // places
+    if places * depth * widest <= PART_BYTES:
+        v_tile = -(-depth // host().lanes) * host().vector_bytes
+        most = min(most, BLOCK_BYTES // (places * (v_tile + widest)))
+    return max(1, most // highest) * highest
+
+
 # the gradient at the weights
 
 
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     """dw [3, 3, C, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32, in tiles of 4 x 4 outputs."""
     depth, width = x.shape[3], dy.shape[3]
-    dw = empty((3, 3, depth, width), np.float32)
     tiles = x.shape[0] * -(-rows.outputs // 4) * -(-cols.outputs // 4)
+    pieces = winograd_pieces.pieces_of(depth, width, tiles)
+    if pieces:
+        return winograd_pieces.weight_gradient(x, dy, rows, cols, pieces)
+    dw = empty((3, 3, depth, width), np.float32)
     if tiles <= FEW_TILES:
         few = _gradient_by_blocks(x.shape, width, rows, cols, tiles)
         with scratch.borrow(1, few.tile_bytes) as room:

@@ -4,7 +4,7 @@ The places of a tile are the (m + 2)^2 positions of its transform. For each ther
 with the weights over the input channels.
 """
 
-from deepcore.kernels.cpu.native import call, copy, helper, prefetch, record
+from deepcore.kernels.cpu.native import call, helper, load_int, record
 from deepcore.kernels.cpu.record import (
     WINOGRAD,
     WINOGRAD_BLOCK,
@@ -15,7 +15,6 @@ from deepcore.kernels.cpu.record import (
 )
 from deepcore.kernels.cpu.tasks.convolution import fill
 
-LINE = 64  # bytes of a cache line
 AHEAD = 8  # input channels whose weights are asked for before they are read: they are pages apart
 
 weights_at = record(WINOGRAD_WEIGHTS)
@@ -51,18 +50,71 @@ def transform(
 
 
 @helper
-def finish(t, kernel, sums, target, target_row, target_pixel, vectors, tail, bias):
-    """The outputs of a tile for one block of channels."""
-    place = t.sums_place
-    side_places = (t.m + 2) * place
+def transform_edge(
+    kernel,
+    tail_kernel,
+    source,
+    source_row,
+    source_pixel,
+    target,
+    target_row,
+    target_place,
+    vectors,
+    tail,
+    vector_bytes,
+    ahead,
+    exist,
+    zeros,
+):
+    """The same of a tile that reaches beyond the image, of which the pixels ``exist`` are there."""
     if vectors:
-        call(kernel, (sums, side_places, place, target, target_row, target_pixel, vectors, bias, t.clamp))
+        whole = (source, source_row, source_pixel, target, target_row, target_place, vectors, ahead, exist, zeros)
+        call(kernel, whole)
+    if tail:
+        source += vectors * vector_bytes
+        target += vectors * vector_bytes
+        rest = (source, source_row, source_pixel, target, target_row, target_place, tail, ahead, exist, zeros)
+        call(tail_kernel, rest)
+
+
+@helper
+def finish(t, sums, target, vectors, tail, bias):
+    """The outputs of a tile, all of which exist, for one block of channels."""
+    place = t.sums_place
+    side = (t.m + 2) * place
+    if vectors:
+        call(t.output, (sums, side, place, target, t.y_row, t.y_pixel, vectors, bias, t.clamp))
     if tail:
         done = vectors * t.vector_bytes
-        call(
-            t.output_tail,
-            (sums + done, side_places, place, target + done, target_row, target_pixel, tail, bias + done, t.clamp),
-        )
+        rest = (sums + done, side, place, target + done, t.y_row, t.y_pixel, tail, bias + done, t.clamp)
+        call(t.output_tail, rest)
+
+
+@helper
+def finish_edge(t, sums, target, vectors, tail, bias, exist, nowhere):
+    """The same where only some of them ``exist``; the others are written to ``nowhere``."""
+    place = t.sums_place
+    side = (t.m + 2) * place
+    if vectors:
+        whole = (sums, side, place, target, t.y_row, t.y_pixel, vectors, bias, t.clamp, exist, nowhere)
+        call(t.output_edge, whole)
+    if tail:
+        sums += vectors * t.vector_bytes
+        target += vectors * t.vector_bytes
+        bias += vectors * t.vector_bytes
+        rest = (sums, side, place, target, t.y_row, t.y_pixel, tail, bias, t.clamp, exist, nowhere)
+        call(t.output_edge_tail, rest)
+
+
+@helper
+def existing(rows, columns, top, left, side):
+    """A bit for each of side x side pixels, row by row: whether an image of that size has it."""
+    first = max(0, -left)
+    last = max(first, min(side, columns - left))
+    bits = 0
+    for row in range(max(0, -top), min(side, rows - top)):
+        bits |= ((1 << last) - (1 << first)) << (row * side)
+    return bits
 
 
 @helper
@@ -168,47 +220,71 @@ def transform_weights(told, index, worker):
 
 @helper
 def multiply_tiles(t, block, part, u, v, sums, tiles):
-    """Adds the products of one part of the depth, at every place, for one block of output channels."""
-    wide = block < t.wide
-    tall_tile = t.wide_tall if wide else t.last_tall
-    low_tile = t.wide_low if wide else t.last_low
-    tile_told = t.told + part * t.part_bytes + (t.wide_told if wide else t.last_told)
+    """The products of one part of the depth, at every place, for one block of output channels; others are added."""
+    kernels = t.kernels + 32 * (1 if part else 0) + (0 if block < t.wide else 16)
+    steps = min(t.part_depth, t.depth - part * t.part_depth)
     calls = (tiles + t.tall_rows - 1) // t.tall_rows
     low = calls * t.tall_rows - tiles
+    done = (calls - low) * t.tall_rows
     for place in range((t.m + 2) * (t.m + 2)):
         a = v + part * t.v_part + place * t.v_place
         b = u + place * t.u_place
         c = sums + place * t.sums_place
-        for number in range(calls):
-            rows = t.tall_rows - (1 if number < low else 0)
-            for line in range(0, rows * t.sums_tile, LINE):  # of the next tile, in the time that this one takes
-                prefetch(c + rows * t.sums_tile + line)
-            call(low_tile if number < low else tall_tile, (tile_told, a, b, c if part else t.zeros, c))
-            a += rows * t.v_tile
-            c += rows * t.sums_tile
+        if calls > low:
+            call(load_int(kernels), (a, b, c, steps, calls - low))
+        if low:
+            call(load_int(kernels + 8), (a + done * t.v_tile, b, c + done * t.sums_tile, steps, low))
 
 
 @helper
-def transform_block(t, first, begin, end, v, patch):
+def transform_block(t, first, begin, end, v):
     """The tiles ``begin`` to ``end`` of a block whose first one is ``first``."""
     side = t.m + 2
+    target_row = side * t.v_place
+    every = (1 << (side * side)) - 1
+    ahead = 2 * t.m * t.x_pixel
     for tile in range(begin, end):
-        source, source_row = read_input(t, tile, patch)
+        image, row, column = place_of(t, tile)
+        top = row - t.before_rows
+        left = column - t.before_columns
+        exist = existing(t.in_rows, t.in_columns, top, left, side)
+        source = t.x + image * t.x_image + top * t.x_row + left * t.x_pixel
         for part in range(t.parts):
-            transform(
-                t.input,
-                t.input_tail,
-                source,
-                source_row,
-                t.x_pixel,
-                v + part * t.v_part + (tile - first) * t.v_tile,
-                side * t.v_place,
-                t.v_place,
-                t.part_vectors if part < t.parts - 1 else t.depth_vectors,
-                0 if part < t.parts - 1 else t.depth_tail,
-                t.vector_bytes,
-                2 * t.m * t.x_pixel,
-            )
+            target = v + part * t.v_part + (tile - first) * t.v_tile
+            vectors = t.part_vectors if part < t.parts - 1 else t.depth_vectors
+            tail = 0 if part < t.parts - 1 else t.depth_tail
+            if exist == every:
+                transform(
+                    t.input,
+                    t.input_tail,
+                    source,
+                    t.x_row,
+                    t.x_pixel,
+                    target,
+                    target_row,
+                    t.v_place,
+                    vectors,
+                    tail,
+                    t.vector_bytes,
+                    ahead,
+                )
+            else:
+                transform_edge(
+                    t.input_edge,
+                    t.input_edge_tail,
+                    source,
+                    t.x_row,
+                    t.x_pixel,
+                    target,
+                    target_row,
+                    t.v_place,
+                    vectors,
+                    tail,
+                    t.vector_bytes,
+                    ahead,
+                    exist,
+                    t.zeros,
+                )
             source += 4 * t.part_depth
 
 
@@ -219,8 +295,7 @@ def transform_inputs(told, index, worker):
     first = t.tiles * number // t.blocks
     last = t.tiles * (number + 1) // t.blocks
     begin = first + (index - number * t.steps) * t.step
-    patch = t.scratch + worker * t.scratch_bytes + t.patch_at
-    transform_block(t, first, begin, min(begin + t.step, last), t.v + number * t.v_block, patch)
+    transform_block(t, first, begin, min(begin + t.step, last), t.v + number * t.v_block)
 
 
 def convolve(told, index, worker):
@@ -228,7 +303,7 @@ def convolve(told, index, worker):
     t = winograd_at(told)
     number = index // t.channel_tasks
     first_block = (index - number * t.channel_tasks) * t.channel_blocks
-    last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_tall else 0))
+    last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_bytes else 0))
     first = t.tiles * number // t.blocks
     last = t.tiles * (number + 1) // t.blocks
     room = t.scratch + worker * t.scratch_bytes
@@ -238,7 +313,7 @@ def convolve(told, index, worker):
     if t.v_block:
         v = t.v + number * t.v_block
     else:
-        transform_block(t, first, first, last, v, patch)
+        transform_block(t, first, first, last, v)
     for block in range(first_block, last_block):
         wide = block < t.wide
         for part in range(t.parts):
@@ -257,13 +332,10 @@ def convolve(told, index, worker):
             source = sums + (tile - first) * t.sums_tile
             bias = t.bias + begin
             if row + t.m <= t.out_rows and column + t.m <= t.out_columns:
-                finish(t, t.output_stream, source, target, t.y_row, t.y_pixel, vectors, tail, bias)
-                continue
-            size = vectors * t.vector_bytes + 4 * tail
-            finish(t, t.output, source, patch, t.m * size, size, vectors, tail, bias)
-            for i in range(min(t.m, t.out_rows - row)):
-                for j in range(min(t.m, t.out_columns - column)):
-                    copy(target + i * t.y_row + j * t.y_pixel, patch + (i * t.m + j) * size, size)
+                finish(t, source, target, vectors, tail, bias)
+            else:
+                exist = existing(t.out_rows, t.out_columns, row, column, t.m)
+                finish_edge(t, source, target, vectors, tail, bias, exist, patch)
 
 
 def transform_tiles(told, index, worker):
