@@ -39,6 +39,7 @@ class Pool:
         channels: of a pixel, if they are fewer than a vector has lanes: then a vector holds several pixels. Else 0.
         tail: whether the channels of a pixel end with a part of a vector.
         divided: for the gradient of a mean: whether what is read was divided already.
+        streamed: whether y is written past the caches; then all vectors of it are whole, at multiples of their size.
     """
 
     kind: str
@@ -46,10 +47,12 @@ class Pool:
     channels: int
     tail: bool
     divided: bool = False
+    streamed: bool = False
 
     def __str__(self) -> str:
         lanes = f"{self.channels} channels" if self.channels else f"vectors{' tail' if self.tail else ''}"
-        return f"{self.kind} {self.block} {lanes}{' divided' if self.divided else ''}"
+        how = f"{' divided' if self.divided else ''}{' streamed' if self.streamed else ''}"
+        return f"{self.kind} {self.block} {lanes}{how}"
 
     @property
     def back(self) -> bool:
@@ -272,8 +275,11 @@ class _Body:
             q, c = part[0]
             target = e.add(e.times(a["y_row"], row), e.times(a["y_pixel"], q), integer(4 * c))
             values, *places = (self._select(each, picks) for each in zip(*made, strict=True))
-            e.store(values, e.add(self.y, target), self._first(len(part)))
-            e.prefetch(e.add(self.y, target, integer(WRITE_AHEAD)), write=True)
+            if self.what.streamed:
+                e.stream(values, e.add(self.y, target))
+            else:
+                e.store(values, e.add(self.y, target), self._first(len(part)))
+                e.prefetch(e.add(self.y, target, integer(WRITE_AHEAD)), write=True)
             for each in places:
                 kept = each if len(part) == e.host.lanes else e.shuffle(each, each, range(len(part)))
                 pointer = e.builder.inttoptr(self._place_address(target), kept.type.as_pointer())

@@ -84,3 +84,18 @@ def test_where_a_result_is_written_changes_none_of_it(width, groups, rng, monkey
         for s in range(3)
     )
     np.testing.assert_allclose(results[1], exact.reshape(results[1].shape), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [32, 64, 96])
+@pytest.mark.parametrize(("stride", "taps", "columns"), [(1, 3, 28), (2, 3, 15), (1, 5, 21)])
+def test_gradient_at_the_weights_of_few_channels(width, stride, taps, columns, rng):
+    rows, cols = (Axis(size, -(-size // stride), taps, stride, before=taps // 2) for size in (9, columns))
+    x = rng.standard_normal((3, 9, columns, 3)).astype(np.float32)
+    dy = rng.standard_normal((3, rows.outputs, cols.outputs, width)).astype(np.float32)
+    padded = np.pad(x.astype(np.float64), ((0, 0), (taps // 2, taps), (taps // 2, taps), (0, 0)))
+    exact = np.zeros((taps, taps, 3, width))
+    for r in range(taps):
+        for s in range(taps):
+            read = padded[:, r : r + rows.outputs * stride : stride, s : s + cols.outputs * stride : stride]
+            exact[r, s] = np.einsum("nhwc,nhwk->ck", read, dy)
+    np.testing.assert_allclose(direct.weight_gradient(x, dy, rows, cols, 1), exact, rtol=1e-4, atol=1e-4)

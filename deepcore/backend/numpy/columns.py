@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from deepcore.kernels.cpu import row
@@ -84,40 +85,42 @@ def _register_cycles(elements: int, vectors: int) -> float:
     return sum(count * tile_cycles(height, vectors) for count, height in cut.heights)
 
 
+def _register_instructions(elements: int, vectors: int) -> int:
+    """Of one step of all register tiles that so many neighbouring pixels or taps are cut into."""
+    cut = Columns.of(elements, most_rows(vectors, host()))
+    return sum(count * (height * vectors + height + vectors + STEP) for count, height in cut.heights)
+
+
+def _along_outputs(outputs: int, taps: int, stride: int, dilation: int, vectors: int) -> Iterator[RowTiles]:
+    """The row tiles that there can be for ``outputs`` columns."""
+    for most in range(2, min(outputs, MOST_PIXELS) + 1 if taps > 1 else 0):
+        tiles = RowTiles(Columns.of(outputs, most), taps, stride, dilation)
+        if tiles.fits(vectors):
+            yield tiles
+
+
+def _along_taps(
+    taps: int, depth: int, outputs: int, stride: int, dilation: int, vectors: int
+) -> Iterator[tuple[RowTiles, int]]:
+    """The same for a gradient at the weights, with the steps that a row of ``outputs`` columns takes."""
+    for pixels in range(2, min(outputs, MOST_PIXELS) + 1 if taps > 1 else 0):
+        if outputs % pixels:
+            continue
+        for most in range(1, depth + 1):
+            tiles = RowTiles(Columns.of(depth, most), taps, stride, dilation, pixels)
+            if not tiles.fits(vectors):
+                break
+            yield tiles, outputs // pixels
+
+
 @functools.cache
 def of_outputs(outputs: int, taps: int, stride: int, dilation: int, vectors: int) -> tuple[RowTiles | None, float]:
     """The row tiles for ``outputs`` columns, None where register tiles are faster; and the cycles for each channel."""
     found, least = None, taps * _register_cycles(outputs, vectors)
-    for most in range(2, min(outputs, MOST_PIXELS) + 1 if taps > 1 else 0):
-        tiles = RowTiles(Columns.of(outputs, most), taps, stride, dilation)
-        if tiles.fits(vectors) and tiles.cycles(vectors) < least:
+    for tiles in _along_outputs(outputs, taps, stride, dilation, vectors):
+        if tiles.cycles(vectors) < least:
             found, least = tiles, tiles.cycles(vectors)
     return found, least
-
-
-@functools.cache
-def in_blocks(outputs: int, taps: int, stride: int, dilation: int, vectors: int) -> RowTiles | None:
-    """The row tiles for ``outputs`` columns and blocks of channels of so many ``vectors``, if they pay.
-
-    Both kinds of tiles would multiply without a pause. On a core whose units are shared what counts is how many
-    instructions there are: a row tile loads less, and it adds to no address.
-    """
-    if taps == 1:
-        return None
-    widest = most_vectors(host())
-    least = GAIN_IN_BLOCKS * taps * vectors / widest * _register_instructions(outputs, widest)
-    found = None
-    for most in range(2, min(outputs, MOST_PIXELS) + 1):
-        tiles = RowTiles(Columns.of(outputs, most), taps, stride, dilation)
-        if tiles.fits(vectors) and tiles.instructions(vectors) < least:
-            found, least = tiles, tiles.instructions(vectors)
-    return found
-
-
-def _register_instructions(elements: int, vectors: int) -> int:
-    """Of one step of all register tiles that so many neighbouring pixels are cut into."""
-    cut = Columns.of(elements, most_rows(vectors, host()))
-    return sum(count * (height * vectors + height + vectors + STEP) for count, height in cut.heights)
 
 
 @functools.cache
@@ -126,14 +129,34 @@ def of_taps(
 ) -> tuple[RowTiles | None, float]:
     """The same for a gradient at the weights: the cycles for each row of ``outputs`` columns."""
     found, least = None, outputs * _register_cycles(taps * depth, vectors)
-    for pixels in range(2, min(outputs, MOST_PIXELS) + 1 if taps > 1 else 0):
-        if outputs % pixels:
-            continue
-        for most in range(1, depth + 1):
-            tiles = RowTiles(Columns.of(depth, most), taps, stride, dilation, pixels)
-            if not tiles.fits(vectors):
-                break
-            cycles = outputs // pixels * tiles.cycles(vectors)
-            if cycles < least:
-                found, least = tiles, cycles
+    for tiles, steps in _along_taps(taps, depth, outputs, stride, dilation, vectors):
+        if steps * tiles.cycles(vectors) < least:
+            found, least = tiles, steps * tiles.cycles(vectors)
     return found, least
+
+
+# Of wide blocks of channels both kinds of tiles multiply without a pause. On a core whose units are shared what counts
+# is how many instructions there are, of which a row tile of narrower blocks has fewer: it loads less, and adds to no
+# address.
+
+
+@functools.cache
+def of_outputs_in_blocks(outputs: int, taps: int, stride: int, dilation: int, vectors: int) -> RowTiles | None:
+    """The row tiles for blocks of so many ``vectors``, None where register tiles of wide blocks are better."""
+    widest = most_vectors(host())
+    found, least = None, GAIN_IN_BLOCKS * taps * vectors / widest * _register_instructions(outputs, widest)
+    for tiles in _along_outputs(outputs, taps, stride, dilation, vectors):
+        if tiles.instructions(vectors) < least:
+            found, least = tiles, tiles.instructions(vectors)
+    return found
+
+
+@functools.cache
+def of_taps_in_blocks(taps: int, depth: int, outputs: int, stride: int, dilation: int, vectors: int) -> RowTiles | None:
+    """The same for a gradient at the weights, of all channels of a pixel at once: more are taps of many tiles."""
+    widest = most_vectors(host())
+    found, least = None, GAIN_IN_BLOCKS * outputs * vectors / widest * _register_instructions(taps * depth, widest)
+    for tiles, steps in _along_taps(taps, depth, outputs, stride, dilation, vectors):
+        if tiles.cut.rows == depth and steps * tiles.instructions(vectors) < least:
+            found, least = tiles, steps * tiles.instructions(vectors)
+    return found

@@ -15,7 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.columns import Columns, RowTiles, in_blocks, of_outputs, of_taps
+from deepcore.backend.numpy.columns import (
+    Columns,
+    RowTiles,
+    of_outputs,
+    of_outputs_in_blocks,
+    of_taps,
+    of_taps_in_blocks,
+)
 from deepcore.backend.numpy.memory import aligned
 from deepcore.backend.numpy.packed import is_settled, packed
 from deepcore.backend.numpy.window import Axis
@@ -323,7 +330,7 @@ def _row_tiles(shape: tuple[int, ...], cols: Axis, channels: Channels) -> RowTil
         return of_outputs(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)[0]
     if channels.widest > ROW_VECTORS:
         return None
-    return in_blocks(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)
+    return of_outputs_in_blocks(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)
 
 
 # the output, and with it the gradient at the input
@@ -672,9 +679,15 @@ def _weight_gradient(
     # One line of each pixel is read again and again: at such a distance all of them meet in a few sets of the cache.
     source = Source(rows, cols, x_shape[3], GAP if x_shape[3] * ITEM % CONFLICT == 0 else 0)
     starts, length = source.starts(groups)
-    row_tiles = None
+    row_tiles, in_blocks = None, None
     if channels.blocks == 1:
-        row_tiles, _ = of_taps(cols.taps, depth, cols.outputs, cols.stride, cols.dilation, channels.widest)
+        reads = cols.taps, depth, cols.outputs, cols.stride, cols.dilation
+        row_tiles, _ = of_taps(*reads, channels.widest)
+        narrow = Channels.cut(width, ROW_VECTORS)
+        if groups == 1 and narrow.wide > 1 and not narrow.last_vectors:
+            in_blocks = of_taps_in_blocks(*reads, ROW_VECTORS)
+    if in_blocks:
+        row_tiles, channels = in_blocks, narrow
     if row_tiles:
         starts, length = source.row_starts(), cols.taps * depth
     w_bytes = len(starts) * length * all_width * ITEM
@@ -683,9 +696,13 @@ def _weight_gradient(
     # that way already. Each strip is a pass over dw: longer ones pay, unless their pixels lie on too many pages.
     strip_row, x_rows = cols.outputs * channels.widest * host().vector_bytes, rows.stride * source.row
     most = max(STRIP_BYTES // strip_row, LONG_STRIP_BYTES // max(strip_row, x_rows))
-    task_rows = _even(rows.outputs, max(most, COPIED_BYTES // x_rows) if source.copied else most)
+    if in_blocks:  # which one after the other read other parts of the same lines
+        most = max(1, STRIP_BYTES // strip_row)
+        task_rows = _even(rows.outputs, max(most, INPUT_BYTES // (channels.blocks * strip_row)))
+    else:
+        task_rows = _even(rows.outputs, max(most, COPIED_BYTES // x_rows) if source.copied else most)
     strip = _even(task_rows, most)
-    copied = channels.blocks > 1 or groups > 1
+    copied = not in_blocks and (channels.blocks > 1 or groups > 1)
     blocks = -(-rows.outputs // task_rows)
 
     # A piece costs a pass over sums as large as the weights: it must be worth that, or else dw itself is shared.

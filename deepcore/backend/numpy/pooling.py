@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from deepcore.backend.geometry import Pool2DGeometry
-from deepcore.backend.numpy.direct import ITEM, PLANS
+from deepcore.backend.numpy.direct import ITEM, PLANS, streams
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.pieces import Piece, cut
 from deepcore.backend.numpy.window import pool_axes
@@ -34,33 +34,33 @@ BLOCK_OF_VECTORS, WIDEST = (2, 8), 32
 def max_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> tuple[np.ndarray, np.ndarray]:
     """The maxima, and where each window has its first, [N, P, Q, C] both, from x, C-contiguous."""
     y, places = empty(geometry.y_shape, np.float32), empty(geometry.y_shape, np.uint8)
-    _plan(MAXIMUM, geometry, False)(address(x), address(y), address(places))
+    _plan(MAXIMUM, geometry, False, streams(y))(address(x), address(y), address(places))
     return y, places
 
 
 def max_dgrad(dy: np.ndarray, places: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     """The gradient at x, from dy and places [N, P, Q, C], both C-contiguous."""
     dx = empty(geometry.x_shape, np.float32)
-    _plan(MAXIMUM, geometry, True)(address(dy), address(dx), address(places))
+    _plan(MAXIMUM, geometry, True, streams(dx))(address(dy), address(dx), address(places))
     return dx
 
 
 def mean_fprop(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     """The means over what each window has inside x."""
     y = empty(geometry.y_shape, np.float32)
-    _plan(MEAN, geometry, False)(address(x), address(y), 0)
+    _plan(MEAN, geometry, False, streams(y))(address(x), address(y), 0)
     return y
 
 
 def mean_dgrad(shares: np.ndarray, geometry: Pool2DGeometry, divided: bool) -> np.ndarray:
     """The gradient at x, from dy; or if it is ``divided``, from dy over the number of pixels of each window."""
     dx = empty(geometry.x_shape, np.float32)
-    _plan(MEAN, geometry, True, divided)(address(shares), address(dx), 0)
+    _plan(MEAN, geometry, True, streams(dx), divided)(address(shares), address(dx), 0)
     return dx
 
 
 @functools.lru_cache(PLANS)
-def _plan(kind: str, g: Pool2DGeometry, back: bool, divided: bool = False) -> Launch:
+def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: bool = False) -> Launch:
     vertical, horizontal = pool_axes(g)
     lanes = host().lanes
     few = g.channels < lanes
@@ -84,7 +84,9 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, divided: bool = False) -> La
         for j, (column, first_column, output_column) in enumerate(columns):
             block = Block(row, column)
             if block not in kernels:
-                what = Pool(kind, block, g.channels if few else 0, not few and g.channels % lanes > 0, divided)
+                what = Pool(
+                    kind, block, g.channels if few else 0, not few and g.channels % lanes > 0, divided, streamed
+                )
                 kernels[block] = pooling.pool(what)
             x_at, y_at = first_row * x_row + first_column * pixel, output_row * y_row + output_column * pixel
             table[i, j] = (x_at, y_at, kernels[block], count if few else g.channels // lanes)

@@ -1,0 +1,28 @@
+"""Pooling on vectors: where a result is written changes none of it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from deepcore.backend.geometry import Pool2DGeometry
+from deepcore.backend.numpy import direct, pooling
+from deepcore.backend.numpy.memory import aligned
+
+
+@pytest.mark.parametrize("channels", [16, 48, 24, 3])
+def test_results_that_are_written_past_the_caches(channels, rng, monkeypatch):
+    geometry = Pool2DGeometry.of((2, 9, 11, channels), 3, 2, "same")
+    x = rng.standard_normal(geometry.x_shape).astype(np.float32)
+    dy = rng.standard_normal(geometry.y_shape).astype(np.float32)
+    monkeypatch.setattr(pooling, "empty", aligned)
+
+    def results(most):
+        monkeypatch.setattr(direct, "STREAMED_BYTES", most)
+        y, places = pooling.max_fprop(x, geometry)
+        assert direct.streams(y) == (most == 0 and channels % 16 == 0)
+        means = pooling.mean_fprop(x, geometry), pooling.mean_dgrad(dy, geometry, False)
+        return y, places, pooling.max_dgrad(dy, places, geometry), *means
+
+    for cached, streamed in zip(results(1 << 40), results(0), strict=True):
+        np.testing.assert_array_equal(cached, streamed)
