@@ -161,7 +161,7 @@ OVERLAP = _record(
 IN_PLACE, COPIED, TRANSPOSED = range(3)
 PRODUCT = _record(
     """
-    a a_row a_step a_starts packed_a packed_step packed_tile row_lanes copy_rows
+    a a_row a_step a_starts packed_a packed_step packed_tile row_lanes copy_rows run gathered_row
     b b_step b_width b_starts packing
     c c_row c_item c_piece bias
     steps depth parts pieces

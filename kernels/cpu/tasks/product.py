@@ -2,6 +2,7 @@
 
     for each part of the sum:
         for each chunk of rows:                   of a few tiles, which stay in the first-level cache
+            put rows that lie in runs side by side    as of an image that is read with a stride
             for each block of columns:            as wide as a tile
                 put b[part, block] side by side   once, to be read from the second-level cache
                 for each tile of the chunk:
@@ -14,7 +15,7 @@ which operands that are is decided in ``deepcore/backend/numpy/product.py``.
 
 import numpy as np
 
-from deepcore.kernels.cpu.native import call, helper, load_float, load_int, record, store_float
+from deepcore.kernels.cpu.native import call, copy, helper, load_float, load_int, record, store_float
 from deepcore.kernels.cpu.record import DOTS, IN_PLACE, PRODUCT, TRANSPOSED
 
 product_at = record(PRODUCT)
@@ -70,6 +71,15 @@ def pack_rows(t, a, first, last, packed, steps):
             target += t.packed_tile
 
 
+@helper
+def gather_rows(t, first, stop, done, gathered, steps):
+    """Rows of a side by side, of which each ``t.run`` are equally far apart."""
+    for row in range(first, stop):
+        run = row // t.run
+        source = t.a + load_int(t.a_starts + 8 * run) + (row - run * t.run) * t.a_row + done * t.a_step
+        copy(gathered + (row - first) * t.gathered_row, source, steps * ITEM)
+
+
 def product(told, index, worker):
     """Some rows and some blocks of columns of c, for one piece of the sum, of one product of the batch."""
     t = product_at(told)
@@ -105,6 +115,11 @@ def product(told, index, worker):
             chunk_row = chunk * t.tall_rows - max(0, chunk - t.tall) - first_row
             chunk_a = from_a + ((chunk - first_tile) * t.packed_tile if t.packed_tile else chunk_row * t.a_row)
             chunk_c = c + chunk_row * t.c_row
+            tile_row = t.a_row
+            if t.run:
+                stop = last_of_chunk * t.tall_rows - max(0, last_of_chunk - t.tall)
+                gather_rows(t, first_row + chunk_row, stop, done, packed_a, steps)
+                chunk_a, tile_row = packed_a, t.gathered_row
             for block in range(first_block, last_block):
                 wide = block < t.wide
                 tile_told = part_told + (t.wide_told if wide else t.last_told)
@@ -124,7 +139,7 @@ def product(told, index, worker):
                     rows = t.tall_rows if tall else t.tall_rows - 1
                     init = bias if part == begin else tile_c
                     call(tall_tile if tall else low_tile, (tile_told, tile_a, from_b, init, tile_c))
-                    tile_a += t.packed_tile if t.packed_tile else rows * t.a_row
+                    tile_a += t.packed_tile if t.packed_tile else rows * tile_row
                     tile_c += rows * t.c_row
 
 
