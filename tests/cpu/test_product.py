@@ -17,7 +17,8 @@ from deepcore.kernels.cpu.host import hosts
 # m, n, k: what comes side by side before it is read depends on them, and so does how sums and results are cut.
 SIZES = (
     (130, 300, 70),  # blocks of columns, one after the other: b is copied or transposed
-    (700, 260, 401),  # more rows than the caches hold: chunks of them; parts of the sum
+    (900, 260, 401),  # more rows than the caches hold: chunks of them, of which threads take some in turn
+    (400, 260, 601),  # parts of the sum
     (540, 530, 160),  # many blocks of columns: neighbouring rows of a are packed
     (3, 300, 50),  # few rows: b in place, a few steps at a time
     (45, 40, 150),  # one block of columns

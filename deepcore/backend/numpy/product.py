@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, Channels, Columns, tasks_wanted, zeros
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, TASKS_OF_A_THREAD, Channels, Columns, tasks_wanted, zeros
 from deepcore.backend.numpy.memory import empty
 from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
@@ -37,8 +37,8 @@ FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from 
 NEIGHBOURS_DEPTH = (
     128  # where rows of a are neighbours: lines that the first-level cache holds, and a panel beside them
 )
-MANY_BLOCKS = 8  # of columns, for which neighbouring rows are worth packing
-MANY_BYTES = 1 << 18  # of them, in that many steps
+MANY_BLOCKS = 4  # of columns, for which neighbouring rows are worth packing
+MANY_BYTES = 1 << 21  # of them, in that many steps, read for each block
 SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
 TILES_OF_A_TASK = 4  # at least, one above the other
 PIECE = 1024  # steps of a sum that are worth a piece of their own
@@ -222,7 +222,8 @@ class Cut:
         depth = FEW_ROWS_DEPTH if packing == IN_PLACE and columns.blocks > 1 else DEPTH
         # Tiles whose rows are neighbours read a line of the cache for a few elements: those are put side by side, or
         # the lines are so few that the next tile finds them in the first-level cache.
-        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and m * NEIGHBOURS_DEPTH * ITEM >= MANY_BYTES
+        read = m * NEIGHBOURS_DEPTH * ITEM * columns.blocks
+        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and read >= MANY_BYTES
         if a.row == ITEM and not packs_a:
             depth = min(depth, NEIGHBOURS_DEPTH)
         depth = _up(-(-k // -(-k // depth)), host().lanes)
@@ -336,6 +337,10 @@ def _tiles(
     cut = Cut.of(a, b, m, n, k)
     columns, rows = cut.columns, cut.rows
     row_tasks, column_tasks, column_blocks = cut.tasks(m, items, wanted)
+    # Panels that a task keeps for all its rows serve those of other tasks as well.
+    keeps = items == cut.parts == column_tasks == 1 and cut.chunk < cut.tiles
+    shares = row_tasks if keeps else 0
+    row_tasks = min(row_tasks, -(-wanted // TASKS_OF_A_THREAD)) if keeps else row_tasks
     panel_step = cut.panel_bytes if cut.chunk < cut.tiles else 0
     panels_bytes = (column_blocks if panel_step else 1) * cut.panel_bytes
     rows_bytes = -(-cut.tiles // row_tasks) * cut.packed_tile
@@ -379,6 +384,8 @@ def _tiles(
         column_blocks=column_blocks,
         chunk=cut.chunk,
         panel_step=panel_step,
+        shares=shares,
+        taken=0,
         told=address(told),
         first_part=told.strides[0],
         last_part=told.strides[1],
