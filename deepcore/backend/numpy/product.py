@@ -111,7 +111,7 @@ class Matrices(NamedTuple):
     run: int = 0
 
     @property
-    def count(self) -> int:
+    def matrices(self) -> int:
         return 1 if self.run else len(self.starts)
 
     @property
@@ -144,7 +144,7 @@ def _plan(
     else:
         a = Matrices(_starts(batch, a_shape, a_strides), a_strides[-2], a_strides[-1])
     b = Matrices(_starts(batch, b_shape, b_strides), b_strides[-2], b_strides[-1])
-    if m * n * k * a.count < SMALL:
+    if m * n * k * a.matrices < SMALL:
         tasks = 1
 
     if n == 1 and a.column == b.row == ITEM:
@@ -230,7 +230,7 @@ class Cut:
         parts = -(-k // depth)
         # A sum is cut in pieces where the result is too small to be shared, or so small beside the operands that those
         # who share it would read them again for more than what is added afterwards.
-        shares = columns.blocks * -(-(rows.tall + rows.low) // TILES_OF_A_TASK) * a.count
+        shares = columns.blocks * -(-(rows.tall + rows.low) // TILES_OF_A_TASK) * a.matrices
         small = (m + n) * k // (ADDED * m * n)
         pieces = max(1, min(max(PIECES // shares, small), PIECES, k // PIECE, parts))
         together = packs_a or m * depth * ITEM <= ROWS_BYTES
@@ -333,7 +333,7 @@ def _tiles(
     It takes a bias if there is an ``activation`` and one piece. ``wanted``: among how many tasks to divide the work.
     """
     m, n, k = sizes
-    items = a.count
+    items = a.matrices
     cut = Cut.of(a, b, m, n, k)
     columns, rows = cut.columns, cut.rows
     row_tasks, column_tasks, column_blocks = cut.tasks(m, items, wanted)
