@@ -157,15 +157,18 @@ OVERLAP = _record(
 # last, narrower one, for each of four kinds of parts of the sum: neither its first nor its last part, the last, the
 # first, both.
 #
+# Where there are ``shares`` of the rows, workers take one after the other, by counting those that are ``taken``, and
+# put b side by side once.
+#
 # What is done with a block of b before tiles read it: nothing; its rows are copied side by side; or its columns are.
 IN_PLACE, COPIED, TRANSPOSED = range(3)
 PRODUCT = _record(
     """
-    a a_row a_step a_starts packed_a packed_step packed_tile row_lanes copy_rows
+    a a_row a_step a_starts packed_a packed_step packed_tile row_lanes copy_rows run gathered_row
     b b_step b_width b_starts packing
     c c_row c_item c_piece bias
     steps depth parts pieces
-    row_tasks column_tasks column_blocks chunk panel_step
+    row_tasks column_tasks column_blocks chunk panel_step shares taken
     told last_part first_part
     wide wide_columns wide_bytes wide_tall wide_low wide_copy wide_told
     last_columns last_bytes last_tall last_low last_copy last_told

@@ -17,8 +17,9 @@ from deepcore.kernels.cpu.host import hosts
 # m, n, k: what comes side by side before it is read depends on them, and so does how sums and results are cut.
 SIZES = (
     (130, 300, 70),  # blocks of columns, one after the other: b is copied or transposed
-    (700, 260, 401),  # more rows than the caches hold: chunks of them; parts of the sum
-    (540, 530, 60),  # many blocks of columns: neighbouring rows of a are packed
+    (900, 260, 401),  # more rows than the caches hold: chunks of them, of which threads take some in turn
+    (400, 260, 601),  # parts of the sum
+    (540, 530, 160),  # many blocks of columns: neighbouring rows of a are packed
     (3, 300, 50),  # few rows: b in place, a few steps at a time
     (45, 40, 150),  # one block of columns
     (200, 10, 90),  # columns that do not fill a vector, which are the rows of the transposed product
@@ -116,3 +117,20 @@ def test_batches_of_every_kind(rng):
     b = rng.standard_normal((3, 90, 50)).astype(np.float32)[:, ::2]
     got = multiply(a, b, False, True)
     np.testing.assert_allclose(got, a.astype(np.float64) @ b.swapaxes(1, 2), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "columns"),
+    [
+        ((3, 9, 41, 30), 70),  # all rows stay in the cache
+        ((2, 25, 30, 600), 200),  # chunks of them, in parts of the sum
+        ((5, 3, 3, 40), 7),  # less than a vector of columns
+        ((5, 3, 3, 40), 1),
+    ],
+)
+def test_rows_in_runs(shape, columns, rng):
+    """The pixels that a 1 x 1 convolution with a stride reads: equally far apart within a row of the image alone."""
+    pixels = rng.standard_normal(shape).astype(np.float32)[:, ::2, ::2]
+    b, bias = (rng.standard_normal(size).astype(np.float32) for size in ((shape[-1], columns), columns))
+    expected = np.maximum(pixels.astype(np.float64) @ b + bias, 0)
+    np.testing.assert_allclose(multiply(pixels, b, False, False, bias, "relu"), expected, atol=2e-6 * shape[-1])

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, Channels, Columns, tasks_wanted, zeros
+from deepcore.backend.numpy.direct import CLAMPS, ITEM, TASKS_OF_A_THREAD, Channels, Columns, tasks_wanted, zeros
 from deepcore.backend.numpy.memory import empty
 from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
@@ -37,8 +37,8 @@ FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from 
 NEIGHBOURS_DEPTH = (
     128  # where rows of a are neighbours: lines that the first-level cache holds, and a panel beside them
 )
-MANY_BLOCKS = 8  # of columns, for which neighbouring rows are worth packing
-MANY_BYTES = 1 << 18  # of them, in that many steps
+MANY_BLOCKS = 4  # of columns, for which neighbouring rows are worth packing
+MANY_BYTES = 1 << 21  # of them, in that many steps, read for each block
 SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
 TILES_OF_A_TASK = 4  # at least, one above the other
 PIECE = 1024  # steps of a sum that are worth a piece of their own
@@ -51,7 +51,8 @@ def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, activa
     """``activation(a @ b + bias)``, batch axes broadcast as in NumPy.
 
     Args:
-        a: [..., m, k] of any strides, float32; no size is 0.
+        a: [..., m, k] of any strides, float32; no size is 0. Where b is one matrix, these may be the pixels that an
+            image with a stride has: they are put side by side a few at a time.
         b: [..., k, n] of any strides.
         bias: [n], or None.
         activation: one of the backend's ``ACTIVATIONS``; done in the same pass if it is one of ``CLAMPS``.
@@ -99,11 +100,19 @@ class Plan(NamedTuple):
 
 
 class Matrices(NamedTuple):
-    """A batch of matrices: where each begins, and from one row and one column to the next; bytes."""
+    """A batch of matrices: where each begins, and from one row and one column to the next; bytes.
+
+    Where there is a ``run``, they are one matrix, of which so many rows are equally far apart, from each start on.
+    """
 
     starts: np.ndarray
     row: int
     column: int
+    run: int = 0
+
+    @property
+    def matrices(self) -> int:
+        return 1 if self.run else len(self.starts)
 
     @property
     def transposed(self) -> Matrices:
@@ -125,13 +134,17 @@ def _plan(
     copies = ITEM not in a_strides[-2:], ITEM not in b_strides[-2:]
     a_strides = _contiguous(a_shape) if copies[0] else a_strides
     b_strides = _contiguous(b_shape) if copies[1] else b_strides
-    if math.prod(b_shape[:-2]) == 1 and _is_one_matrix(a_shape, a_strides):
+    shared = math.prod(b_shape[:-2]) == 1
+    if shared and _is_one_matrix(a_shape, a_strides):
         m, batch = m * math.prod(batch), ()
         a = Matrices(np.zeros(1, np.int64), a_strides[-2], a_strides[-1])
+    elif shared and n > 1 and a_strides[-1] == ITEM != a_strides[-2]:
+        a = Matrices(_starts(batch, a_shape, a_strides), a_strides[-2], a_strides[-1], m)
+        m, batch = m * math.prod(batch), ()
     else:
         a = Matrices(_starts(batch, a_shape, a_strides), a_strides[-2], a_strides[-1])
     b = Matrices(_starts(batch, b_shape, b_strides), b_strides[-2], b_strides[-1])
-    if m * n * k * len(a.starts) < SMALL:
+    if m * n * k * a.matrices < SMALL:
         tasks = 1
 
     if n == 1 and a.column == b.row == ITEM:
@@ -209,14 +222,15 @@ class Cut:
         depth = FEW_ROWS_DEPTH if packing == IN_PLACE and columns.blocks > 1 else DEPTH
         # Tiles whose rows are neighbours read a line of the cache for a few elements: those are put side by side, or
         # the lines are so few that the next tile finds them in the first-level cache.
-        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and m * NEIGHBOURS_DEPTH * ITEM >= MANY_BYTES
+        read = m * NEIGHBOURS_DEPTH * ITEM * columns.blocks
+        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and read >= MANY_BYTES
         if a.row == ITEM and not packs_a:
             depth = min(depth, NEIGHBOURS_DEPTH)
         depth = _up(-(-k // -(-k // depth)), host().lanes)
         parts = -(-k // depth)
         # A sum is cut in pieces where the result is too small to be shared, or so small beside the operands that those
         # who share it would read them again for more than what is added afterwards.
-        shares = columns.blocks * -(-(rows.tall + rows.low) // TILES_OF_A_TASK) * len(a.starts)
+        shares = columns.blocks * -(-(rows.tall + rows.low) // TILES_OF_A_TASK) * a.matrices
         small = (m + n) * k // (ADDED * m * n)
         pieces = max(1, min(max(PIECES // shares, small), PIECES, k // PIECE, parts))
         together = packs_a or m * depth * ITEM <= ROWS_BYTES
@@ -250,6 +264,11 @@ class Cut:
         return self.depth * self.packed_step + self.row_vectors * host().vector_bytes if self.packs_a else 0
 
     @property
+    def gathered_row(self) -> int:
+        """Bytes of a row of a chunk that is put side by side: rows do not meet in few sets of the cache."""
+        return self.depth * ITEM + LINE
+
+    @property
     def panels(self) -> int:
         """How many panels of b a task may have."""
         return self.columns.blocks if self.chunk >= self.tiles else max(1, PANELS_BYTES // max(1, self.panel_bytes))
@@ -266,13 +285,15 @@ class Cut:
         """What tiles are told: of a sum's first part or not, of its last or not; in wide blocks, and in the last."""
         told = np.zeros((2, 2, 2), TILE)
         told["a_row"], told["a_step"] = (ITEM, self.packed_step) if self.packs_a else (a.row, a.column)
+        if a.run:
+            told["a_row"] = self.gathered_row
         told["offsets"], told["runs"] = address(_nowhere), 1
         told["b_step"] = b.row if self.packing == IN_PLACE else (self.columns.wide_bytes, self.columns.last_bytes)
         told["steps"] = self.depth
         told["steps"][:, 1] = k - (self.parts - 1) * self.depth
         # What the next tile reads of a: other rows or, where rows are neighbours, soon another line of each step.
         if a.column == ITEM:
-            told["next_a"] = self.rows.rows * a.row
+            told["next_a"] = self.rows.rows * told["a_row"]
             told["next_step"] = told["next_a"] // told["steps"]
         elif not self.packs_a:
             told["next_a"], told["next_step"] = LINE, a.column
@@ -312,12 +333,19 @@ def _tiles(
     It takes a bias if there is an ``activation`` and one piece. ``wanted``: among how many tasks to divide the work.
     """
     m, n, k = sizes
-    items = len(a.starts)
+    items = a.matrices
     cut = Cut.of(a, b, m, n, k)
     columns, rows = cut.columns, cut.rows
     row_tasks, column_tasks, column_blocks = cut.tasks(m, items, wanted)
+    # Panels that a task keeps for all its rows serve those of other tasks as well.
+    keeps = items == cut.parts == column_tasks == 1 and cut.chunk < cut.tiles
+    shares = row_tasks if keeps else 0
+    row_tasks = min(row_tasks, -(-wanted // TASKS_OF_A_THREAD)) if keeps else row_tasks
     panel_step = cut.panel_bytes if cut.chunk < cut.tiles else 0
     panels_bytes = (column_blocks if panel_step else 1) * cut.panel_bytes
+    rows_bytes = -(-cut.tiles // row_tasks) * cut.packed_tile
+    if a.run:
+        rows_bytes = cut.chunk * rows.rows * cut.gathered_row
     biased = activation is not None and cut.pieces == 1
     told = cut.told(a, b, n, k, CLAMPS[activation if activation is not None and biased else "linear"])
     no_bias = zeros(n)
@@ -327,7 +355,7 @@ def _tiles(
         ("product", "product"),
         ("a", "b", "c", "bias") if biased else ("a", "b", "c"),
         items * cut.pieces * row_tasks * column_tasks,
-        panels_bytes + -(-cut.tiles // row_tasks) * cut.packed_tile,
+        panels_bytes + rows_bytes,
         (told, a.starts, b.starts, no_bias),
         **bias,
         **cut.kernels(),
@@ -338,6 +366,8 @@ def _tiles(
         packed_step=cut.packed_step,
         packed_tile=cut.packed_tile,
         row_lanes=(cut.row_vectors - 1) * host().lanes,
+        run=a.run,
+        gathered_row=cut.gathered_row,
         b_step=b.row,
         b_width=b.column,
         b_starts=address(b.starts),
@@ -354,6 +384,8 @@ def _tiles(
         column_blocks=column_blocks,
         chunk=cut.chunk,
         panel_step=panel_step,
+        shares=shares,
+        taken=0,
         told=address(told),
         first_part=told.strides[0],
         last_part=told.strides[1],

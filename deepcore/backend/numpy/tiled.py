@@ -96,7 +96,7 @@ def _fprop_direct(
     x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
     if _is_product(geometry):
-        return _pointwise(_read(x, geometry), w[0, 0], bias, activation, w).reshape(geometry.y_shape)
+        return _fprop_product(x, w, geometry, bias, activation)
     y = empty(geometry.y_shape, np.float32)
     _module("direct").correlate(x, _by_groups(w, geometry.groups), *conv_axes(geometry), y, bias, activation, w)
     return y
@@ -108,8 +108,13 @@ def _is_product(g: Conv2DGeometry) -> bool:
 
 
 def _read(x: np.ndarray, g: Conv2DGeometry) -> np.ndarray:
-    """Those pixels, [pixels, C]; side by side they are worth a copy, since each is read by every block of channels."""
-    return _as_matrix(np.ascontiguousarray(x[:, :: g.strides[0], :: g.strides[1]]))
+    """Those pixels, [N, P, Q, C]."""
+    return x[:, :: g.strides[0], :: g.strides[1]]
+
+
+def _side_by_side(pixels: np.ndarray) -> np.ndarray:
+    """The same as [pixels, C]; worth a copy, since each is read by every block of channels."""
+    return _as_matrix(np.ascontiguousarray(pixels))
 
 
 def _read_seconds(g: Conv2DGeometry) -> float:
@@ -117,20 +122,17 @@ def _read_seconds(g: Conv2DGeometry) -> float:
     return 2.0 * float(np.prod(g.x_shape, dtype=float)) * ITEM / TILE_BYTES if g.strides != (1, 1) else 0.0
 
 
-def _pointwise(
-    pixels: np.ndarray,
-    w: np.ndarray,
-    bias: np.ndarray | None = None,
-    activation: str = "linear",
-    owner: np.ndarray | None = None,
+def _fprop_product(
+    x: np.ndarray, w: np.ndarray, g: Conv2DGeometry, bias: np.ndarray | None, activation: str
 ) -> np.ndarray:
     """A 1x1 convolution as a product; weights that are kept packed need not be packed panel by panel."""
-    direct = _module("direct")
-    if owner is None or not direct.is_packed(owner, w):
-        y: np.ndarray = _module("product").product(pixels, w, bias, activation)
+    direct, kernel, pixels = _module("direct"), w[0, 0], _read(x, g)
+    y: np.ndarray
+    if not direct.is_packed(w, kernel):
+        y = _module("product").product(pixels, kernel, bias, activation)
         return y
-    y = empty((len(pixels), w.shape[1]), np.float32)
-    direct.product(pixels, w, y, bias, activation, owner)
+    y = empty(g.y_shape, np.float32)
+    direct.product(_side_by_side(pixels), kernel, _as_matrix(y), bias, activation, w)
     return y
 
 
@@ -152,7 +154,7 @@ def _direct_dgrad_cost(call: Call) -> float:
 def _dgrad_direct(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     g = geometry
     if g.is_pointwise:
-        return _pointwise(_as_matrix(dy), w[0, 0].T).reshape(g.x_shape)
+        return _module("product").product(dy, w[0, 0].T)
     dx = empty(g.x_shape, np.float32)
     if g.strides == (1, 1):
         _module("direct").correlate(dy, by_outputs(w, g.groups), *_way_back(g), dx)
@@ -218,7 +220,7 @@ def _direct_wgrad_cost(call: Call) -> float:
 def _wgrad_direct(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     g = geometry
     if _is_product(g) and g.out_channels >= TILE_LANES:
-        return _module("product").product(_read(x, g).T, _as_matrix(dy)).reshape(g.w_shape)
+        return _module("product").product(_side_by_side(_read(x, g)).T, _as_matrix(dy)).reshape(g.w_shape)
     return _module("direct").weight_gradient(x, dy, *conv_axes(geometry), geometry.groups)
 
 

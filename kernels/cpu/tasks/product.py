@@ -2,6 +2,7 @@
 
     for each part of the sum:
         for each chunk of rows:                   of a few tiles, which stay in the first-level cache
+            put rows that lie in runs side by side    as of an image that is read with a stride
             for each block of columns:            as wide as a tile
                 put b[part, block] side by side   once, to be read from the second-level cache
                 for each tile of the chunk:
@@ -14,12 +15,13 @@ which operands that are is decided in ``deepcore/backend/numpy/product.py``.
 
 import numpy as np
 
-from deepcore.kernels.cpu.native import call, helper, load_float, load_int, record, store_float
-from deepcore.kernels.cpu.record import DOTS, IN_PLACE, PRODUCT, TRANSPOSED
+from deepcore.kernels.cpu.native import call, copy, fetch_add, helper, load_float, load_int, record, store_float
+from deepcore.kernels.cpu.record import DOTS, IN_PLACE, PRODUCT, TRANSPOSED, offset
 
 product_at = record(PRODUCT)
 dots_at = record(DOTS)
 
+TAKEN = offset(PRODUCT, "taken")
 ITEM = 4  # bytes of a float32
 RUN = 8  # steps of which rows are put side by side at a time
 ZERO = np.float32(0)
@@ -70,20 +72,26 @@ def pack_rows(t, a, first, last, packed, steps):
             target += t.packed_tile
 
 
-def product(told, index, worker):
-    """Some rows and some blocks of columns of c, for one piece of the sum, of one product of the batch."""
-    t = product_at(told)
-    where = index // t.column_tasks
-    first_block = (index - where * t.column_tasks) * t.column_blocks
-    last_block = min(first_block + t.column_blocks, t.wide + (1 if t.last_bytes else 0))
-    item_piece = where // t.row_tasks
-    task = where - item_piece * t.row_tasks
+@helper
+def gather_rows(t, first, stop, done, gathered, steps):
+    """Rows of a side by side, of which each ``t.run`` are equally far apart."""
+    for row in range(first, stop):
+        run = row // t.run
+        source = t.a + load_int(t.a_starts + 8 * run) + (row - run * t.run) * t.a_row + done * t.a_step
+        copy(gathered + (row - first) * t.gathered_row, source, steps * ITEM)
+
+
+@helper
+def multiply(t, share, shares, item_piece, first_block, last_block, worker, packs):
+    """One of the ``shares`` of the rows of c, for one piece of the sum, of one product of the batch.
+
+    ``packs``: the panels of b are not there yet.
+    """
     item = item_piece // t.pieces
     piece = item_piece - item * t.pieces
-
     tiles = t.tall + t.low
-    first_tile = tiles * task // t.row_tasks
-    last_tile = tiles * (task + 1) // t.row_tasks
+    first_tile = tiles * share // shares
+    last_tile = tiles * (share + 1) // shares
     first_row = first_tile * t.tall_rows - max(0, first_tile - t.tall)
     a = t.a + load_int(t.a_starts + 8 * item) + first_row * t.a_row
     b = t.b + load_int(t.b_starts + 8 * item)
@@ -105,6 +113,11 @@ def product(told, index, worker):
             chunk_row = chunk * t.tall_rows - max(0, chunk - t.tall) - first_row
             chunk_a = from_a + ((chunk - first_tile) * t.packed_tile if t.packed_tile else chunk_row * t.a_row)
             chunk_c = c + chunk_row * t.c_row
+            tile_row = t.a_row
+            if t.run:
+                stop = last_of_chunk * t.tall_rows - max(0, last_of_chunk - t.tall)
+                gather_rows(t, first_row + chunk_row, stop, done, packed_a, steps)
+                chunk_a, tile_row = packed_a, t.gathered_row
             for block in range(first_block, last_block):
                 wide = block < t.wide
                 tile_told = part_told + (t.wide_told if wide else t.last_told)
@@ -113,7 +126,7 @@ def product(told, index, worker):
                 from_b = b + done * t.b_step + block * t.wide_columns * t.b_width
                 if t.packing != IN_PLACE:
                     panel = panels + (block - first_block) * t.panel_step
-                    if chunk == first_tile:
+                    if packs and chunk == first_tile:
                         pack_block(t, from_b, wide, panel, steps)
                     from_b = panel
                 tile_a = chunk_a
@@ -124,8 +137,24 @@ def product(told, index, worker):
                     rows = t.tall_rows if tall else t.tall_rows - 1
                     init = bias if part == begin else tile_c
                     call(tall_tile if tall else low_tile, (tile_told, tile_a, from_b, init, tile_c))
-                    tile_a += t.packed_tile if t.packed_tile else rows * t.a_row
+                    tile_a += t.packed_tile if t.packed_tile else rows * tile_row
                     tile_c += rows * t.c_row
+
+
+def product(told, index, worker):
+    """Some rows and some blocks of columns of c."""
+    t = product_at(told)
+    where = index // t.column_tasks
+    first_block = (index - where * t.column_tasks) * t.column_blocks
+    last_block = min(first_block + t.column_blocks, t.wide + (1 if t.last_bytes else 0))
+    item_piece = where // t.row_tasks
+    shares = t.shares if t.shares else t.row_tasks
+    share = fetch_add(told + TAKEN, 1) if t.shares else where - item_piece * t.row_tasks
+    packs = True
+    while share < shares:
+        multiply(t, share, shares, item_piece, first_block, last_block, worker, packs)
+        share = fetch_add(told + TAKEN, 1) if t.shares else shares
+        packs = False
 
 
 def dots(told, index, worker):
