@@ -339,7 +339,7 @@ class FlatGeometry:
 def require_nonempty(op: str, **shapes: Sequence[int]) -> None:
     """Raises ``ValueError`` if any of the named shapes has an axis of length zero."""
     for name, shape in shapes.items():
-        if any(int(size) == 0 for size in shape):
+        if 0 in shape:
             raise ValueError(f"{op}: {name} is empty, shape {tuple(shape)}; every axis must be at least 1.")
 
 

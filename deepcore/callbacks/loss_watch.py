@@ -8,8 +8,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from deepcore import ops
 from deepcore.callbacks.callback import Callback
+from deepcore.ops.recurrent import joined_steps
 from deepcore.tensor import Tensor
 
 INTERVAL = 0.5  # seconds between two looks; each fetches from the device
@@ -46,7 +46,7 @@ class LossWatch(Callback):
 
     def look(self) -> None:
         """Warns if a loss taken since the last look is not finite."""
-        values = ops.stack(self.unseen).tolist() if self.unseen else []  # one transfer for all
+        values = joined_steps(self.unseen).tolist() if self.unseen else []  # one transfer for all
         for step, value in enumerate(values, self.first_step + 1):
             if not math.isfinite(value):
                 self.warned = True

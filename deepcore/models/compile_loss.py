@@ -185,7 +185,7 @@ class CompileLoss:
             paths = [path for path, _ in places(y_pred)]
             if len(entries) == len(paths):
                 some = [path for path, entry in zip(paths, entries, strict=True) if entry is not None]
-        found = by_place(y_true, y_pred, self.output_names(), some)
+        found = by_place(y_true, y_pred, self.output_names, some)
         if found is None:
             raise _other_nesting(y_true, y_pred)
         return found
@@ -193,7 +193,7 @@ class CompileLoss:
     def _weight_of(self, sample_weight: Any, y_pred: Any, term: Term) -> Any:
         if not is_nested(sample_weight):
             return sample_weight
-        found = by_place(sample_weight, y_pred, self.output_names())
+        found = by_place(sample_weight, y_pred, self.output_names)
         if found is None:
             raise ValueError(
                 f"sample_weight is one array for all outputs, or nested like them, {shape_of(y_pred)}; got "

@@ -142,11 +142,11 @@ class CompileMetrics(Metric):
 
     def _by_output(self, y_true: Any, y_pred: Any) -> tuple[list[Any], dict[Any, Any]]:
         paths = [path for path, _ in places(y_pred)]
-        targets = by_place(y_true, y_pred, self.output_names()) or {}
+        targets = by_place(y_true, y_pred, self.output_names) or {}
         return paths, {path: targets.get(path) for path in paths}
 
     def _weights(self, sample_weight: Any, y_pred: Any) -> dict[Any, Any]:
-        return by_place(sample_weight, y_pred, self.output_names()) or {}
+        return by_place(sample_weight, y_pred, self.output_names) or {}
 
 
 def _identifiers(given: Any) -> list[Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 Path = tuple[Any, ...]
@@ -50,20 +50,24 @@ def shape_of(structure: Any) -> str:
     return "*"
 
 
-def by_place(given: Any, outputs: Any, names: Sequence[str] | None, wanted: Sequence[Path] | None = None) -> Any:
+def by_place(
+    given: Any, outputs: Any, names: Callable[[], Sequence[str] | None], wanted: Sequence[Path] | None = None
+) -> Any:
     """What is given for the outputs, such as targets, as a dictionary by the place of the output; None if it misfits.
 
     Args:
-        given: nested like the outputs; or flat, in their order; or a dictionary by ``names``, for a list of outputs.
+        given: nested like the outputs; or flat, in their order; or a dictionary by their names, for a list of outputs.
         outputs: of the model.
-        names: of the outputs, in the order of ``places``.
+        names: gives the names of the outputs, in the order of ``places``; None where they have none.
         wanted: the places that something must be given for, where it is not all of them.
     """
     if not is_nested(given) and not is_nested(outputs):
         return {(): given}
     paths = [path for path, _ in places(outputs)]
-    if isinstance(given, dict) and isinstance(outputs, list | tuple) and names and set(given) <= set(names):
-        return {path: given[name] for path, name in zip(paths, names, strict=True) if name in given}
+    if isinstance(given, dict) and isinstance(outputs, list | tuple):
+        known = names()
+        if known and set(given) <= set(known):
+            return {path: given[name] for path, name in zip(paths, known, strict=True) if name in given}
     parts = dict(places(given))
     if set(parts) == set(paths):
         return parts

@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from deepcore.autograd.primitive import Primitive, primitive
 from deepcore.ops.elementwise import exp
 from deepcore.ops.indexing import one_hot
@@ -184,7 +186,7 @@ def check_labels(labels: Tensor, classes: int) -> None:
         return
     values = labels._array
     # As unsigned numbers, of which the negative ones are the largest: one pass instead of two.
-    if int(values.view(f"u{values.itemsize}").max()) >= classes:
+    if np.maximum.reduce(values.view(f"u{values.itemsize}"), axis=None) >= classes:
         low, high = int(values.min()), int(values.max())
         raise ValueError(
             f"Class numbers must be from 0 to {classes - 1}, one for each of {classes} outputs; got {low} to {high}. "

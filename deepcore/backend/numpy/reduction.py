@@ -89,7 +89,7 @@ def _sum_run(x: np.ndarray, first: int, last: int) -> np.ndarray:
     outer, length, inner = (math.prod(part) for part in (x.shape[:first], x.shape[first:last], x.shape[last:]))
     shape = x.shape[:first] + x.shape[last:]
     if inner == 1:
-        return x.reshape(outer, length).sum(axis=1).reshape(shape)  # pairwise
+        return np.add.reduce(x.reshape(outer, length), axis=1).reshape(shape)  # pairwise
     if outer == 1:
         return sum_rows(x.reshape(length, inner)).reshape(shape)
     chunk = chunk_rows(length)

@@ -71,10 +71,11 @@ def sum_rows(x: np.ndarray) -> np.ndarray:
     length = chunk_rows(wide.shape[0])
     whole = wide.shape[0] // length * length
     with quiet():
-        total = wide[whole:].sum(axis=0)
+        total = np.add.reduce(wide[whole:], axis=0)
         if whole:
-            total += wide[:whole].reshape(-1, length, wide.shape[1]).sum(axis=1).sum(axis=0)
-        return total.reshape(-1, columns).sum(axis=0)
+            chunks = wide[:whole].reshape(-1, length, wide.shape[1])
+            total += np.add.reduce(np.add.reduce(chunks, axis=1), axis=0)
+        return np.add.reduce(total.reshape(-1, columns), axis=0)
 
 
 def sum_partials(partial: np.ndarray, columns: int) -> np.ndarray:
@@ -104,7 +105,7 @@ def require_below(name: str, indices: np.ndarray, limit: int) -> None:
     if indices.dtype.kind not in "iu":
         raise TypeError(f"{name} must be integers; got dtype {indices.dtype}.")
     # As unsigned numbers, of which the negative ones are the largest: one pass instead of two.
-    if indices.size and int(indices.view(f"u{indices.itemsize}").max()) >= limit:
+    if indices.size and np.maximum.reduce(indices.view(f"u{indices.itemsize}"), axis=None) >= limit:
         raise ValueError(
             f"{name} must be in [0, {limit}); got values from {int(indices.min())} to {int(indices.max())}."
         )
