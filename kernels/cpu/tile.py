@@ -72,7 +72,7 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
     places = [(i, v) for i in range(rows) for v in range(vectors)]
 
     starts = [e.times(a_row, i) for i in range(0, rows, ROWS_OF_A_POINTER)]
-    next_a, next_step = field("next_a"), field("next_step")
+    next_a, next_step, b_skip = field("next_a"), field("next_step"), field("b_skip")
     pairs, odd = e.builder.lshr(steps, integer(1)), e.builder.and_(steps, integer(1))
 
     def add_products(carried: list[ir.Value]) -> list[ir.Value]:
@@ -103,7 +103,8 @@ def emit_tile(rows: int, vectors: int, tail: bool, host: Host) -> str:
             two.carried = add_products(add_products(two.carried))
         with e.loop(odd, two.carried, least=0) as one:
             one.carried = add_products(one.carried)
-        run.carried = [e.add(at, integer(8)), integer(0), one.carried[1], *one.carried[2 + len(starts) :]]
+        b_next = e.add(one.carried[1], b_skip)
+        run.carried = [e.add(at, integer(8)), integer(0), b_next, *one.carried[2 + len(starts) :]]
     floor, ceiling = (
         e.broadcast(e.load_scalar(e.add(told, integer(offset(TILE, name))))) for name in ("floor", "ceiling")
     )

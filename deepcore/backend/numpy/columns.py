@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 
 from deepcore.kernels.cpu import row
@@ -28,6 +29,12 @@ class Columns:
         rows = -(-elements // tiles)
         tall = elements - (rows - 1) * tiles
         return Columns(rows, tall, tiles - tall)
+
+    @property
+    def tiles(self) -> tuple[tuple[int, int], ...]:
+        """(first element, rows) of each."""
+        heights = [self.rows] * self.tall + [self.rows - 1] * self.low
+        return tuple(zip(itertools.accumulate(heights, initial=0), heights))
 
     @property
     def heights(self) -> tuple[tuple[int, int], ...]:

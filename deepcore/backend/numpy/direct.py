@@ -16,6 +16,7 @@ import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.columns import Columns, RowTiles, of_outputs, of_taps
+from deepcore.backend.numpy.lines import Sum, Tile, lines, with_padding, without_padding
 from deepcore.backend.numpy.memory import aligned
 from deepcore.backend.numpy.packed import is_settled, packed
 from deepcore.backend.numpy.window import Axis
@@ -45,6 +46,8 @@ FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 MOST_LINE = 240  # of such a row
 WELL_FILLED = 0.85  # of the rows of its tiles
+CALL_CYCLES = 200  # that one more call of a tile takes
+COPIED_IN_A_CYCLE = 3  # bytes
 PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
@@ -135,6 +138,16 @@ class Channels:
             found[f"{name}_low"] = tile(rows - 1, vectors, tail) if vectors and low else 0
         return found
 
+    def tile(self, rows: int) -> tuple[int, int]:
+        """Addresses of the tiles of so many rows: of a wide block and of the last; 0 where there is none."""
+        wide = tile(rows, self.vectors) if self.wide else 0
+        return wide, tile(rows, self.last_vectors, self.tail) if self.last_vectors else 0
+
+    def row_tile(self, tiles: RowTiles, rows: int, pixel: int, tap: int) -> tuple[int, int]:
+        """The same of row tiles, for the only block of channels."""
+        found = tiles.tile(rows, pixel, tap, self.widest, self.tail)
+        return (found, 0) if self.wide else (0, found)
+
     def row_tiles(self, tiles: RowTiles, pixel: int, tap: int) -> dict[str, Any]:
         """The same of row tiles, for the only block of channels."""
         found: dict[str, Any] = {"wide_tall": 0, "wide_low": 0, "last_tall": 0, "last_low": 0}
@@ -166,13 +179,15 @@ def _vectors(channels: int) -> tuple[int, int]:
 class Source:
     """Where the windows of an input lie, in bytes: in the array, or in a copy that a task makes of what it reads.
 
-    The copy has zeros where windows reach beyond the input, and ``gap`` bytes behind every pixel.
+    The copy has zeros where windows reach beyond the input, and ``gap`` bytes behind every pixel. ``in_place``: there is
+    none even so, since who reads leaves out what lies beyond.
     """
 
     rows: Axis
     cols: Axis
     channels: int
     gap: int = 0
+    in_place: bool = False
 
     @property
     def x_pixel(self) -> int:
@@ -180,7 +195,7 @@ class Source:
 
     @property
     def copied(self) -> bool:
-        return bool(self.gap) or not (self.rows.stays_inside and self.cols.stays_inside)
+        return bool(self.gap) or not (self.in_place or (self.rows.stays_inside and self.cols.stays_inside))
 
     @property
     def pixel(self) -> int:
@@ -402,12 +417,20 @@ def correlation(
     """
     groups, _, _, depth, width = w_shape
     channels = channels_of(w_shape, cols.outputs)
-    source = Source(rows, cols, x_shape[3])
-    starts, steps = source.starts(groups)
     widest = channels.widest * host().vector_bytes
     row_tiles = None
     if channels.blocks == 1 and cols.taps * depth * widest <= PANEL_BYTES:
         row_tiles, _ = of_outputs(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)
+    cut = row_tiles.cut if row_tiles else Columns.of(cols.outputs, most_rows(channels.widest, host()))
+
+    source = Source(rows, cols, x_shape[3])
+    tiles = with_padding(cols, cut)
+    if source.copied and not row_tiles:
+        apart = groups > 1 or cols.dilation > 1
+        at_borders = without_padding(cols, cut, apart)
+        if len(at_borders) == len(tiles) and _in_place(source, at_borders, groups, depth, channels):
+            source, tiles = replace(source, in_place=True), at_borders
+    starts, steps = source.starts(groups)
     if row_tiles:
         starts, steps = source.row_starts(), cols.taps * depth
 
@@ -417,44 +440,41 @@ def correlation(
     offsets = np.add.outer(starts, np.arange(pieces) * (steps * ITEM)).reshape(-1)
     parts = -(-len(offsets) * steps * widest // PANEL_BYTES)
     runs = -(-len(offsets) // min(parts, len(offsets)))
-    parts = -(-len(offsets) // runs)
+    if source.in_place:
+        runs = _up(runs, len(offsets) // rows.taps)
+    row_starts = source.row_starts()
+    sums = Sum(offsets, steps, runs, row_starts, cols.dilation * source.pixel, depth)
 
-    told = np.zeros((parts, 2), TILE)  # of wide blocks, and of the last
+    told = np.zeros(2, TILE)  # of wide blocks, and of the last
     told["a_row"], told["a_step"], told["steps"] = cols.stride * source.pixel, ITEM, steps
-    told["offsets"] = address(offsets) + 8 * runs * np.arange(parts)[:, np.newaxis]
-    told["runs"] = runs
-    told["runs"][-1] = len(offsets) - (parts - 1) * runs
     told["b_step"] = (channels.wide_bytes, channels.last_bytes) if w_strides is None else w_strides[1]
     told["b_run"] = told["b_step"] * steps
-    told["b_bytes"] = told["b_run"] * told["runs"]
     told["c_row"] = told["init_row"] = out_strides[2]
-    told["init_row"][0] = 0
     told["lanes"] = channels.lanes
-    told["floor"], told["ceiling"] = -np.inf, np.inf
-    told["floor"][-1], told["ceiling"][-1] = CLAMPS[activation]
+    told["next_a"] = cut.rows * cols.stride * source.pixel
+    told["floor"], told["ceiling"] = CLAMPS[activation]
+    if row_tiles:
+        told["steps"] = depth
+
+    def kernels(height: int) -> tuple[int, int]:
+        if row_tiles:
+            return channels.row_tile(row_tiles, height, source.pixel, depth * int(told["b_step"].max()))
+        return channels.tile(height)
+
+    made = lines(rows, cols, tiles, not source.in_place, sums, told, kernels)
 
     images = x_shape[0]
     task_rows = _even(rows.outputs, min(INPUT_BYTES // (rows.stride * source.row), images * rows.outputs // tasks))
     blocks = -(-rows.outputs // task_rows)
     channel_tasks, channel_blocks = channels.split(-(-tasks // (images * blocks)))
-    if row_tiles:
-        told["steps"] = depth
-        cut = row_tiles.cut
-        tiles = channels.row_tiles(row_tiles, source.pixel, depth * int(told["b_step"].max()))
-    else:
-        cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
-        tiles = channels.tiles(cut.rows, bool(cut.low))
-    told["next_a"] = cut.rows * cols.stride * source.pixel
-    told["next_step"] = told["next_a"] // told["steps"]
     return Launch(
         CORRELATE,
         ("convolution", "correlate"),
         ("x", "y", "w", "bias"),
         images * blocks * channel_tasks,
         source.buffer_bytes(task_rows),
-        (told, offsets),
+        (*made, offsets, row_starts),
         **source.fields(task_rows),
-        **tiles,
         x_group=depth * ITEM,
         y_image=out_strides[0],
         y_row=out_strides[1],
@@ -463,24 +483,35 @@ def correlation(
         out_rows=rows.outputs,
         w_group=len(offsets) * steps * channels.padded * ITEM if w_strides is None else w_strides[0],
         bias_group=width * ITEM,
-        column_stride=cols.stride,
         groups=groups,
         rows=task_rows,
         blocks=blocks,
-        told=address(told),
-        parts=parts,
-        part_bytes=told.strides[0],
+        lines=address(made.lines),
+        calls=address(made.calls),
+        parts=sums.parts,
         wide=channels.wide,
         wide_bytes=channels.wide_bytes,
-        wide_w=int(told["b_bytes"][:, 0].sum()) if w_strides is None else channels.wide_bytes,
-        wide_told=0,
-        last_told=told.strides[1],
-        tall=cut.tall,
-        tall_rows=cut.rows,
-        low=cut.low,
+        wide_w=len(offsets) * steps * channels.wide_bytes if w_strides is None else channels.wide_bytes,
+        last_filled=width * ITEM - channels.wide * channels.wide_bytes,
+        last=int(channels.last_vectors > 0),
         channel_tasks=channel_tasks,
         channel_blocks=channel_blocks,
     )
+
+
+def _in_place(source: Source, tiles: tuple[Tile, ...], groups: int, depth: int, channels: Channels) -> bool:
+    """Whether to leave out the taps that read padding, rather than to copy the input to where there is some."""
+    rows, cols = source.rows, source.cols
+    if not all(rows.taps_inside(output) for output in range(rows.outputs)):
+        return False
+    if cols.taps * depth * channels.widest * host().vector_bytes >= 2 * PANEL_BYTES:
+        return False  # a row of the window is more than a part of the sum
+    more = sum(len(tile) - 1 for tile in tiles) * channels.blocks * groups
+    return more * CALL_CYCLES < rows.stride * source.row // COPIED_IN_A_CYCLE
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
 
 
 def _even(rows: int, most: int) -> int:

@@ -1,13 +1,15 @@
 """Convolution as register tiles over the input in place: no columns are made."""
 
 from deepcore.kernels.cpu.native import call, copy, helper, load_float, load_int, record, store_float, zero
-from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS
+from deepcore.kernels.cpu.record import CALL, CORRELATE, LINE, PACK, WEIGHTS
 
+call_at = record(CALL)
 correlate_at = record(CORRELATE)
+line_at = record(LINE)
 pack_at = record(PACK)
-tile_at = record(TILE)
 weights_at = record(WEIGHTS)
 
+CALL_BYTES, LINE_BYTES = CALL.itemsize, LINE.itemsize
 
 SHORT_ROW = 1024  # bytes, of which all are zeroed in less time than what two more calls take
 
@@ -81,32 +83,25 @@ def correlate(told, index, worker):
         a = x + top * x_row - t.before_columns * t.x_pixel
     y = t.y + image * t.y_image + first * t.y_row
     a_row = t.row_stride * x_row
-    a_pixel = t.column_stride * t.x_pixel
-    last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_tall else 0))
     for group in range(t.groups):
-        for block in range(first_block, last_block):
+        for block in range(first_block, min(first_block + t.channel_blocks, t.wide + t.last)):
             wide = block < t.wide
-            tall_tile = t.wide_tall if wide else t.last_tall
-            low_tile = t.wide_low if wide else t.last_low
             w = t.w + group * t.w_group + block * t.wide_w
             bias = t.bias + group * t.bias_group + block * t.wide_bytes
-            c_block = y + group * t.y_group + block * t.wide_bytes
-            a_group = a + group * t.x_group
+            filled = t.wide_bytes if wide else t.last_filled
+            calls = t.calls + (0 if wide else CALL_BYTES)
+            y_block = y + group * t.y_group + block * t.wide_bytes
             for part in range(t.parts):
-                tile_told = t.told + part * t.part_bytes + (t.wide_told if wide else t.last_told)
-                init_is_c = part > 0
                 for row in range(rows):
-                    from_a = a_group + row * a_row
-                    to_c = c_block + row * t.y_row
-                    for _ in range(t.tall):
-                        call(tall_tile, (tile_told, from_a, w, to_c if init_is_c else bias, to_c))
-                        from_a += t.tall_rows * a_pixel
-                        to_c += t.tall_rows * t.y_pixel
-                    for _ in range(t.low):
-                        call(low_tile, (tile_told, from_a, w, to_c if init_is_c else bias, to_c))
-                        from_a += (t.tall_rows - 1) * a_pixel
-                        to_c += (t.tall_rows - 1) * t.y_pixel
-                w += tile_at(tile_told).b_bytes
+                    line = line_at(t.lines + ((first + row) * t.parts + part) * LINE_BYTES)
+                    a_of_row = a + group * t.x_group + row * a_row
+                    for number in range(line.first, line.first + line.calls):
+                        one = call_at(calls + number * 2 * CALL_BYTES)
+                        c = y_block + row * t.y_row + one.c
+                        for pixel in range(one.biased):
+                            copy(c + pixel * t.y_pixel, bias, filled)
+                        if not one.biased:
+                            call(one.tile, (one.told, a_of_row + one.a, w + one.b, bias if one.begins else c, c))
 
 
 @helper
