@@ -88,14 +88,15 @@ TILE = np.dtype(
     ]
 )
 
-# A call of a tile within a row of outputs, in bytes from where the row's own begin; for a wide block of channels, or for
-# the last. ``begins``: the sums begin with the bias, and not with what is in c. Where ``biased`` is not 0, nothing is
-# called: so many pixels of c are given the bias.
+# A call of a tile within a row of outputs, in bytes from where the row's own begin; for a wide block of channels, or
+# for the last. ``begins``: the sums begin with the bias, and not with what is in c. Where ``biased`` is not 0, nothing
+# is called: so many pixels of c are given the bias.
 CALL = _record("a b c tile told begins biased")
 
 # One convolution of stride and dilation: y gathers from x. A row of outputs is made for each part of the sum by the
 # calls of its ``LINE``: the number of the first, and how many they are. There are two ``CALL`` of each number, that for
-# the wide blocks of output channels and that for the last, narrower one.
+# the wide blocks of output channels and that for the last, narrower one. Where ``pack`` is not 0 but the address of a
+# ``PACK``, each task puts the weights of a part in order itself, ``panel`` bytes from where its own memory begins.
 LINE = _record("first calls")
 CORRELATE = _record(
     """
@@ -104,9 +105,10 @@ CORRELATE = _record(
     w w_group bias bias_group
     row_stride before_rows before_columns reach_rows
     padded buffer_row
-    groups rows blocks
+    groups rows blocks images all_images
     lines calls parts
-    wide wide_bytes wide_w last_filled last
+    pack panel taps part_taps tap_steps
+    wide wide_bytes wide_w last_bytes last_filled last
     channel_tasks channel_blocks
     scratch scratch_bytes
     """
@@ -120,7 +122,7 @@ PACK = _record(
     packed group_bytes
     rows columns depth
     wide blocks wide_bytes wide_block last_bytes last_filled
-    transpose lanes
+    wide_copy last_copy last_lanes transpose lanes
     together stride taps width
     places share
     """

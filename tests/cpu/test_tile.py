@@ -45,7 +45,7 @@ def test_sums_of_runs(host, rows, vectors, end, rng):
     width = (vectors - 1) * host.lanes + lanes
     runs, steps = 3, 5
     a = rng.standard_normal((runs, rows, steps + 2)).astype(np.float32)
-    b = rng.standard_normal((runs, steps, vectors * host.lanes)).astype(np.float32)
+    b = rng.standard_normal((runs, steps + 1, vectors * host.lanes)).astype(np.float32)
     init = rng.standard_normal((rows, vectors * host.lanes)).astype(np.float32)
     columns = vectors * host.lanes + 1
     c = aligned((rows, columns), np.float32)
@@ -57,6 +57,7 @@ def test_sums_of_runs(host, rows, vectors, end, rng):
         "a_step": a.strides[2],
         "offsets": address(offsets),
         "b_step": b.strides[1],
+        "b_skip": b.strides[1],
         "steps": steps,
         "runs": runs,
         "next_a": a.nbytes,  # beyond the array, which may be asked for
@@ -69,7 +70,7 @@ def test_sums_of_runs(host, rows, vectors, end, rng):
     }.items():
         told[name] = value
     tile(address(told), address(a), address(b), address(init), address(c))
-    exact = init + np.einsum("rik,rkn->in", a[[2, 0, 1], :, :steps].astype(np.float64), b.astype(np.float64))
+    exact = init + np.einsum("rik,rkn->in", a[[2, 0, 1], :, :steps].astype(np.float64), b[:, :steps].astype(np.float64))
     expected = np.clip(exact, -1.5, 2.0)[:, :width]
     np.testing.assert_allclose(c[:, :width], expected, atol=4 * runs * steps * np.finfo(np.float32).eps)
     assert (c[:, width:] == GUARD).all()

@@ -34,7 +34,9 @@ class Columns:
     def tiles(self) -> tuple[tuple[int, int], ...]:
         """(first element, rows) of each."""
         heights = [self.rows] * self.tall + [self.rows - 1] * self.low
-        return tuple(zip(itertools.accumulate(heights, initial=0), heights))
+        return tuple(
+            (stop - height, height) for stop, height in zip(itertools.accumulate(heights), heights, strict=True)
+        )
 
     @property
     def heights(self) -> tuple[tuple[int, int], ...]:

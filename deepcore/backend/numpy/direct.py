@@ -23,6 +23,7 @@ from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.panel import copy
 from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
 from deepcore.kernels.cpu.transpose import transpose
@@ -30,6 +31,7 @@ from deepcore.kernels.cpu.transpose import transpose
 ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
 INPUT_BYTES = 1 << 19  # input rows that a task walks over with one block after the other
+ASKED_BYTES = 1 << 22  # of those that tiles ask for ahead, where a task packs weights for them
 CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of the first-level cache
 GAP = 64  # bytes between them, that they do not
 COPIED_BYTES = 1 << 18  # input rows that a task copies for the gradient at the weights
@@ -42,6 +44,7 @@ TASKS_OF_A_THREAD = 4  # at least: some cores are faster than others
 MOST_TOGETHER = 4  # neighbouring pixels that are made together
 GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
 PACKED_BYTES = 1 << 15  # of weights at least that are worth a share of a launch
+PACKED_BY = 8  # tasks at most that put weights in order, of which some do so for the same
 FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 MOST_LINE = 240  # of such a row
@@ -179,8 +182,8 @@ def _vectors(channels: int) -> tuple[int, int]:
 class Source:
     """Where the windows of an input lie, in bytes: in the array, or in a copy that a task makes of what it reads.
 
-    The copy has zeros where windows reach beyond the input, and ``gap`` bytes behind every pixel. ``in_place``: there is
-    none even so, since who reads leaves out what lies beyond.
+    The copy has zeros where windows reach beyond the input, and ``gap`` bytes behind every pixel. ``in_place``: there
+    is none even so, since who reads leaves out what lies beyond.
     """
 
     rows: Axis
@@ -289,6 +292,9 @@ def packing(
         wide_block=steps * channels.wide_bytes,
         last_bytes=channels.last_bytes,
         last_filled=together * width * ITEM - channels.wide * channels.wide_bytes,
+        wide_copy=copy(channels.vectors, False) if channels.wide else 0,
+        last_copy=copy(channels.last_vectors, channels.tail) if channels.last_vectors else 0,
+        last_lanes=channels.lanes,
         transpose=transpose(),
         lanes=host().lanes,
         together=together,
@@ -340,9 +346,14 @@ def correlate(
     """
     clamped = activation if activation in CLAMPS else "linear"
     how = _arrangement(x.shape, w.shape, w.strides, rows, cols, out.shape, out.strides, clamped, tasks_wanted())
-    weights = w if how.in_place else _packed(owner, w, how.channels, how.together, cols.stride)
+    key = _key(w.shape, how.channels, how.together, cols.stride)
+    launch, weights = how.launch, w
+    if how.packing and not (owner is not None and is_settled(owner, key)):
+        launch = how.packing
+    elif not how.in_place:
+        weights = _packed(owner, w, how.channels, how.together, cols.stride)
     bias = zeros(how.together * out.shape[3]) if bias is None else np.concatenate([bias] * how.together)
-    how.launch(address(x), address(out), address(weights), address(bias))
+    launch(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
 
@@ -355,12 +366,15 @@ class Arrangement(NamedTuple):
         channels: how the output's channels are cut: those of all pixels that are made together.
         together: how many neighbouring pixels that are.
         in_place: whether the weights are read as they lie.
+        packing: a launch that takes weights as they lie, which each task puts in order for itself; None where that
+            would be done too often.
     """
 
     launch: Launch
     channels: Channels
     together: int
     in_place: bool
+    packing: Launch | None
 
 
 @functools.lru_cache(PLANS)
@@ -386,7 +400,11 @@ def _arrangement(
     in_place = together == 1 and few and _in_order(w_shape, w_strides)
     strides = (w_strides[0], w_strides[3]) if in_place else None
     launch = correlation(x_shape, w_shape, strides, rows, cols, out_strides, activation, tasks)
-    return Arrangement(launch, channels, together, in_place)
+    own = None
+    if not in_place and together == 1 and _is_short(w_shape, channels):
+        packer = packing(w_shape, w_strides, channels)
+        own = correlation(x_shape, w_shape, None, rows, cols, out_strides, activation, tasks, packer)
+    return Arrangement(launch, channels, together, in_place, own if own and own.count <= PACKED_BY else None)
 
 
 def _in_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
@@ -410,12 +428,15 @@ def correlation(
     out_strides: tuple[int, ...],
     activation: str,
     tasks: int,
+    packer: Launch | None = None,
 ) -> Launch:
     """The launch of ``correlate``; takes the addresses of x, of the result, of weights and bias.
 
-    ``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None.
+    Args:
+        w_strides: from one group, and from one step, to the next where weights are read as they lie; else None.
+        packer: puts the weights in order; what it is told is told each task, which does so for itself.
     """
-    groups, _, _, depth, width = w_shape
+    groups, _, taps, depth, width = w_shape
     channels = channels_of(w_shape, cols.outputs)
     widest = channels.widest * host().vector_bytes
     row_tiles = None
@@ -427,8 +448,10 @@ def correlation(
     tiles = with_padding(cols, cut)
     if source.copied and not row_tiles:
         apart = groups > 1 or cols.dilation > 1
-        at_borders = without_padding(cols, cut, apart)
-        if len(at_borders) == len(tiles) and _in_place(source, at_borders, groups, depth, channels):
+        at_borders, blocks = without_padding(cols, cut, apart), channels.blocks * groups
+        cycles = groups * rows.taps * taps * depth * channels.cycles(cut)
+        short = len(at_borders) == len(tiles) and _is_short(w_shape, channels)
+        if short and _in_place(source, at_borders, blocks, cycles):
             source, tiles = replace(source, in_place=True), at_borders
     starts, steps = source.starts(groups)
     if row_tiles:
@@ -463,17 +486,27 @@ def correlation(
 
     made = lines(rows, cols, tiles, not source.in_place, sums, told, kernels)
 
-    images = x_shape[0]
-    task_rows = _even(rows.outputs, min(INPUT_BYTES // (rows.stride * source.row), images * rows.outputs // tasks))
+    # Who packs weights does so for many rows and few blocks, and lets the input come from the third-level cache.
+    ahead = packer is not None and not source.copied
+    most = (ASKED_BYTES if ahead else INPUT_BYTES) // (rows.stride * source.row)
+    row_tasks = -(-tasks // channels.blocks) if ahead else tasks
+    all_images = x_shape[0]
+    most = max(1, min(most, all_images * rows.outputs // row_tasks))
+    task_rows = _even(rows.outputs, most)
     blocks = -(-rows.outputs // task_rows)
-    channel_tasks, channel_blocks = channels.split(-(-tasks // (images * blocks)))
+    images = _even(all_images, most // rows.outputs) if ahead else 1
+    row_tasks = -(-all_images // images) * blocks
+    channel_tasks, channel_blocks = channels.split(-(-tasks // row_tasks))
+    panel = _up(source.buffer_bytes(task_rows), host().vector_bytes)
+    window = rows.taps * taps
+    part_taps = sums.part * window // len(offsets)
     return Launch(
         CORRELATE,
         ("convolution", "correlate"),
         ("x", "y", "w", "bias"),
-        images * blocks * channel_tasks,
-        source.buffer_bytes(task_rows),
-        (*made, offsets, row_starts),
+        row_tasks * channel_tasks,
+        panel + (part_taps * depth * widest if packer else 0),
+        (*made, offsets, row_starts, *([packer.fixed] if packer else [])),
         **source.fields(task_rows),
         x_group=depth * ITEM,
         y_image=out_strides[0],
@@ -486,11 +519,19 @@ def correlation(
         groups=groups,
         rows=task_rows,
         blocks=blocks,
+        images=images,
+        all_images=all_images,
         lines=address(made.lines),
         calls=address(made.calls),
         parts=sums.parts,
+        pack=packer.told if packer else 0,
+        panel=panel,
+        taps=window,
+        part_taps=part_taps,
+        tap_steps=depth,
         wide=channels.wide,
         wide_bytes=channels.wide_bytes,
+        last_bytes=channels.last_bytes,
         wide_w=len(offsets) * steps * channels.wide_bytes if w_strides is None else channels.wide_bytes,
         last_filled=width * ITEM - channels.wide * channels.wide_bytes,
         last=int(channels.last_vectors > 0),
@@ -499,15 +540,24 @@ def correlation(
     )
 
 
-def _in_place(source: Source, tiles: tuple[Tile, ...], groups: int, depth: int, channels: Channels) -> bool:
-    """Whether to leave out the taps that read padding, rather than to copy the input to where there is some."""
-    rows, cols = source.rows, source.cols
+def _is_short(w_shape: tuple[int, ...], channels: Channels) -> bool:
+    """Whether a row of the window is not itself cut into parts of the sum."""
+    return w_shape[2] * w_shape[3] * channels.widest * host().vector_bytes < 2 * PANEL_BYTES
+
+
+def _in_place(source: Source, tiles: tuple[Tile, ...], blocks: int, cycles: float) -> bool:
+    """Whether to leave out the taps that read padding, rather than to copy the input to where there is some.
+
+    ``blocks`` of channels, each of which is made by the calls of ``tiles`` in turn; ``cycles`` that a row of outputs
+    takes with all taps.
+    """
+    rows = source.rows
     if not all(rows.taps_inside(output) for output in range(rows.outputs)):
         return False
-    if cols.taps * depth * channels.widest * host().vector_bytes >= 2 * PANEL_BYTES:
-        return False  # a row of the window is more than a part of the sum
-    more = sum(len(tile) - 1 for tile in tiles) * channels.blocks * groups
-    return more * CALL_CYCLES < rows.stride * source.row // COPIED_IN_A_CYCLE
+    more = sum(len(tile) - 1 for tile in tiles) * blocks * CALL_CYCLES
+    copying = rows.stride * source.row / COPIED_IN_A_CYCLE
+    outside = 1 - sum(len(rows.taps_inside(output)) for output in range(rows.outputs)) / (rows.taps * rows.outputs)
+    return more < copying + outside * cycles
 
 
 def _up(value: int, step: int) -> int:

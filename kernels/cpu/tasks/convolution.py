@@ -53,13 +53,59 @@ def fill_apart(x, x_row, height, width, x_pixel, top, left, buffer, buffer_row, 
         zero(to + stop * buffer_pixel, (columns - stop) * buffer_pixel)
 
 
+@helper
+def weave(t, row, column, target, size):
+    """The weights of one place, as every pixel that is made together reads it: zero where its window does not."""
+    for c in range(t.depth):
+        for pixel in range(t.together):
+            tap = column - pixel * t.stride
+            to = target + c * size + pixel * t.width * 4
+            if 0 <= tap < t.taps:
+                source = t.w + row * t.w_row + tap * t.w_column + c * t.w_depth
+                for k in range(t.width):
+                    store_float(to + 4 * k, load_float(source + k * t.w_width))
+            else:
+                zero(to, t.width * 4)
+
+
+@helper
+def pack_tap(t, w, group, tap, block, target):
+    """The weights of one tap of one group for one block of channels: [depth, width of the block]."""
+    row = tap // t.columns
+    filled = t.wide_bytes if block < t.wide else t.last_filled
+    size = t.wide_bytes if block < t.wide else t.last_bytes
+    source = w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
+    source += block * (t.wide_bytes // 4) * t.w_width
+    if t.together == 1 and t.w_width == 4:
+        kernel = t.wide_copy if block < t.wide else t.last_copy
+        call(kernel, (source, t.w_depth, target, size, t.depth, t.last_lanes))
+        return
+    if t.together > 1:
+        weave(t, row, tap - row * t.columns, target, size)
+    else:
+        whole = 0
+        if t.w_depth == 4 and t.depth >= t.lanes:
+            whole = filled // (4 * t.lanes) * t.lanes
+        woven = t.depth // t.lanes * t.lanes if whole else 0
+        for k in range(0, whole, t.lanes):
+            call(t.transpose, (source + k * t.w_width, t.w_width, t.lanes, target + 4 * k, size, t.depth // t.lanes))
+        for k in range(filled // 4):
+            for c in range(woven if k < whole else 0, t.depth):
+                store_float(target + c * size + 4 * k, load_float(source + c * t.w_depth + k * t.w_width))
+    if filled < size:
+        for c in range(t.depth):
+            zero(target + c * size + filled, size - filled)
+
+
 def correlate(told, index, worker):
-    """``rows`` output rows of one image, for ``channel_blocks`` wide blocks of output channels."""
+    """``rows`` output rows of each of ``images``, for ``channel_blocks`` wide blocks of output channels."""
     t = correlate_at(told)
     where = index // t.channel_tasks
     first_block = (index - where * t.channel_tasks) * t.channel_blocks
     image = where // t.blocks
     first = (where - image * t.blocks) * t.rows
+    image *= t.images
+    images = min(t.images, t.all_images - image)
     rows = min(t.rows, t.out_rows - first)
     x = t.x + image * t.x_image
     top = first * t.row_stride - t.before_rows
@@ -92,71 +138,39 @@ def correlate(told, index, worker):
             calls = t.calls + (0 if wide else CALL_BYTES)
             y_block = y + group * t.y_group + block * t.wide_bytes
             for part in range(t.parts):
-                for row in range(rows):
+                if t.pack:
+                    size = t.tap_steps * (t.wide_bytes if wide else t.last_bytes)
+                    panel = t.scratch + worker * t.scratch_bytes + t.panel
+                    first_tap = part * t.part_taps
+                    for tap in range(first_tap, min(first_tap + t.part_taps, t.taps)):
+                        pack_tap(pack_at(t.pack), t.w, group, tap, block, panel + (tap - first_tap) * size)
+                    w = panel - first_tap * size
+                for row in range(images * rows):
+                    of_task = row // rows
+                    row -= of_task * rows
                     line = line_at(t.lines + ((first + row) * t.parts + part) * LINE_BYTES)
-                    a_of_row = a + group * t.x_group + row * a_row
+                    a_of_row = a + of_task * t.x_image + group * t.x_group + row * a_row
+                    y_of_row = y_block + of_task * t.y_image + row * t.y_row
                     for number in range(line.first, line.first + line.calls):
                         one = call_at(calls + number * 2 * CALL_BYTES)
-                        c = y_block + row * t.y_row + one.c
+                        c = y_of_row + one.c
                         for pixel in range(one.biased):
                             copy(c + pixel * t.y_pixel, bias, filled)
                         if not one.biased:
                             call(one.tile, (one.told, a_of_row + one.a, w + one.b, bias if one.begins else c, c))
 
 
-@helper
-def weave(t, row, column, target, size):
-    """The weights of one place, as every pixel that is made together reads it: zero where its window does not."""
-    for c in range(t.depth):
-        for pixel in range(t.together):
-            tap = column - pixel * t.stride
-            to = target + c * size + pixel * t.width * 4
-            if 0 <= tap < t.taps:
-                source = t.w + row * t.w_row + tap * t.w_column + c * t.w_depth
-                for k in range(t.width):
-                    store_float(to + 4 * k, load_float(source + k * t.w_width))
-            else:
-                zero(to, t.width * 4)
-
-
-@helper
-def pack_place(t, place):
-    """The weights of one tap of one group for one block of channels: [depth, width of the block]."""
-    where = place // t.blocks
-    block = place - where * t.blocks
-    group = where // (t.rows * t.columns)
-    tap = where - group * t.rows * t.columns
-    row = tap // t.columns
-    filled = t.wide_bytes if block < t.wide else t.last_filled
-    size = t.wide_bytes if block < t.wide else t.last_bytes
-    source = t.w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
-    source += block * (t.wide_bytes // 4) * t.w_width
-    target = t.packed + group * t.group_bytes + block * t.wide_block + tap * t.depth * size
-    if t.together > 1:
-        weave(t, row, tap - row * t.columns, target, size)
-    elif t.w_width == 4:
-        for c in range(t.depth):
-            copy(target + c * size, source + c * t.w_depth, filled)
-    else:
-        whole = 0
-        if t.w_depth == 4 and t.depth >= t.lanes:
-            whole = filled // (4 * t.lanes) * t.lanes
-        woven = t.depth // t.lanes * t.lanes if whole else 0
-        for k in range(0, whole, t.lanes):
-            call(t.transpose, (source + k * t.w_width, t.w_width, t.lanes, target + 4 * k, size, t.depth // t.lanes))
-        for k in range(filled // 4):
-            for c in range(woven if k < whole else 0, t.depth):
-                store_float(target + c * size + 4 * k, load_float(source + c * t.w_depth + k * t.w_width))
-    if filled < size:
-        for c in range(t.depth):
-            zero(target + c * size + filled, size - filled)
-
-
 def pack(told, index, worker):
     """The weights of some places: of all, where they are few, so that no other thread is asked to help."""
     t = pack_at(told)
     for place in range(index * t.share, min((index + 1) * t.share, t.places)):
-        pack_place(t, place)
+        where = place // t.blocks
+        block = place - where * t.blocks
+        group = where // (t.rows * t.columns)
+        tap = where - group * t.rows * t.columns
+        size = t.depth * (t.wide_bytes if block < t.wide else t.last_bytes)
+        target = t.packed + group * t.group_bytes + block * t.wide_block + tap * size
+        pack_tap(t, t.w, group, tap, block, target)
 
 
 def weights(told, index, worker):
