@@ -60,6 +60,11 @@ class Launch:
         self.scratch_bytes = scratch_bytes
         self._keep = tuple(keep)
 
+    @property
+    def told(self) -> int:
+        """The address of what the task is told, where calls give nothing; it lives as long as ``fixed``."""
+        return address(self.fixed) + len(REQUEST.names or ()) * self.fixed.itemsize
+
     def __call__(self, *given: int) -> None:
         """Runs the task for every index; ``given`` are the fields that the launch was made to be given."""
         told = self.fixed.copy()

@@ -72,9 +72,9 @@ TILE = np.dtype(
         ("a_row", np.int64),  # from one row of the tile to the next
         ("a_step", np.int64),  # from one step to the next
         ("offsets", np.int64),  # address of where each run starts in a, int64 bytes
-        ("b_step", np.int64),  # from one step to the next; one run of b follows the other
+        ("b_step", np.int64),  # from one step to the next
         ("b_run", np.int64),  # from one run of b to the next, for a row tile (``row.py``)
-        ("b_bytes", np.int64),  # of all runs: where b ends
+        ("b_skip", np.int64),  # between the end of one run of b and the next, for a register tile
         ("steps", np.int64),
         ("runs", np.int64),
         ("next_a", np.int64),  # from a run's start to what the next tile will read there, asked for from step to step
@@ -88,19 +88,27 @@ TILE = np.dtype(
     ]
 )
 
-# One convolution of stride and dilation: y gathers from x. ``told`` has two ``TILE`` for each part of the runs, that of
-# the wide blocks of output channels and that of the last, narrower one.
+# A call of a tile within a row of outputs, in bytes from where the row's own begin; for a wide block of channels, or
+# for the last. ``begins``: the sums begin with the bias, and not with what is in c. Where ``biased`` is not 0, nothing
+# is called: so many pixels of c are given the bias.
+CALL = _record("a b c tile told begins biased")
+
+# One convolution of stride and dilation: y gathers from x. A row of outputs is made for each part of the sum by the
+# calls of its ``LINE``: the number of the first, and how many they are. There are two ``CALL`` of each number, that for
+# the wide blocks of output channels and that for the last, narrower one. Where ``pack`` is not 0 but the address of a
+# ``PACK``, each task puts the weights of a part in order itself, ``panel`` bytes from where its own memory begins.
+LINE = _record("first calls")
 CORRELATE = _record(
     """
     x x_image x_row x_pixel x_group in_rows in_columns
     y y_image y_row y_pixel y_group out_rows
     w w_group bias bias_group
-    row_stride column_stride before_rows before_columns reach_rows
+    row_stride before_rows before_columns reach_rows
     padded buffer_row
-    groups rows blocks
-    told parts part_bytes
-    wide wide_bytes wide_w wide_tall wide_low last_tall last_low wide_told last_told
-    tall tall_rows low
+    groups rows blocks images all_images
+    lines calls parts
+    pack panel taps part_taps tap_steps
+    wide wide_bytes wide_w last_bytes last_filled last
     channel_tasks channel_blocks
     scratch scratch_bytes
     """
@@ -114,7 +122,7 @@ PACK = _record(
     packed group_bytes
     rows columns depth
     wide blocks wide_bytes wide_block last_bytes last_filled
-    transpose lanes
+    wide_copy last_copy last_lanes transpose lanes
     together stride taps width
     places share
     """

@@ -68,7 +68,8 @@ def emit_tile(rows: int, vectors: int, tail: bool, down: bool, host: Host) -> st
     e = Emitter("tile", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
     field = functools.partial(e.field, TILE)
-    offsets, b_step, next_a, next_step = (field(name) for name in ("offsets", "b_step", "next_a", "next_step"))
+    offsets, b_step, b_skip = (field(name) for name in ("offsets", "b_step", "b_skip"))
+    next_a, next_step = (field(name) for name in ("next_a", "next_step"))
     steps, runs, init_row, c_row = (field(name) for name in ("steps", "runs", "init_row", "c_row"))
     last = e.first_lanes(field("lanes")) if tail else None
     width = host.vector_bytes
@@ -112,7 +113,8 @@ def emit_tile(rows: int, vectors: int, tail: bool, down: bool, host: Host) -> st
             rest.carried = add_products(rest.carried, STEPS)
         with e.loop(over, rest.carried, least=0) as one:
             one.carried = add_products(one.carried, 1)
-        run.carried = [e.add(at, integer(8)), integer(0), one.carried[1], *one.carried[2 + len(starts) :]]
+        b_next = e.add(one.carried[1], b_skip)
+        run.carried = [e.add(at, integer(8)), integer(0), b_next, *one.carried[2 + len(starts) :]]
     bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
     for (i, v), total in zip(places, run.carried[3:], strict=True):
         begun = e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v])

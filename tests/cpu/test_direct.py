@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from oracles import conv as oracle
 
-from deepcore.backend.numpy import direct
+from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.backend.numpy import direct, packed
+from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.direct import Channels, pack
-from deepcore.backend.numpy.memory import aligned
-from deepcore.backend.numpy.window import Axis
+from deepcore.backend.numpy.lines import without_padding
+from deepcore.backend.numpy.memory import aligned, empty
+from deepcore.backend.numpy.window import Axis, by_outputs, conv_axes
+from deepcore.kernels.cpu.record import CORRELATE, REQUEST
 
 LAYOUTS = {  # of the axes group, row, column, depth, width: in which order they lie in memory
     "in order": (0, 1, 2, 3, 4),
@@ -99,3 +104,85 @@ def test_gradient_at_the_weights_of_few_channels(width, stride, taps, columns, r
             read = padded[:, r : r + rows.outputs * stride : stride, s : s + cols.outputs * stride : stride]
             exact[r, s] = np.einsum("nhwc,nhwk->ck", read, dy)
     np.testing.assert_allclose(direct.weight_gradient(x, dy, rows, cols, 1), exact, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("apart", [False, True], ids=["runs of taps", "taps apart"])
+@pytest.mark.parametrize(
+    "axis",
+    [
+        Axis(14, 14, 3, before=1),
+        Axis(27, 27, 5, before=2),
+        Axis(28, 14, 3, stride=2, before=1),
+        Axis(28, 14, 3, stride=2),
+        Axis(13, 13, 3, dilation=2, before=2),
+        Axis(38, 13, 4, stride=3, dilation=2, before=3),
+    ],
+    ids=str,
+)
+def test_every_tap_that_is_inside_is_summed_once(axis, apart):
+    cut = Columns.of(axis.outputs, 6)
+    tiles = without_padding(axis, cut, apart)
+    assert [(tile[-1].first, tile[-1].height) for tile in tiles] == list(cut.tiles)
+    summed = sorted(
+        (output, tap)
+        for tile in tiles
+        for piece in tile
+        for output in range(piece.first, piece.first + piece.height)
+        for tap in piece.taps
+    )
+    reads = [
+        (q, t, q * axis.stride + t * axis.dilation - axis.before) for q in range(axis.outputs) for t in range(axis.taps)
+    ]
+    assert summed == [(output, tap) for output, tap, column in reads if 0 <= column < axis.size]
+
+
+def test_a_tile_whose_outputs_have_no_tap_in_common():
+    assert without_padding(Axis(3, 3, 7, before=3), Columns.of(3, 3), False) != ()
+    assert without_padding(Axis(3, 6, 3, before=3), Columns.of(6, 6), False) == ()
+
+
+IN_PLACE = {  # x, w, strides, padding, dilation, groups
+    "3x3": ((2, 16, 15, 48), (3, 3, 48, 70), 1, 1, 1, 1),
+    "3x3 of stride 2": ((3, 17, 28, 64), (3, 3, 64, 130), 2, 1, 1, 1),
+    "padding behind alone": ((2, 16, 28, 64), (3, 3, 64, 64), 2, ((0, 1), (0, 1)), 1, 1),
+    "5x5 in two groups": ((2, 9, 27, 96), (5, 5, 48, 150), 1, 2, 1, 2),
+    "dilated": ((2, 14, 15, 160), (3, 3, 160, 33), 1, 2, 2, 1),
+    "a sum in parts, with rows of taps that are no part": ((2, 5, 14, 400), (5, 5, 400, 80), 1, 2, 1, 1),
+}
+
+
+def in_nan(array):
+    """A copy, between elements that nobody may read."""
+    around = np.full(array.size + 20000, np.nan, np.float32)
+    copied = around[10000:-10000].reshape(array.shape)
+    copied[...] = array
+    return copied
+
+
+@pytest.mark.parametrize("case", IN_PLACE)
+def test_padding_is_left_out(case, rng, monkeypatch):
+    x_shape, w_shape, stride, padding, dilation, groups = IN_PLACE[case]
+    padding = ((padding,) * 2,) * 2 if isinstance(padding, int) else padding
+    g = Conv2DGeometry.of(x_shape, w_shape, stride, padding, dilation, groups)
+    x = in_nan(rng.standard_normal(g.x_shape))
+    w = rng.standard_normal(g.w_shape).astype(np.float32)
+    bias = rng.standard_normal(g.out_channels).astype(np.float32)
+    exact = np.maximum(oracle.fprop(x, w, g.strides, g.padding, g.dilation, g.groups) + bias, 0)
+    by_groups = by_outputs(w, g.groups)[:, ::-1, ::-1].swapaxes(3, 4)
+    packed.own(w)
+    results = []
+    for tasks in (1, 2, 8, 100):
+        monkeypatch.setattr(direct, "tasks_wanted", lambda tasks=tasks: tasks)
+        y = empty(g.y_shape, np.float32)
+        how = direct._arrangement(
+            x.shape, by_groups.shape, by_groups.strides, *conv_axes(g), y.shape, y.strides, "relu", tasks
+        )
+        for launch in filter(None, (how.launch, how.packing)):
+            assert not launch.fixed[len(REQUEST.names) + CORRELATE.names.index("padded")]
+        for owner in (None, w, w):  # packed by each task where that is allowed; then once, and kept
+            y[...] = np.nan
+            direct.correlate(x, by_groups, *conv_axes(g), y, bias, "relu", owner)
+            results.append(y.copy())
+    np.testing.assert_allclose(results[0], exact, atol=1e-5 * np.abs(exact).max())
+    for result in results:
+        np.testing.assert_array_equal(result, results[0])

@@ -49,7 +49,7 @@ def test_sums_of_runs(host, rows, vectors, end, down, rng):
     a = rng.standard_normal((runs, steps + 2, rows + 2) if down else (runs, rows, steps + 2)).astype(np.float32)
     if down:
         a = a.swapaxes(1, 2)
-    b = rng.standard_normal((runs, steps, vectors * host.lanes)).astype(np.float32)
+    b = rng.standard_normal((runs, steps + 1, vectors * host.lanes)).astype(np.float32)
     init = rng.standard_normal((rows, vectors * host.lanes)).astype(np.float32)
     columns = vectors * host.lanes + 1
     c = aligned((rows, columns), np.float32)
@@ -61,6 +61,7 @@ def test_sums_of_runs(host, rows, vectors, end, down, rng):
         "a_step": a.strides[2],
         "offsets": address(offsets),
         "b_step": b.strides[1],
+        "b_skip": b.strides[1],
         "steps": steps,
         "runs": runs,
         "next_a": a.nbytes,  # beyond the array, which may be asked for
@@ -73,7 +74,8 @@ def test_sums_of_runs(host, rows, vectors, end, down, rng):
     }.items():
         told[name] = value
     tile(address(told), address(a), address(b), address(init), address(c))
-    exact = init + np.einsum("rik,rkn->in", a[[2, 0, 1], :rows, :steps].astype(np.float64), b.astype(np.float64))
+    left, right = a[[2, 0, 1], :rows, :steps].astype(np.float64), b[:, :steps].astype(np.float64)
+    exact = init + np.einsum("rik,rkn->in", left, right)
     expected = np.clip(exact, -1.5, 2.0)[:, :width]
     np.testing.assert_allclose(c[:, :width], expected, atol=4 * runs * steps * np.finfo(np.float32).eps)
     assert (c[:, width:] == GUARD).all()

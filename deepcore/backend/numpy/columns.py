@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -31,6 +32,14 @@ class Columns:
         rows = -(-elements // tiles)
         tall = elements - (rows - 1) * tiles
         return Columns(rows, tall, tiles - tall)
+
+    @property
+    def tiles(self) -> tuple[tuple[int, int], ...]:
+        """(first element, rows) of each."""
+        heights = [self.rows] * self.tall + [self.rows - 1] * self.low
+        return tuple(
+            (stop - height, height) for stop, height in zip(itertools.accumulate(heights), heights, strict=True)
+        )
 
     @property
     def heights(self) -> tuple[tuple[int, int], ...]:

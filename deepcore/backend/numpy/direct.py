@@ -23,12 +23,14 @@ from deepcore.backend.numpy.columns import (
     of_taps,
     of_taps_in_blocks,
 )
+from deepcore.backend.numpy.lines import Sum, Tile, lines, with_padding, without_padding
 from deepcore.backend.numpy.memory import aligned
 from deepcore.backend.numpy.packed import is_settled, packed
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.panel import copy
 from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS, address
 from deepcore.kernels.cpu.row import CACHED, FAR, STREAMED
 from deepcore.kernels.cpu.scratch import LINE
@@ -38,6 +40,7 @@ from deepcore.kernels.cpu.transpose import transpose
 ITEM = 4  # bytes of a float32
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
 INPUT_BYTES = 1 << 19  # input rows that a task walks over with one block after the other
+ASKED_BYTES = 1 << 22  # of those that tiles ask for ahead, where a task packs weights for them
 CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of the first-level cache
 STREAMED_BYTES = 24 << 20  # of an output that is larger than what a cache would keep of it
 GAP = 64  # bytes between them, that they do not
@@ -52,10 +55,13 @@ MOST_TOGETHER = 4  # neighbouring pixels that are made together
 ROW_VECTORS = 2  # of a block of channels that row tiles make, more of which would be few pixels
 GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
 PACKED_BYTES = 1 << 15  # of weights at least that are worth a share of a launch
+PACKED_BY = 8  # tasks at most that put weights in order, of which some do so for the same
 FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 MOST_LINE = 240  # of such a row
 WELL_FILLED = 0.85  # of the rows of its tiles
+CALL_CYCLES = 200  # that one more call of a tile takes
+COPIED_IN_A_CYCLE = 3  # bytes
 PLANS = 1000  # kept
 
 CLAMPS = {"linear": (-np.inf, np.inf), "relu": (0.0, np.inf), "relu6": (0.0, 6.0)}
@@ -153,6 +159,16 @@ class Channels:
             found[f"{name}_low"] = tile(rows - 1, vectors, tail, down) if vectors and low else 0
         return found
 
+    def tile(self, rows: int) -> tuple[int, int]:
+        """Addresses of the tiles of so many rows: of a wide block and of the last; 0 where there is none."""
+        wide = tile(rows, self.vectors) if self.wide else 0
+        return wide, tile(rows, self.last_vectors, self.tail) if self.last_vectors else 0
+
+    def row_tile(self, tiles: RowTiles, rows: int, pixel: int, tap: int, target: str) -> tuple[int, int]:
+        """The same of row tiles, for the only block of channels or for blocks of one width."""
+        found = tiles.tile(rows, pixel, tap, self.widest, self.tail, target)
+        return (found, 0) if self.wide else (0, found)
+
     def row_tiles(self, tiles: RowTiles, pixel: int, tap: int, target: str) -> dict[str, Any]:
         """The same of row tiles, for the only block of channels or for blocks of one width."""
         found: dict[str, Any] = {"wide_tall": 0, "wide_low": 0, "last_tall": 0, "last_low": 0}
@@ -184,13 +200,15 @@ def _vectors(channels: int) -> tuple[int, int]:
 class Source:
     """Where the windows of an input lie, in bytes: in the array, or in a copy that a task makes of what it reads.
 
-    The copy has zeros where windows reach beyond the input, and ``gap`` bytes behind every pixel.
+    The copy has zeros where windows reach beyond the input, and ``gap`` bytes behind every pixel. ``in_place``: there
+    is none even so, since who reads leaves out what lies beyond.
     """
 
     rows: Axis
     cols: Axis
     channels: int
     gap: int = 0
+    in_place: bool = False
 
     @property
     def x_pixel(self) -> int:
@@ -198,7 +216,7 @@ class Source:
 
     @property
     def copied(self) -> bool:
-        return bool(self.gap) or not (self.rows.stays_inside and self.cols.stays_inside)
+        return bool(self.gap) or not (self.in_place or (self.rows.stays_inside and self.cols.stays_inside))
 
     @property
     def pixel(self) -> int:
@@ -292,6 +310,9 @@ def packing(
         wide_block=steps * channels.wide_bytes,
         last_bytes=channels.last_bytes,
         last_filled=together * width * ITEM - channels.wide * channels.wide_bytes,
+        wide_copy=copy(channels.vectors, False) if channels.wide else 0,
+        last_copy=copy(channels.last_vectors, channels.tail) if channels.last_vectors else 0,
+        last_lanes=channels.lanes,
         transpose=transpose(),
         lanes=host().lanes,
         together=together,
@@ -360,9 +381,14 @@ def correlate(
     clamped = activation if activation in CLAMPS else "linear"
     layout = x.shape, w.shape, w.strides, rows, cols, out.shape, out.strides
     how = _arrangement(*layout, clamped, streams(out), tasks_wanted())
-    weights = w if how.in_place else _packed(owner, w, how.channels, how.together, cols.stride)
+    key = _key(w.shape, how.channels, how.together, cols.stride)
+    launch, weights = how.launch, w
+    if how.packing and not (owner is not None and is_settled(owner, key)):
+        launch = how.packing
+    elif not how.in_place:
+        weights = _packed(owner, w, how.channels, how.together, cols.stride)
     bias = zeros(how.together * out.shape[3]) if bias is None else np.concatenate([bias] * how.together)
-    how.launch(address(x), address(out), address(weights), address(bias))
+    launch(address(x), address(out), address(weights), address(bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
 
@@ -380,12 +406,15 @@ class Arrangement(NamedTuple):
         channels: how the output's channels are cut: those of all pixels that are made together.
         together: how many neighbouring pixels that are.
         in_place: whether the weights are read as they lie.
+        packing: a launch that takes weights as they lie, which each task puts in order for itself; None where that
+            would be done too often.
     """
 
     launch: Launch
     channels: Channels
     together: int
     in_place: bool
+    packing: Launch | None
 
 
 @functools.lru_cache(PLANS)
@@ -412,7 +441,11 @@ def _arrangement(
     in_place = together == 1 and few and _in_order(w_shape, w_strides)
     strides = (w_strides[0], w_strides[3]) if in_place else None
     launch = correlation(x_shape, w_shape, strides, rows, cols, out_strides, activation, tasks, streamed)
-    return Arrangement(launch, channels, together, in_place)
+    own = None
+    if not in_place and together == 1 and _is_short(w_shape, channels):
+        packer = packing(w_shape, w_strides, channels)
+        own = correlation(x_shape, w_shape, None, rows, cols, out_strides, activation, tasks, streamed, packer)
+    return Arrangement(launch, channels, together, in_place, own if own and own.count <= PACKED_BY else None)
 
 
 def _in_order(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
@@ -437,18 +470,31 @@ def correlation(
     activation: str,
     tasks: int,
     streamed: bool = False,
+    packer: Launch | None = None,
 ) -> Launch:
     """The launch of ``correlate``; takes the addresses of x, of the result, of weights and bias.
 
-    ``w_strides``: from one group, and from one step, to the next where weights are read as they lie; else None.
-    ``streamed``: what ``streams`` says of the result.
+    Args:
+        w_strides: from one group, and from one step, to the next where weights are read as they lie; else None.
+        streamed: what ``streams`` says of the result.
+        packer: puts the weights in order; what it is told is told each task, which does so for itself.
     """
-    groups, _, _, depth, width = w_shape
+    groups, _, taps, depth, width = w_shape
     channels = channels_of(w_shape, cols)
-    source = Source(rows, cols, x_shape[3])
-    starts, steps = source.starts(groups)
     widest = channels.widest * host().vector_bytes
     row_tiles = _row_tiles(w_shape, cols, channels)
+    cut = row_tiles.cut if row_tiles else Columns.of(cols.outputs, most_rows(channels.widest, host()))
+
+    source = Source(rows, cols, x_shape[3])
+    tiles = with_padding(cols, cut)
+    if source.copied and not row_tiles:
+        apart = groups > 1 or cols.dilation > 1
+        at_borders, blocks = without_padding(cols, cut, apart), channels.blocks * groups
+        cycles = groups * rows.taps * taps * depth * channels.cycles(cut)
+        short = len(at_borders) == len(tiles) and _is_short(w_shape, channels)
+        if short and _in_place(source, at_borders, blocks, cycles):
+            source, tiles = replace(source, in_place=True), at_borders
+    starts, steps = source.starts(groups)
     if row_tiles:
         starts, steps = source.row_starts(), cols.taps * depth
 
@@ -458,45 +504,53 @@ def correlation(
     offsets = np.add.outer(starts, np.arange(pieces) * (steps * ITEM)).reshape(-1)
     parts = -(-len(offsets) * steps * widest // PANEL_BYTES)
     runs = -(-len(offsets) // min(parts, len(offsets)))
-    parts = -(-len(offsets) // runs)
+    if source.in_place:
+        runs = _up(runs, len(offsets) // rows.taps)
+    row_starts = source.row_starts()
+    sums = Sum(offsets, steps, runs, row_starts, cols.dilation * source.pixel, depth)
 
-    told = np.zeros((parts, 2), TILE)  # of wide blocks, and of the last
+    told = np.zeros(2, TILE)  # of wide blocks, and of the last
     told["a_row"], told["a_step"], told["steps"] = cols.stride * source.pixel, ITEM, steps
-    told["offsets"] = address(offsets) + 8 * runs * np.arange(parts)[:, np.newaxis]
-    told["runs"] = runs
-    told["runs"][-1] = len(offsets) - (parts - 1) * runs
     told["b_step"] = (channels.wide_bytes, channels.last_bytes) if w_strides is None else w_strides[1]
     told["b_run"] = told["b_step"] * steps
-    told["b_bytes"] = told["b_run"] * told["runs"]
     told["c_row"] = told["init_row"] = out_strides[2]
-    told["init_row"][0] = 0
     told["lanes"] = channels.lanes
-    told["floor"], told["ceiling"] = -np.inf, np.inf
-    told["floor"][-1], told["ceiling"][-1] = CLAMPS[activation]
-
-    images = x_shape[0]
-    task_rows = _even(rows.outputs, min(INPUT_BYTES // (rows.stride * source.row), images * rows.outputs // tasks))
-    blocks = -(-rows.outputs // task_rows)
-    channel_tasks, channel_blocks = channels.split(-(-tasks // (images * blocks)))
+    told["next_a"] = cut.rows * cols.stride * source.pixel
+    told["floor"], told["ceiling"] = CLAMPS[activation]
     if row_tiles:
         told["steps"] = depth
-        cut = row_tiles.cut
-        target = STREAMED if streamed and parts == 1 and not channels.tail else FAR
-        tiles = channels.row_tiles(row_tiles, source.pixel, depth * int(told["b_step"].max()), target)
-    else:
-        cut = Columns.of(cols.outputs, most_rows(channels.widest, host()))
-        tiles = channels.tiles(cut.rows, bool(cut.low))
-    told["next_a"] = cut.rows * cols.stride * source.pixel
-    told["next_step"] = told["next_a"] // told["steps"]
+        target = STREAMED if streamed and sums.parts == 1 and not channels.tail else FAR
+
+    def kernels(height: int) -> tuple[int, int]:
+        if row_tiles:
+            tap = depth * int(told["b_step"].max())
+            return channels.row_tile(row_tiles, height, source.pixel, tap, target)
+        return channels.tile(height)
+
+    made = lines(rows, cols, tiles, not source.in_place, sums, told, kernels)
+
+    # Who packs weights does so for many rows and few blocks, and lets the input come from the third-level cache.
+    ahead = packer is not None and not source.copied
+    most = (ASKED_BYTES if ahead else INPUT_BYTES) // (rows.stride * source.row)
+    row_tasks = -(-tasks // channels.blocks) if ahead else tasks
+    all_images = x_shape[0]
+    most = max(1, min(most, all_images * rows.outputs // row_tasks))
+    task_rows = _even(rows.outputs, most)
+    blocks = -(-rows.outputs // task_rows)
+    images = _even(all_images, most // rows.outputs) if ahead else 1
+    row_tasks = -(-all_images // images) * blocks
+    channel_tasks, channel_blocks = channels.split(-(-tasks // row_tasks))
+    panel = _up(source.buffer_bytes(task_rows), host().vector_bytes)
+    window = rows.taps * taps
+    part_taps = sums.part * window // len(offsets)
     return Launch(
         CORRELATE,
         ("convolution", "correlate"),
         ("x", "y", "w", "bias"),
-        images * blocks * channel_tasks,
-        source.buffer_bytes(task_rows),
-        (told, offsets),
+        row_tasks * channel_tasks,
+        panel + (part_taps * depth * widest if packer else 0),
+        (*made, offsets, row_starts, *([packer.fixed] if packer else [])),
         **source.fields(task_rows),
-        **tiles,
         x_group=depth * ITEM,
         y_image=out_strides[0],
         y_row=out_strides[1],
@@ -505,24 +559,52 @@ def correlation(
         out_rows=rows.outputs,
         w_group=len(offsets) * steps * channels.padded * ITEM if w_strides is None else w_strides[0],
         bias_group=width * ITEM,
-        column_stride=cols.stride,
         groups=groups,
         rows=task_rows,
         blocks=blocks,
-        told=address(told),
-        parts=parts,
-        part_bytes=told.strides[0],
+        images=images,
+        all_images=all_images,
+        lines=address(made.lines),
+        calls=address(made.calls),
+        parts=sums.parts,
+        pack=packer.told if packer else 0,
+        panel=panel,
+        taps=window,
+        part_taps=part_taps,
+        tap_steps=depth,
         wide=channels.wide,
         wide_bytes=channels.wide_bytes,
-        wide_w=int(told["b_bytes"][:, 0].sum()) if w_strides is None else channels.wide_bytes,
-        wide_told=0,
-        last_told=told.strides[1],
-        tall=cut.tall,
-        tall_rows=cut.rows,
-        low=cut.low,
+        last_bytes=channels.last_bytes,
+        wide_w=len(offsets) * steps * channels.wide_bytes if w_strides is None else channels.wide_bytes,
+        last_filled=width * ITEM - channels.wide * channels.wide_bytes,
+        last=int(channels.last_vectors > 0),
         channel_tasks=channel_tasks,
         channel_blocks=channel_blocks,
     )
+
+
+def _is_short(w_shape: tuple[int, ...], channels: Channels) -> bool:
+    """Whether a row of the window is not itself cut into parts of the sum."""
+    return w_shape[2] * w_shape[3] * channels.widest * host().vector_bytes < 2 * PANEL_BYTES
+
+
+def _in_place(source: Source, tiles: tuple[Tile, ...], blocks: int, cycles: float) -> bool:
+    """Whether to leave out the taps that read padding, rather than to copy the input to where there is some.
+
+    ``blocks`` of channels, each of which is made by the calls of ``tiles`` in turn; ``cycles`` that a row of outputs
+    takes with all taps.
+    """
+    rows = source.rows
+    if not all(rows.taps_inside(output) for output in range(rows.outputs)):
+        return False
+    more = sum(len(tile) - 1 for tile in tiles) * blocks * CALL_CYCLES
+    copying = rows.stride * source.row / COPIED_IN_A_CYCLE
+    outside = 1 - sum(len(rows.taps_inside(output)) for output in range(rows.outputs)) / (rows.taps * rows.outputs)
+    return more < copying + outside * cycles
+
+
+def _up(value: int, step: int) -> int:
+    return -(-value // step) * step
 
 
 def _even(rows: int, most: int) -> int:

@@ -54,6 +54,15 @@ class Axis:
         begin = low * self.stride + offset
         return slice(low - first, high - first), slice(begin, begin + (high - low - 1) * self.stride + 1, self.stride)
 
+    def taps_inside(self, output: int) -> range:
+        """The taps with which an output reads the input, and no padding.
+
+        >>> Axis(size=5, outputs=3, taps=3, stride=2, before=1).taps_inside(0)
+        range(1, 3)
+        """
+        offset = self.before - output * self.stride
+        return range(max(0, -(-offset // self.dilation)), min(self.taps, (self.size - 1 + offset) // self.dilation + 1))
+
     @property
     def stays_inside(self) -> bool:
         """Whether no window reads padding."""

@@ -1,13 +1,15 @@
 """Convolution as register tiles over the input in place: no columns are made."""
 
 from deepcore.kernels.cpu.native import call, copy, helper, load_float, load_int, record, store_float, zero
-from deepcore.kernels.cpu.record import CORRELATE, PACK, TILE, WEIGHTS
+from deepcore.kernels.cpu.record import CALL, CORRELATE, LINE, PACK, WEIGHTS
 
+call_at = record(CALL)
 correlate_at = record(CORRELATE)
+line_at = record(LINE)
 pack_at = record(PACK)
-tile_at = record(TILE)
 weights_at = record(WEIGHTS)
 
+CALL_BYTES, LINE_BYTES = CALL.itemsize, LINE.itemsize
 
 SHORT_ROW = 1024  # bytes, of which all are zeroed in less time than what two more calls take
 
@@ -51,13 +53,59 @@ def fill_apart(x, x_row, height, width, x_pixel, top, left, buffer, buffer_row, 
         zero(to + stop * buffer_pixel, (columns - stop) * buffer_pixel)
 
 
+@helper
+def weave(t, row, column, target, size):
+    """The weights of one place, as every pixel that is made together reads it: zero where its window does not."""
+    for c in range(t.depth):
+        for pixel in range(t.together):
+            tap = column - pixel * t.stride
+            to = target + c * size + pixel * t.width * 4
+            if 0 <= tap < t.taps:
+                source = t.w + row * t.w_row + tap * t.w_column + c * t.w_depth
+                for k in range(t.width):
+                    store_float(to + 4 * k, load_float(source + k * t.w_width))
+            else:
+                zero(to, t.width * 4)
+
+
+@helper
+def pack_tap(t, w, group, tap, block, target):
+    """The weights of one tap of one group for one block of channels: [depth, width of the block]."""
+    row = tap // t.columns
+    filled = t.wide_bytes if block < t.wide else t.last_filled
+    size = t.wide_bytes if block < t.wide else t.last_bytes
+    source = w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
+    source += block * (t.wide_bytes // 4) * t.w_width
+    if t.together == 1 and t.w_width == 4:
+        kernel = t.wide_copy if block < t.wide else t.last_copy
+        call(kernel, (source, t.w_depth, target, size, t.depth, t.last_lanes))
+        return
+    if t.together > 1:
+        weave(t, row, tap - row * t.columns, target, size)
+    else:
+        whole = 0
+        if t.w_depth == 4 and t.depth >= t.lanes:
+            whole = filled // (4 * t.lanes) * t.lanes
+        woven = t.depth // t.lanes * t.lanes if whole else 0
+        for k in range(0, whole, t.lanes):
+            call(t.transpose, (source + k * t.w_width, t.w_width, t.lanes, target + 4 * k, size, t.depth // t.lanes))
+        for k in range(filled // 4):
+            for c in range(woven if k < whole else 0, t.depth):
+                store_float(target + c * size + 4 * k, load_float(source + c * t.w_depth + k * t.w_width))
+    if filled < size:
+        for c in range(t.depth):
+            zero(target + c * size + filled, size - filled)
+
+
 def correlate(told, index, worker):
-    """``rows`` output rows of one image, for ``channel_blocks`` wide blocks of output channels."""
+    """``rows`` output rows of each of ``images``, for ``channel_blocks`` wide blocks of output channels."""
     t = correlate_at(told)
     where = index // t.channel_tasks
     first_block = (index - where * t.channel_tasks) * t.channel_blocks
     image = where // t.blocks
     first = (where - image * t.blocks) * t.rows
+    image *= t.images
+    images = min(t.images, t.all_images - image)
     rows = min(t.rows, t.out_rows - first)
     x = t.x + image * t.x_image
     top = first * t.row_stride - t.before_rows
@@ -81,87 +129,48 @@ def correlate(told, index, worker):
         a = x + top * x_row - t.before_columns * t.x_pixel
     y = t.y + image * t.y_image + first * t.y_row
     a_row = t.row_stride * x_row
-    a_pixel = t.column_stride * t.x_pixel
-    last_block = min(first_block + t.channel_blocks, t.wide + (1 if t.last_tall else 0))
     for group in range(t.groups):
-        for block in range(first_block, last_block):
+        for block in range(first_block, min(first_block + t.channel_blocks, t.wide + t.last)):
             wide = block < t.wide
-            tall_tile = t.wide_tall if wide else t.last_tall
-            low_tile = t.wide_low if wide else t.last_low
             w = t.w + group * t.w_group + block * t.wide_w
             bias = t.bias + group * t.bias_group + block * t.wide_bytes
-            c_block = y + group * t.y_group + block * t.wide_bytes
-            a_group = a + group * t.x_group
+            filled = t.wide_bytes if wide else t.last_filled
+            calls = t.calls + (0 if wide else CALL_BYTES)
+            y_block = y + group * t.y_group + block * t.wide_bytes
             for part in range(t.parts):
-                tile_told = t.told + part * t.part_bytes + (t.wide_told if wide else t.last_told)
-                init_is_c = part > 0
-                for row in range(rows):
-                    from_a = a_group + row * a_row
-                    to_c = c_block + row * t.y_row
-                    for _ in range(t.tall):
-                        call(tall_tile, (tile_told, from_a, w, to_c if init_is_c else bias, to_c))
-                        from_a += t.tall_rows * a_pixel
-                        to_c += t.tall_rows * t.y_pixel
-                    for _ in range(t.low):
-                        call(low_tile, (tile_told, from_a, w, to_c if init_is_c else bias, to_c))
-                        from_a += (t.tall_rows - 1) * a_pixel
-                        to_c += (t.tall_rows - 1) * t.y_pixel
-                w += tile_at(tile_told).b_bytes
-
-
-@helper
-def weave(t, row, column, target, size):
-    """The weights of one place, as every pixel that is made together reads it: zero where its window does not."""
-    for c in range(t.depth):
-        for pixel in range(t.together):
-            tap = column - pixel * t.stride
-            to = target + c * size + pixel * t.width * 4
-            if 0 <= tap < t.taps:
-                source = t.w + row * t.w_row + tap * t.w_column + c * t.w_depth
-                for k in range(t.width):
-                    store_float(to + 4 * k, load_float(source + k * t.w_width))
-            else:
-                zero(to, t.width * 4)
-
-
-@helper
-def pack_place(t, place):
-    """The weights of one tap of one group for one block of channels: [depth, width of the block]."""
-    where = place // t.blocks
-    block = place - where * t.blocks
-    group = where // (t.rows * t.columns)
-    tap = where - group * t.rows * t.columns
-    row = tap // t.columns
-    filled = t.wide_bytes if block < t.wide else t.last_filled
-    size = t.wide_bytes if block < t.wide else t.last_bytes
-    source = t.w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
-    source += block * (t.wide_bytes // 4) * t.w_width
-    target = t.packed + group * t.group_bytes + block * t.wide_block + tap * t.depth * size
-    if t.together > 1:
-        weave(t, row, tap - row * t.columns, target, size)
-    elif t.w_width == 4:
-        for c in range(t.depth):
-            copy(target + c * size, source + c * t.w_depth, filled)
-    else:
-        whole = 0
-        if t.w_depth == 4 and t.depth >= t.lanes:
-            whole = filled // (4 * t.lanes) * t.lanes
-        woven = t.depth // t.lanes * t.lanes if whole else 0
-        for k in range(0, whole, t.lanes):
-            call(t.transpose, (source + k * t.w_width, t.w_width, t.lanes, target + 4 * k, size, t.depth // t.lanes))
-        for k in range(filled // 4):
-            for c in range(woven if k < whole else 0, t.depth):
-                store_float(target + c * size + 4 * k, load_float(source + c * t.w_depth + k * t.w_width))
-    if filled < size:
-        for c in range(t.depth):
-            zero(target + c * size + filled, size - filled)
+                if t.pack:
+                    size = t.tap_steps * (t.wide_bytes if wide else t.last_bytes)
+                    panel = t.scratch + worker * t.scratch_bytes + t.panel
+                    first_tap = part * t.part_taps
+                    for tap in range(first_tap, min(first_tap + t.part_taps, t.taps)):
+                        pack_tap(pack_at(t.pack), t.w, group, tap, block, panel + (tap - first_tap) * size)
+                    w = panel - first_tap * size
+                for row in range(images * rows):
+                    of_task = row // rows
+                    row -= of_task * rows
+                    line = line_at(t.lines + ((first + row) * t.parts + part) * LINE_BYTES)
+                    a_of_row = a + of_task * t.x_image + group * t.x_group + row * a_row
+                    y_of_row = y_block + of_task * t.y_image + row * t.y_row
+                    for number in range(line.first, line.first + line.calls):
+                        one = call_at(calls + number * 2 * CALL_BYTES)
+                        c = y_of_row + one.c
+                        for pixel in range(one.biased):
+                            copy(c + pixel * t.y_pixel, bias, filled)
+                        if not one.biased:
+                            call(one.tile, (one.told, a_of_row + one.a, w + one.b, bias if one.begins else c, c))
 
 
 def pack(told, index, worker):
     """The weights of some places: of all, where they are few, so that no other thread is asked to help."""
     t = pack_at(told)
     for place in range(index * t.share, min((index + 1) * t.share, t.places)):
-        pack_place(t, place)
+        where = place // t.blocks
+        block = place - where * t.blocks
+        group = where // (t.rows * t.columns)
+        tap = where - group * t.rows * t.columns
+        size = t.depth * (t.wide_bytes if block < t.wide else t.last_bytes)
+        target = t.packed + group * t.group_bytes + block * t.wide_block + tap * size
+        pack_tap(t, t.w, group, tap, block, target)
 
 
 def weights(told, index, worker):
