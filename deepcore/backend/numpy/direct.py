@@ -349,7 +349,7 @@ def _row_tiles(shape: tuple[int, ...], cols: Axis, channels: Channels) -> RowTil
         return None
     if channels.blocks == 1:
         return of_outputs(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)[0]
-    if channels.widest > ROW_VECTORS:
+    if channels.widest > ROW_VECTORS or channels.last_vectors:
         return None
     return of_outputs_in_blocks(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)
 
