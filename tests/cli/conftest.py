@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from command_line import runner
 from planting import genuine, plant, threads_put_back
-from typer.testing import CliRunner
 
 from deepcore.cli import app
 
@@ -17,12 +17,7 @@ def run(monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "120")
 
-    try:
-        runner = CliRunner(mix_stderr=False)  # click before 8.2 mixes the streams otherwise, and later ones never do
-    except TypeError:
-        runner = CliRunner()
-
     def invoke(*arguments):
-        return runner.invoke(app, [str(argument) for argument in arguments])
+        return runner().invoke(app, [str(argument) for argument in arguments])
 
     return invoke

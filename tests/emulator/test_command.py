@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from command_line import runner
 from emulator.marks import KERNELS, marks
-from typer.testing import CliRunner
 
 from deepcore.cli import app
 
@@ -14,7 +14,7 @@ from deepcore.cli import app
 def run(monkeypatch):
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setenv("COLUMNS", "140")
-    return lambda *words: CliRunner().invoke(app, ["emulate", *map(str, words)], catch_exceptions=False)
+    return lambda *words: runner().invoke(app, ["emulate", *map(str, words)], catch_exceptions=False)
 
 
 def saxpy(*more):
