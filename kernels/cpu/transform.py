@@ -8,6 +8,7 @@ m = 4, whose larger constants cost one to two decimal digits of the result.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -102,40 +103,64 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = Fa
         exists = e.builder.trunc(e.builder.lshr(e.arguments["exist"], integer(number)), ir.IntType(1))
         return e.builder.select(exists, address, e.arguments["elsewhere"])
 
-    with e.loop(count, [source, target, extra if finishes else e.add(source, extra)]) as loop:
-        source, target, third = loop.carried
+    known = 2 if kind == "input" else 0  # rows and columns of a tile that the one before it has read already
+    asked = e.add(source, extra, e.times(source_row, known), e.times(source_column, known))
+    with e.loop(count, [source, target, extra if finishes else asked]) as loop:
+        source, target, third = column, row, ahead = loop.carried
         middle = [[None] * inputs for _ in range(outputs)]
         for j in range(inputs):
-            places = [e.add(e.times(source_column, j), e.times(source_row, i)) for i in range(inputs)]
-            addresses = [e.add(source, place) for place in places]
+            addresses = spaced(e, column, source_row, inputs)
             if not finishes:
                 addresses = [pixel(address, i * inputs + j) for i, address in enumerate(addresses)]
             loaded = [e.load(address, mask) for address in addresses]
-            if not finishes:
-                for place in places:
-                    e.prefetch(e.add(third, place))
+            if not finishes and j >= known:
+                for place in spaced(e, ahead, source_row, inputs - known):
+                    e.prefetch(place)
+                ahead = e.opaque(e.add(ahead, source_column))
             for i, value in enumerate(combinations(e, matrix, loaded)):
                 middle[i][j] = value
+            column = e.opaque(e.add(column, source_column))
         for i in range(outputs):
-            row = e.add(target, e.times(target_row, i))
-            for j, value in enumerate(combinations(e, matrix, middle[i])):
+            values = combinations(e, matrix, middle[i])
+            for j, (value, place) in enumerate(zip(values, spaced(e, row, target_column, outputs), strict=True)):
                 if finishes:
                     value = e.clamp(e.builder.fadd(value, e.load(third, mask)), bounds)
-                place = e.add(row, e.times(target_column, j))
-                if finishes:
                     place = pixel(place, i * outputs + j)
                 if streams:
                     e.stream(value, place)
                 else:
                     e.store(value, place, stored)
+            row = e.opaque(e.add(row, target_row))
         step = integer(host.vector_bytes)
         loop.carried = [e.add(value, step) for value in (source, target, third)]
     return e.finish()
 
 
+def spaced(e: Emitter, start: ir.Value, distance: ir.Value, count: int) -> list[ir.Value]:
+    """Up to six addresses. An instruction finds each by itself: it is 0, 1, 2 or 4 distances from one of two pointers.
+
+    The compiler would compute each once, run out of registers and load them from memory again.
+    """
+    second = e.opaque(e.add(start, distance)) if count > 3 else start
+    return [
+        e.add(second, e.times(distance, i - 1)) if i in (3, 5) else e.add(start, e.times(distance, i))
+        for i in range(count)
+    ]
+
+
 def combinations(e: Emitter, matrix: Matrix, values: Sequence[ir.Value]) -> list[ir.Value]:
-    """``matrix`` times ``values``; rows that differ in the sign of every other entry share two half sums."""
-    rows = np.asarray(matrix, np.float64)
+    """``matrix`` times ``values``, with few instructions.
+
+    Values whose factors differ at most in their signs are taken together as their sum and their difference; rows that
+    differ in the sign of every other entry share two half sums.
+    """
+    rows, values = np.asarray(matrix, np.float64), list(values)
+    for j, k in itertools.combinations(range(len(values)), 2):
+        if rows[:, j].any() and (abs(rows[:, j]) == abs(rows[:, k])).all():
+            alike = rows[:, j] == rows[:, k]
+            values[j], values[k] = e.builder.fadd(values[j], values[k]), e.builder.fsub(values[j], values[k])
+            rows[:, k] = np.where(alike, 0, rows[:, j])
+            rows[:, j] = np.where(alike, rows[:, j], 0)
     results: list[ir.Value | None] = [None] * len(rows)
     for i in range(len(rows)):
         if results[i] is not None:
@@ -143,12 +168,23 @@ def combinations(e: Emitter, matrix: Matrix, values: Sequence[ir.Value]) -> list
         for k in range(i + 1, len(rows)):
             even, odd = (rows[i] + rows[k]) / 2, (rows[i] - rows[k]) / 2
             if results[k] is None and even.any() and odd.any() and not (even * odd).any():
-                left, right = _combination(e, even, values), _combination(e, odd, values)
-                results[i], results[k] = e.builder.fadd(left, right), e.builder.fsub(left, right)
+                factor = 1.0 if (abs(odd) == 1).any() else abs(odd).max()
+                left, right = _combination(e, even, values), _combination(e, odd / factor, values)
+                results[i] = _sum(e, left, factor, right)
+                results[k] = _sum(e, left, -factor, right)
                 break
         else:
             results[i] = _combination(e, rows[i], values)
     return results
+
+
+def _sum(e: Emitter, total: ir.Value, factor: float, value: ir.Value) -> ir.Value:
+    """total + factor * value."""
+    if factor == 1:
+        return e.builder.fadd(total, value)
+    if factor == -1:
+        return e.builder.fsub(total, value)
+    return e.multiply_add(e.constant(factor), value, total)
 
 
 def _combination(e: Emitter, factors: np.ndarray, values: Sequence[ir.Value]) -> ir.Value:
@@ -160,10 +196,6 @@ def _combination(e: Emitter, factors: np.ndarray, values: Sequence[ir.Value]) ->
         factor, value = float(factors[i]), values[i]
         if total is None:
             total = value if factor == 1 else e.builder.fmul(e.constant(factor), value)
-        elif factor == 1:
-            total = e.builder.fadd(total, value)
-        elif factor == -1:
-            total = e.builder.fsub(total, value)
         else:
-            total = e.multiply_add(e.constant(factor), value, total)
+            total = _sum(e, total, factor, value)
     return total
