@@ -50,14 +50,14 @@ class borrow:  # noqa: N801 (a context manager, read as a verb)
 
 
 def _take(size: int) -> np.ndarray:
-    """The smallest free memory that is large enough, or new."""
+    """The smallest free memory that is large enough, of several the one used last; or new."""
     global _kept
     with _lock:
-        fitting = [(array.nbytes, i) for i, array in enumerate(_free) if array.nbytes >= size]
+        fitting = [(array.nbytes, -i) for i, array in enumerate(_free) if array.nbytes >= size]
         if fitting:
             nbytes, i = min(fitting)
             _kept -= nbytes
-            return _free.pop(i)
+            return _free.pop(-i)
     return _huge(size) if size >= HUGE_PAGE // 2 else np.empty(size, np.uint8)
 
 

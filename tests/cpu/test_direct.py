@@ -175,7 +175,7 @@ def test_padding_is_left_out(case, rng, monkeypatch):
         monkeypatch.setattr(direct, "tasks_wanted", lambda tasks=tasks: tasks)
         y = empty(g.y_shape, np.float32)
         how = direct._arrangement(
-            x.shape, by_groups.shape, by_groups.strides, *conv_axes(g), y.shape, y.strides, "relu", tasks
+            x.shape, by_groups.shape, by_groups.strides, *conv_axes(g), y.shape, y.strides, "relu", False, tasks
         )
         for launch in filter(None, (how.launch, how.packing)):
             assert not launch.fixed[len(REQUEST.names) + CORRELATE.names.index("padded")]
