@@ -7,11 +7,12 @@ import pytest
 from oracles import conv as oracle
 
 from deepcore.backend.geometry import Conv2DGeometry
-from deepcore.backend.numpy import direct, packed
+from deepcore.backend.numpy import direct, direct_wgrad, packed, plans
+from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
-from deepcore.backend.numpy.direct import Channels, pack
 from deepcore.backend.numpy.lines import without_padding
 from deepcore.backend.numpy.memory import aligned, empty
+from deepcore.backend.numpy.weights import pack
 from deepcore.backend.numpy.window import Axis, by_outputs, conv_axes
 from deepcore.kernels.cpu.record import CORRELATE, REQUEST
 
@@ -71,8 +72,8 @@ def test_where_a_result_is_written_changes_none_of_it(width, groups, rng, monkey
     w = rng.standard_normal((groups, 3, 3, 3, width // groups)).astype(np.float32)
     rows, cols = (Axis(size, size, 3, before=1) for size in x.shape[1:3])
     results = []
-    for most in (direct.STREAMED_BYTES, 0):
-        monkeypatch.setattr(direct, "STREAMED_BYTES", most)
+    for most in (plans.STREAMED_BYTES, 0):
+        monkeypatch.setattr(plans, "STREAMED_BYTES", most)
         room = aligned((4, 6, 25, width), np.float32)
         room[...] = -7.0
         direct.correlate(x, w, rows, cols, room[1:3])
@@ -103,7 +104,7 @@ def test_gradient_at_the_weights_of_few_channels(width, stride, taps, columns, r
         for s in range(taps):
             read = padded[:, r : r + rows.outputs * stride : stride, s : s + cols.outputs * stride : stride]
             exact[r, s] = np.einsum("nhwc,nhwk->ck", read, dy)
-    np.testing.assert_allclose(direct.weight_gradient(x, dy, rows, cols, 1), exact, rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(direct_wgrad.weight_gradient(x, dy, rows, cols, 1), exact, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["runs of taps", "taps apart"])

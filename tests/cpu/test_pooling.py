@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepcore.backend.geometry import Pool2DGeometry
-from deepcore.backend.numpy import direct, pooling
+from deepcore.backend.numpy import plans, pooling
 from deepcore.backend.numpy.memory import aligned
 
 
@@ -18,9 +18,9 @@ def test_results_that_are_written_past_the_caches(channels, rng, monkeypatch):
     monkeypatch.setattr(pooling, "empty", aligned)
 
     def results(most):
-        monkeypatch.setattr(direct, "STREAMED_BYTES", most)
+        monkeypatch.setattr(plans, "STREAMED_BYTES", most)
         y, places = pooling.max_fprop(x, geometry)
-        assert direct.streams(y) == (most == 0 and channels % 16 == 0)
+        assert plans.streams(y) == (most == 0 and channels % 16 == 0)
         means = pooling.mean_fprop(x, geometry), pooling.mean_dgrad(dy, geometry, False)
         return y, places, pooling.max_dgrad(dy, places, geometry), *means
 

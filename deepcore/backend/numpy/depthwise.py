@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, PIECES, PLANS, Channels
+from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.pieces import Piece, cut
+from deepcore.backend.numpy.plans import CLAMPS, ITEM, PIECES, PLANS
 from deepcore.backend.numpy.window import Axis, phase
 from deepcore.kernels.cpu import depthwise
 from deepcore.kernels.cpu.host import host

@@ -11,8 +11,10 @@ import functools
 
 import numpy as np
 
+from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
-from deepcore.backend.numpy.direct import ITEM, PLANS, Channels, pack, tasks_wanted
+from deepcore.backend.numpy.plans import ITEM, PLANS, tasks_wanted
+from deepcore.backend.numpy.weights import pack
 from deepcore.backend.numpy.window import Axis, phase
 from deepcore.kernels.cpu.fold import Fold, fold, row_vectors
 from deepcore.kernels.cpu.host import host

@@ -15,8 +15,10 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from deepcore.backend.geometry import Conv2DGeometry
-from deepcore.backend.numpy import direct
+from deepcore.backend.numpy.direct import channels_of, correlation
 from deepcore.backend.numpy.memory import aligned
+from deepcore.backend.numpy.plans import ITEM, PLANS, tasks_wanted, zeros
+from deepcore.backend.numpy.weights import packing
 from deepcore.backend.numpy.window import by_outputs, conv_phases
 from deepcore.kernels.cpu.launch import Parts
 from deepcore.kernels.cpu.record import address
@@ -44,17 +46,17 @@ def input_gradient(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, dx: 
 
     dx is C-contiguous.
     """
-    plan = _plan(geometry, w.strides, direct.tasks_wanted())
+    plan = _plan(geometry, w.strides, tasks_wanted())
     for rows, columns in plan.idle:
         dx[:, rows, columns] = 0
     if not plan.packed:
         return
     weights = aligned((plan.packed,), np.float32)
     plan.pack(address(w), address(weights))
-    plan.correlate(address(dy), address(dx), address(weights), address(direct.zeros(geometry.in_channels)))
+    plan.correlate(address(dy), address(dx), address(weights), address(zeros(geometry.in_channels)))
 
 
-@functools.lru_cache(direct.PLANS)
+@functools.lru_cache(PLANS)
 def _plan(geometry: Conv2DGeometry, w_strides: tuple[int, ...], tasks: int) -> _Plan:
     g = geometry
     # Where the parts of arrays lie follows from others of the same strides, which nobody reads.
@@ -67,12 +69,12 @@ def _plan(geometry: Conv2DGeometry, w_strides: tuple[int, ...], tasks: int) -> _
             idle.append(pixels)
             continue
         target, some = dx[:, pixels[0], pixels[1]], by_outputs(w[taps], g.groups)
-        channels = direct.channels_of(some.shape, axes[1])
-        packs.append(direct.packing(some.shape, some.strides, channels))
-        pack_offsets.append((address(some) - address(w), packed * direct.ITEM))
+        channels = channels_of(some.shape, axes[1])
+        packs.append(packing(some.shape, some.strides, channels))
+        pack_offsets.append((address(some) - address(w), packed * ITEM))
         correlations.append(
-            direct.correlation(dy_shape, some.shape, None, *axes, target.strides, "linear", -(-tasks // len(found)))
+            correlation(dy_shape, some.shape, None, *axes, target.strides, "linear", -(-tasks // len(found)))
         )
-        offsets.append((0, address(target) - address(dx), packed * direct.ITEM, 0))
+        offsets.append((0, address(target) - address(dx), packed * ITEM, 0))
         packed += g.groups * math.prod(some.shape[1:4]) * channels.padded
     return _Plan(tuple(idle), Parts(packs, pack_offsets), packed, Parts(correlations, offsets))

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from deepcore.backend.geometry import Pool2DGeometry
-from deepcore.backend.numpy.direct import ITEM, PLANS, streams
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.pieces import Piece, cut
+from deepcore.backend.numpy.plans import ITEM, PLANS, streams
 from deepcore.backend.numpy.window import pool_axes
 from deepcore.kernels.cpu import pooling
 from deepcore.kernels.cpu.host import host

@@ -15,8 +15,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, TASKS_OF_A_THREAD, Channels, Columns, tasks_wanted, zeros
+from deepcore.backend.numpy.channels import Channels
+from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import empty
+from deepcore.backend.numpy.plans import CLAMPS, ITEM, TASKS_OF_A_THREAD, tasks_wanted, up, zeros
 from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
@@ -226,7 +228,7 @@ class Cut:
         packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and read >= MANY_BYTES
         if a.row == ITEM and not packs_a:
             depth = min(depth, NEIGHBOURS_DEPTH)
-        depth = _up(-(-k // -(-k // depth)), host().lanes)
+        depth = up(-(-k // -(-k // depth)), host().lanes)
         parts = -(-k // depth)
         # A sum is cut in pieces where the result is too small to be shared, or so small beside the operands that those
         # who share it would read them again for more than what is added afterwards.
@@ -246,7 +248,7 @@ class Cut:
     def panel_bytes(self) -> int:
         """Of a block of columns of b, side by side."""
         width = self.columns.widest * host().vector_bytes
-        return 0 if self.packing == IN_PLACE else _up(self.depth * width, LINE)
+        return 0 if self.packing == IN_PLACE else up(self.depth * width, LINE)
 
     @property
     def row_vectors(self) -> int:
@@ -319,10 +321,6 @@ class Cut:
 
 
 _nowhere = np.zeros(1, np.int64)  # where the only run of a tile's steps begins
-
-
-def _up(value: int, step: int) -> int:
-    return -(-value // step) * step
 
 
 def _tiles(

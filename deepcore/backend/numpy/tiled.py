@@ -221,7 +221,7 @@ def _wgrad_direct(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np
     g = geometry
     if _is_product(g) and g.out_channels >= TILE_LANES:
         return _module("product").product(_side_by_side(_read(x, g)).T, _as_matrix(dy)).reshape(g.w_shape)
-    return _module("direct").weight_gradient(x, dy, *conv_axes(geometry), geometry.groups)
+    return _module("direct_wgrad").weight_gradient(x, dy, *conv_axes(geometry), geometry.groups)
 
 
 # Winograd

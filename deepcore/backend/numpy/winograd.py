@@ -15,9 +15,11 @@ import numpy as np
 
 from deepcore.backend.numpy import winograd_pieces
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.direct import CLAMPS, ITEM, PLANS, Channels, Columns, streams, tasks_wanted
+from deepcore.backend.numpy.channels import Channels
+from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.packed import packed
+from deepcore.backend.numpy.plans import CLAMPS, ITEM, PLANS, streams, tasks_wanted
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu import scratch
 from deepcore.kernels.cpu.host import host

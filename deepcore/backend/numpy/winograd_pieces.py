@@ -11,8 +11,10 @@ import functools
 
 import numpy as np
 
-from deepcore.backend.numpy.direct import ITEM, PLANS, Channels, Columns
+from deepcore.backend.numpy.channels import Channels
+from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import empty
+from deepcore.backend.numpy.plans import ITEM, PLANS
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch

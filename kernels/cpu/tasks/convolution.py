@@ -145,9 +145,9 @@ def correlate(told, index, worker):
                     for tap in range(first_tap, min(first_tap + t.part_taps, t.taps)):
                         pack_tap(pack_at(t.pack), t.w, group, tap, block, panel + (tap - first_tap) * size)
                     w = panel - first_tap * size
-                for row in range(images * rows):
-                    of_task = row // rows
-                    row -= of_task * rows
+                for each in range(images * rows):
+                    of_task = each // rows
+                    row = each - of_task * rows
                     line = line_at(t.lines + ((first + row) * t.parts + part) * LINE_BYTES)
                     a_of_row = a + of_task * t.x_image + group * t.x_group + row * a_row
                     y_of_row = y_block + of_task * t.y_image + row * t.y_row
