@@ -326,6 +326,7 @@ def best_together(taps: int, depth: int, width: int, outputs: int, stride: int, 
 
 
 def columns_together(cols: Axis, together: int) -> Axis:
+    """How windows of so many pixels lie, that are made together."""
     taps = cols.taps + (together - 1) * cols.stride
     return replace(cols, outputs=cols.outputs // together, taps=taps, stride=cols.stride * together)
 
