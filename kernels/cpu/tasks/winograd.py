@@ -78,6 +78,61 @@ def transform_edge(
 
 
 @helper
+def transform_existing(
+    kernel,
+    tail_kernel,
+    edge_kernel,
+    edge_tail_kernel,
+    source,
+    source_row,
+    source_pixel,
+    target,
+    target_row,
+    target_place,
+    vectors,
+    tail,
+    vector_bytes,
+    ahead,
+    exist,
+    every,
+    zeros,
+):
+    """The one or the other: whether the pixels that ``exist`` are ``every`` pixel of the tile."""
+    if exist == every:
+        transform(
+            kernel,
+            tail_kernel,
+            source,
+            source_row,
+            source_pixel,
+            target,
+            target_row,
+            target_place,
+            vectors,
+            tail,
+            vector_bytes,
+            ahead,
+        )
+    else:
+        transform_edge(
+            edge_kernel,
+            edge_tail_kernel,
+            source,
+            source_row,
+            source_pixel,
+            target,
+            target_row,
+            target_place,
+            vectors,
+            tail,
+            vector_bytes,
+            ahead,
+            exist,
+            zeros,
+        )
+
+
+@helper
 def finish(t, sums, target, vectors, tail, bias):
     """The outputs of a tile, all of which exist, for one block of channels."""
     place = t.sums_place
@@ -253,38 +308,25 @@ def transform_block(t, first, begin, end, v):
             target = v + part * t.v_part + (tile - first) * t.v_tile
             vectors = t.part_vectors if part < t.parts - 1 else t.depth_vectors
             tail = 0 if part < t.parts - 1 else t.depth_tail
-            if exist == every:
-                transform(
-                    t.input,
-                    t.input_tail,
-                    source,
-                    t.x_row,
-                    t.x_pixel,
-                    target,
-                    target_row,
-                    t.v_place,
-                    vectors,
-                    tail,
-                    t.vector_bytes,
-                    ahead,
-                )
-            else:
-                transform_edge(
-                    t.input_edge,
-                    t.input_edge_tail,
-                    source,
-                    t.x_row,
-                    t.x_pixel,
-                    target,
-                    target_row,
-                    t.v_place,
-                    vectors,
-                    tail,
-                    t.vector_bytes,
-                    ahead,
-                    exist,
-                    t.zeros,
-                )
+            transform_existing(
+                t.input,
+                t.input_tail,
+                t.input_edge,
+                t.input_edge_tail,
+                source,
+                t.x_row,
+                t.x_pixel,
+                target,
+                target_row,
+                t.v_place,
+                vectors,
+                tail,
+                t.vector_bytes,
+                ahead,
+                exist,
+                every,
+                t.zeros,
+            )
             source += 4 * t.part_depth
 
 

@@ -2,7 +2,7 @@
 
 from deepcore.kernels.cpu.native import call, helper, load_int, record
 from deepcore.kernels.cpu.record import WINOGRAD_PIECE
-from deepcore.kernels.cpu.tasks.winograd import existing, place_of, transform, transform_edge
+from deepcore.kernels.cpu.tasks.winograd import existing, place_of, transform, transform_existing
 
 piece_at = record(WINOGRAD_PIECE)
 
@@ -17,38 +17,25 @@ def transform_x(t, image, row, column, target):
     target_row = side * t.v_place
     ahead = 2 * t.m * t.x_pixel
     exist = existing(t.in_rows, t.in_columns, top, left, side)
-    if exist == (1 << (side * side)) - 1:
-        transform(
-            t.input,
-            t.input_tail,
-            source,
-            t.x_row,
-            t.x_pixel,
-            target,
-            target_row,
-            t.v_place,
-            t.depth_vectors,
-            t.depth_tail,
-            t.vector_bytes,
-            ahead,
-        )
-    else:
-        transform_edge(
-            t.input_edge,
-            t.input_edge_tail,
-            source,
-            t.x_row,
-            t.x_pixel,
-            target,
-            target_row,
-            t.v_place,
-            t.depth_vectors,
-            t.depth_tail,
-            t.vector_bytes,
-            ahead,
-            exist,
-            t.zeros,
-        )
+    transform_existing(
+        t.input,
+        t.input_tail,
+        t.input_edge,
+        t.input_edge_tail,
+        source,
+        t.x_row,
+        t.x_pixel,
+        target,
+        target_row,
+        t.v_place,
+        t.depth_vectors,
+        t.depth_tail,
+        t.vector_bytes,
+        ahead,
+        exist,
+        (1 << (side * side)) - 1,
+        t.zeros,
+    )
 
 
 @helper
@@ -58,38 +45,25 @@ def transform_dy(t, image, row, column, target):
     target_row = (t.m + 2) * t.d_place
     ahead = 2 * t.m * t.dy_pixel
     exist = existing(t.out_rows, t.out_columns, row, column, t.m)
-    if exist == (1 << (t.m * t.m)) - 1:
-        transform(
-            t.output,
-            t.output_tail,
-            source,
-            t.dy_row,
-            t.dy_pixel,
-            target,
-            target_row,
-            t.d_place,
-            t.width_vectors,
-            t.width_tail,
-            t.vector_bytes,
-            ahead,
-        )
-    else:
-        transform_edge(
-            t.output_edge,
-            t.output_edge_tail,
-            source,
-            t.dy_row,
-            t.dy_pixel,
-            target,
-            target_row,
-            t.d_place,
-            t.width_vectors,
-            t.width_tail,
-            t.vector_bytes,
-            ahead,
-            exist,
-            t.zeros,
-        )
+    transform_existing(
+        t.output,
+        t.output_tail,
+        t.output_edge,
+        t.output_edge_tail,
+        source,
+        t.dy_row,
+        t.dy_pixel,
+        target,
+        target_row,
+        t.d_place,
+        t.width_vectors,
+        t.width_tail,
+        t.vector_bytes,
+        ahead,
+        exist,
+        (1 << (t.m * t.m)) - 1,
+        t.zeros,
+    )
 
 
 @helper
