@@ -11,7 +11,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from deepcore.kernels.cpu import library, scratch
+from deepcore.kernels.cpu import compiler, scratch
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import address
 from deepcore.kernels.cpu.transform import KINDS, emit_transform
@@ -21,7 +21,7 @@ GUARD = 123.5  # what lies around the result and must stay there
 
 def compiled(text, name, host, count):
     """A function of LLVM IR, as Python calls it, and what holds its code."""
-    machine = library.target(host)
+    machine = compiler.target(host)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(machine.emit_object(llvm.parse_assembly(text))))
     engine.finalize_object()
