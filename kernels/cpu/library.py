@@ -22,6 +22,7 @@ from pathlib import Path
 from deepcore.kernels.cache import cache_folder, digest, kept_folder, replace
 from deepcore.kernels.cpu import elf
 from deepcore.kernels.cpu.host import host, processor
+from deepcore.kernels.forks import free_in_children
 
 # Rounding may be reassociated and multiply-adds contracted, so that reductions vectorise; NaN and infinity keep their
 # meaning, because a diverging network must show it.
@@ -30,7 +31,7 @@ SILENT_SECONDS = 2.0  # a first build that takes longer says what it is doing
 
 _SUM_BYTES = hashlib.sha256().digest_size
 
-_lock = threading.RLock()
+_lock = free_in_children(threading.RLock(), 1)
 _addresses: dict[str, int] = {}
 built: list[str] = []  # names of what this process had to compile
 _building = 0.0  # seconds spent on building so far

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import threading
 from typing import NamedTuple
 
-import numpy as np
+from deepcore.kernels.cpu.pages import LINE, Pages
+from deepcore.kernels.forks import free_in_children
 
-from deepcore.kernels.cpu.record import address
-
-HUGE_PAGE = 2 << 20
-LINE = 64  # bytes: a vector of AVX-512, and a cache line
 KEPT_BYTES = 256 << 20  # most that is kept for later
 
-_free: list[np.ndarray] = []  # what was used last comes last
+_free: list[Pages] = []  # what was used last comes last
 _kept = 0  # bytes in ``_free``
-_lock = threading.Lock()
+_lock = free_in_children(threading.Lock(), 2)
 
 
 class Room(NamedTuple):
@@ -30,12 +25,12 @@ class Room(NamedTuple):
 class borrow:  # noqa: N801 (a context manager, read as a verb)
     """Room of at least ``size`` bytes for each worker, starting on a cache line, until the block ends."""
 
-    __slots__ = ("_memory", "_room")
+    __slots__ = ("_pages", "_room")
 
     def __init__(self, workers: int, size: int) -> None:
         size = -(-size // LINE) * LINE
-        self._memory = _take(workers * size + LINE)
-        self._room = Room(-(-address(self._memory) // LINE) * LINE, size)
+        self._pages = _take(workers * size)
+        self._room = Room(self._pages.address, size)
 
     def __enter__(self) -> Room:
         return self._room
@@ -43,29 +38,19 @@ class borrow:  # noqa: N801 (a context manager, read as a verb)
     def __exit__(self, *raised: object) -> None:
         global _kept
         with _lock:
-            _free.append(self._memory)
-            _kept += self._memory.nbytes
+            _free.append(self._pages)
+            _kept += self._pages.size
             while _kept > KEPT_BYTES:
-                _kept -= _free.pop(0).nbytes
+                _kept -= _free.pop(0).size
 
 
-def _take(size: int) -> np.ndarray:
+def _take(size: int) -> Pages:
     """The smallest free memory that is large enough, of several the one used last; or new."""
     global _kept
     with _lock:
-        fitting = [(array.nbytes, -i) for i, array in enumerate(_free) if array.nbytes >= size]
+        fitting = [(pages.size, -i) for i, pages in enumerate(_free) if pages.size >= size]
         if fitting:
-            nbytes, i = min(fitting)
-            _kept -= nbytes
+            found, i = min(fitting)
+            _kept -= found
             return _free.pop(-i)
-    return _huge(size) if size >= HUGE_PAGE // 2 else np.empty(size, np.uint8)
-
-
-def _huge(size: int) -> np.ndarray:
-    """New memory in huge pages, where the system has them: tasks walk over it in strides of many small pages."""
-    memory = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE + HUGE_PAGE)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with contextlib.suppress(OSError):  # a system that was built without them
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    array = np.frombuffer(memory, np.uint8)
-    return array[-address(array) % HUGE_PAGE :]
+    return Pages(size)
