@@ -45,12 +45,15 @@ class borrow:  # noqa: N801 (a context manager, read as a verb)
 
 
 def _take(size: int) -> Pages:
-    """The smallest free memory that is large enough, of several the one used last; or new."""
+    """The smallest free memory that is large enough, of several the one used last; or new, in place of what is not."""
     global _kept
     with _lock:
-        fitting = [(pages.size, -i) for i, pages in enumerate(_free) if pages.size >= size]
-        if fitting:
-            found, i = min(fitting)
-            _kept -= found
-            return _free.pop(-i)
+        if _free:
+            fitting = [(pages.size, -i) for i, pages in enumerate(_free) if pages.size >= size]
+            # Of those that are too small the largest goes, so that there are never more than were in use at once.
+            i = -min(fitting)[1] if fitting else max(range(len(_free)), key=lambda i: _free[i].size)
+            found = _free.pop(i)
+            _kept -= found.size
+            if fitting:
+                return found
     return Pages(size)

@@ -1,4 +1,4 @@
-"""Memory of tasks is used again."""
+"""Memory of tasks is used again, and no more of it is kept than was in use at once."""
 
 from __future__ import annotations
 
@@ -54,6 +54,13 @@ def test_the_smallest_that_is_large_enough_is_taken():
         assert room.address == places[0]
     with scratch.borrow(1, 4096 + LINE) as room:
         assert room.address == places[1]
+
+
+def test_memory_that_is_too_small_makes_way():
+    for size in range(1, 9):
+        with scratch.borrow(1, size * 4096), scratch.borrow(1, size * 512):
+            pass
+    assert kept() == [8 * 512, 8 * 4096]
 
 
 def test_no_more_is_kept_than_the_most(monkeypatch):

@@ -3,8 +3,9 @@
 What the system gives to a large array it takes back with the array, and gives again page by page, zeroed: for the
 arrays of a training step, the same in every step, that costs more than some of the kernels that fill them.
 
-So as much is kept as was in use at once, which does not raise the most memory that the process has. What of it is more
-than ``LIMIT`` is lent to the system: it stays where it is until the system runs short of memory.
+So what is in use and what is kept may together be as much as was in use at once, and ``LIMIT`` in any case: that does
+not raise the most memory that a process has which needs more than that. What is kept beyond ``LIMIT`` is lent to the
+system: it stays where it is until the system runs short of memory.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from deepcore.kernels.forks import free_in_children
 __all__ = ["LARGE", "LIMIT", "aligned", "empty"]
 
 LARGE = 1 << 20  # bytes; the system serves smaller arrays from memory that the process has
-LIMIT = 1 << 27  # bytes that are kept beyond what was in use at once, and that are not lent
+LIMIT = 1 << 27  # bytes that may be in use or kept in any case, and that are kept without being lent
 
 _lock = free_in_children(threading.Lock(), 2)
 _free: OrderedDict[int, list[Pages]] = OrderedDict()  # by size, the one used last at the end
@@ -120,7 +121,7 @@ def _settle() -> None:
 def _make_room() -> None:
     """Gives to the system what is too much to keep, of the size first that was asked for longest ago."""
     global _kept
-    most = LIMIT + (_most_used - _used if ADVISES else 0)
+    most = max(LIMIT, _most_used) - _used if ADVISES else LIMIT
     while _kept > most:
         size, blocks = next(iter(_free.items()))
         if blocks:
