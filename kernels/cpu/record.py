@@ -79,6 +79,7 @@ TILE = np.dtype(
         ("runs", np.int64),
         ("next_a", np.int64),  # from a run's start to what the next tile will read there, asked for from step to step
         ("next_step", np.int64),  # bytes of that for every step of this tile
+        ("next_b", np.int64),  # from b to what a row tile asks for ahead, from step to step
         ("init_row", np.int64),  # 0: the same for all rows, which a bias is
         ("c_row", np.int64),
         ("c_element", np.int64),  # from the sums with one element of a to those with the next, for a row tile
@@ -138,7 +139,7 @@ WEIGHTS = _record(
     row_stride before_rows before_columns reach_rows
     padded buffer_row buffer_pixel a_row panel strip
     groups rows blocks pieces all_blocks
-    told part_bytes starts runs row_tasks
+    told part_bytes run_told starts runs row_tasks
     wide wide_bytes last_bytes last_filled wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low
     channel_tasks channel_blocks
