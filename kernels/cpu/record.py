@@ -261,18 +261,19 @@ WINOGRAD_RESULT = _record(
     "sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes"
 )
 
-# Or all of it in one launch, where the sums fit into the cache: a piece of the tiles, ``block`` of them at a time. The
-# ``kernels`` are those of ``place.py``: for the first block and for others, which add to the sums; for the wide blocks
-# of columns and the last; for ``tall_rows`` channels and for one less.
+# Or all of it in one launch, where the sums fit into the cache: a piece of the tiles, ``block`` of them at a time, for
+# one of ``blocks`` blocks of the channels, of which x has ``depth`` and dy ``width``. The ``kernels`` are those of
+# ``place.py``: for the first block of tiles and for others, which add to the sums; for the wide blocks of columns and
+# the last; for ``tall_rows`` channels and for one less.
 WINOGRAD_PIECE = _record(
     """
     x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
     dy dy_image dy_row dy_pixel out_rows out_columns width_vectors width_tail
     before_rows before_columns m
-    tile_rows tile_columns tiles pieces block
+    tile_rows tile_columns tiles pieces blocks width_blocks block
     v_place v_tile d_at d_place d_tile sums_at sums_place sums_row
     kernels column_blocks wide wide_bytes tall tall_rows low
-    depth dw dw_piece dw_tap dw_depth
+    depth width dw dw_piece dw_tap dw_depth
     input input_tail input_edge input_edge_tail output output_tail output_edge output_edge_tail
     weights weights_tail vector_bytes zeros
     scratch scratch_bytes

@@ -309,7 +309,7 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np
     """dw [3, 3, C, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32, in tiles of 4 x 4 outputs."""
     depth, width = x.shape[3], dy.shape[3]
     tiles = x.shape[0] * -(-rows.outputs // 4) * -(-cols.outputs // 4)
-    pieces = winograd_pieces.pieces_of(depth, width, tiles)
+    pieces = winograd_pieces.Pieces.of(depth, width, tiles)
     if pieces:
         return winograd_pieces.weight_gradient(x, dy, rows, cols, pieces)
     dw = empty((3, 3, depth, width), np.float32)

@@ -1,13 +1,16 @@
-"""Winograd's gradient at the weights where all its sums fit into the second-level cache: for up to some 64 channels.
+"""Winograd's gradient at the weights by tasks whose sums fit into the second-level cache: those of some 64 channels.
 
-The tiles are cut into pieces. A task transforms a block of its piece's tiles, of x and of dy, multiplies them place by
-place and adds that to sums of its own, all in the cache; at the end it transforms its sums back, and gradients of
-pieces are added. What is transformed never goes to memory, which for few channels took longer than the products.
+The tiles are cut into pieces, and the channels of x and of dy into blocks where they are more. A task transforms a few
+tiles of its piece, of a block of x and of one of dy, multiplies them place by place and adds that to sums of its own,
+all in the cache; at the end it transforms its sums back, and gradients of pieces are added. What is transformed never
+goes to memory, which took longer than to transform x again for each block of dy, as long as these are few.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,19 +29,55 @@ from deepcore.kernels.cpu.transform import transform
 CACHE_BYTES = 1_000_000  # of a block of transformed tiles and the sums, in the second-level cache
 BLOCK_TILES = 16  # of a block at least, for each of which all sums are read and written
 PIECE_TILES = 64  # at least
-PIECES = 4, 16  # at least, so that cores can share them, and at most
+TASKS = 4, 16  # at least, so that cores can share them, and at most
+MOST_BLOCKS = 8  # of channels: with more, tiles are transformed too often
 PLACES = 36  # of a tile of 4 x 4 outputs
 PAD = 64  # bytes between places that would meet in one set of the cache, their distance being a power of two
 
 
-def pieces_of(depth: int, width: int, tiles: int) -> int:
-    """In how many pieces the gradient of weights [3, 3, depth, width] is summed, 0 if it is better done otherwise.
+@dataclass(frozen=True)
+class Pieces:
+    """How the gradient of weights [3, 3, C, K] is shared out: every task has one piece of the tiles, and one block.
 
-    The number follows from sizes alone, so that the sum of them has the same bits on any number of cores.
+    Attributes:
+        count: of the tiles. It follows from sizes alone, so that the sum of them has the same bits on any number of
+            cores.
+        depth_blocks, width_blocks: of C and of K; several are of the same size, whole vectors.
+        depth, width: channels of a block.
     """
-    if tiles < PIECES[0] * PIECE_TILES or block_tiles(depth, width) < BLOCK_TILES:
-        return 0
-    return min(PIECES[1], tiles // PIECE_TILES)
+
+    count: int
+    depth_blocks: int
+    width_blocks: int
+    depth: int
+    width: int
+
+    @staticmethod
+    @functools.lru_cache(PLANS)
+    def of(depth: int, width: int, tiles: int) -> Pieces | None:
+        """None where the gradient is better made otherwise."""
+        cuts = [
+            Pieces(0, depth // depth_block, width // width_block, depth_block, width_block)
+            for depth_block, width_block in itertools.product(_blocks(depth), _blocks(width))
+            if block_tiles(depth_block, width_block) >= BLOCK_TILES
+        ]
+        if not cuts:
+            return None
+        # What a task transforms is in this proportion to what it multiplies.
+        cut = min(cuts, key=lambda cut: 1 / cut.depth + 1 / cut.width)
+        count = min(TASKS[1] // cut.blocks, tiles // PIECE_TILES)
+        return replace(cut, count=count) if cut.blocks <= MOST_BLOCKS and count * cut.blocks >= TASKS[0] else None
+
+    @property
+    def blocks(self) -> int:
+        """That there are for each piece."""
+        return self.depth_blocks * self.width_blocks
+
+
+def _blocks(channels: int) -> list[int]:
+    """The sizes that blocks of so many channels can have."""
+    even = range(host().lanes, channels, host().lanes)
+    return [size for size in even if channels % size == 0] + [channels]
 
 
 def block_tiles(depth: int, width: int) -> int:
@@ -47,17 +86,16 @@ def block_tiles(depth: int, width: int) -> int:
     return (CACHE_BYTES - PLACES * (depth * d_tile + PAD)) // (PLACES * (v_tile + d_tile))
 
 
-def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, pieces: int) -> np.ndarray:
+def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, pieces: Pieces) -> np.ndarray:
     """dw [3, 3, C, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32, in tiles of 4 x 4 outputs."""
-    sums = empty((pieces, 3, 3, x.shape[3], dy.shape[3]), np.float32)
+    sums = empty((pieces.count, 3, 3, x.shape[3], dy.shape[3]), np.float32)
     _plan(x.shape, dy.shape[3], rows, cols, pieces)(address(x), address(dy), address(sums))
-    dw: np.ndarray = np.add.reduce(sums, axis=0)
-    return dw
+    return np.add.reduce(sums, axis=0, out=empty(sums.shape[1:], np.float32)) if pieces.count > 1 else sums[0]
 
 
 @functools.lru_cache(PLANS)
-def _plan(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, pieces: int) -> Launch:
-    m, depth = 4, x_shape[3]
+def _plan(x_shape: tuple[int, ...], dy_channels: int, rows: Axis, cols: Axis, pieces: Pieces) -> Launch:
+    m, x_channels, depth, width = 4, x_shape[3], pieces.depth, pieces.width
     channels, every, all_width = Channels.of(width), Channels.together(depth), Channels.together(width)
     tile_rows, tile_columns = -(-rows.outputs // m), -(-cols.outputs // m)
     tiles = x_shape[0] * tile_rows * tile_columns
@@ -65,7 +103,7 @@ def _plan(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, pieces: 
 
     v_tile, d_tile = every.last_bytes, channels.padded * ITEM
     sums_place = depth * d_tile + PAD
-    piece = -(-tiles // pieces)
+    piece = -(-tiles // pieces.count)
     block = -(-piece // -(-piece // block_tiles(depth, width)))
     v_place, d_place = block * v_tile + PAD, block * d_tile + PAD
     kernels = np.zeros((2, 2, 2), np.int64)  # the first block and others, which add; wide columns and the last; heights
@@ -81,19 +119,19 @@ def _plan(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, pieces: 
         WINOGRAD_PIECE,
         ("winograd_pieces", "gradient_of_piece"),
         ("x", "dy", "dw"),
-        pieces,
+        pieces.count * pieces.blocks,
         PLACES * (v_place + d_place + sums_place),
         (kernels, zeros),
-        x_image=rows.size * cols.size * depth * ITEM,
-        x_row=cols.size * depth * ITEM,
-        x_pixel=depth * ITEM,
+        x_image=rows.size * cols.size * x_channels * ITEM,
+        x_row=cols.size * x_channels * ITEM,
+        x_pixel=x_channels * ITEM,
         in_rows=rows.size,
         in_columns=cols.size,
         depth_vectors=every.last_vectors - every.tail,
         depth_tail=every.lanes * every.tail,
-        dy_image=rows.outputs * cols.outputs * width * ITEM,
-        dy_row=cols.outputs * width * ITEM,
-        dy_pixel=width * ITEM,
+        dy_image=rows.outputs * cols.outputs * dy_channels * ITEM,
+        dy_row=cols.outputs * dy_channels * ITEM,
+        dy_pixel=dy_channels * ITEM,
         out_rows=rows.outputs,
         out_columns=cols.outputs,
         width_vectors=all_width.last_vectors - all_width.tail,
@@ -104,7 +142,10 @@ def _plan(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, pieces: 
         tile_rows=tile_rows,
         tile_columns=tile_columns,
         tiles=tiles,
-        pieces=pieces,
+        pieces=pieces.count,
+        blocks=pieces.blocks,
+        width_blocks=pieces.width_blocks,
+        width=width,
         block=block,
         v_place=v_place,
         v_tile=v_tile,
@@ -122,9 +163,9 @@ def _plan(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, pieces: 
         tall_rows=cut.rows,
         low=cut.low,
         depth=depth,
-        dw_piece=9 * depth * width * ITEM,
-        dw_tap=depth * width * ITEM,
-        dw_depth=width * ITEM,
+        dw_piece=9 * x_channels * dy_channels * ITEM,
+        dw_tap=x_channels * dy_channels * ITEM,
+        dw_depth=dy_channels * ITEM,
         input=transform("input", m),
         input_tail=transform("input", m, True) if tails[0] else 0,
         input_edge=transform("input", m, edge=True),

@@ -8,12 +8,12 @@ piece_at = record(WINOGRAD_PIECE)
 
 
 @helper
-def transform_x(t, image, row, column, target):
+def transform_x(t, image, row, column, offset, target):
     """What the tile of outputs at this row and column reads of x."""
     side = t.m + 2
     top = row - t.before_rows
     left = column - t.before_columns
-    source = t.x + image * t.x_image + top * t.x_row + left * t.x_pixel
+    source = t.x + offset + image * t.x_image + top * t.x_row + left * t.x_pixel
     target_row = side * t.v_place
     ahead = 2 * t.m * t.x_pixel
     exist = existing(t.in_rows, t.in_columns, top, left, side)
@@ -39,9 +39,9 @@ def transform_x(t, image, row, column, target):
 
 
 @helper
-def transform_dy(t, image, row, column, target):
+def transform_dy(t, image, row, column, offset, target):
     """The outputs of the tile."""
-    source = t.dy + image * t.dy_image + row * t.dy_row + column * t.dy_pixel
+    source = t.dy + offset + image * t.dy_image + row * t.dy_row + column * t.dy_pixel
     target_row = (t.m + 2) * t.d_place
     ahead = 2 * t.m * t.dy_pixel
     exist = existing(t.out_rows, t.out_columns, row, column, t.m)
@@ -82,10 +82,15 @@ def multiply_block(t, v, d, sums, steps, adds):
 
 
 def gradient_of_piece(told, index, worker):
-    """The gradient at the weights from one piece of the tiles."""
+    """The gradient of one block of the weights from one piece of the tiles."""
     t = piece_at(told)
-    first = t.tiles * index // t.pieces
-    last = t.tiles * (index + 1) // t.pieces
+    piece = index // t.blocks
+    depth_block = (index - piece * t.blocks) // t.width_blocks
+    width_block = index - piece * t.blocks - depth_block * t.width_blocks
+    x_offset = 4 * depth_block * t.depth
+    dy_offset = 4 * width_block * t.width
+    first = t.tiles * piece // t.pieces
+    last = t.tiles * (piece + 1) // t.pieces
     v = t.scratch + worker * t.scratch_bytes
     d = v + t.d_at
     sums = v + t.sums_at
@@ -93,10 +98,10 @@ def gradient_of_piece(told, index, worker):
         end = min(begin + t.block, last)
         for tile in range(begin, end):
             image, row, column = place_of(t, tile)
-            transform_x(t, image, row, column, v + (tile - begin) * t.v_tile)
-            transform_dy(t, image, row, column, d + (tile - begin) * t.d_tile)
+            transform_x(t, image, row, column, x_offset, v + (tile - begin) * t.v_tile)
+            transform_dy(t, image, row, column, dy_offset, d + (tile - begin) * t.d_tile)
         multiply_block(t, v, d, sums, end - begin, 1 if begin > first else 0)
-    dw = t.dw + index * t.dw_piece
+    dw = t.dw + piece * t.dw_piece + depth_block * t.depth * t.dw_depth + dy_offset
     for channel in range(t.depth):
         transform(
             t.weights,
