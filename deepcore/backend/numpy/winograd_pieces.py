@@ -19,9 +19,19 @@ from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.plans import ITEM, PLANS
 from deepcore.backend.numpy.window import Axis
+from deepcore.backend.numpy.winograd_tiles import (
+    GRADIENT_TILE,
+    PAD,
+    TAPS,
+    Layout,
+    image,
+    places_of,
+    products,
+    tiles_of,
+)
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.place import Strides, place
+from deepcore.kernels.cpu.place import Strides
 from deepcore.kernels.cpu.record import WINOGRAD_PIECE, address
 from deepcore.kernels.cpu.tile import most_rows
 from deepcore.kernels.cpu.transform import transform
@@ -31,8 +41,7 @@ BLOCK_TILES = 16  # of a block at least, for each of which all sums are read and
 PIECE_TILES = 64  # at least
 TASKS = 4, 16  # at least, so that cores can share them, and at most
 MOST_BLOCKS = 8  # of channels: with more, tiles are transformed too often
-PLACES = 36  # of a tile of 4 x 4 outputs
-PAD = 64  # bytes between places that would meet in one set of the cache, their distance being a power of two
+PLACES = places_of(GRADIENT_TILE)
 
 
 @dataclass(frozen=True)
@@ -95,87 +104,59 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis, piece
 
 @functools.lru_cache(PLANS)
 def _plan(x_shape: tuple[int, ...], dy_channels: int, rows: Axis, cols: Axis, pieces: Pieces) -> Launch:
-    m, x_channels, depth, width = 4, x_shape[3], pieces.depth, pieces.width
-    channels, every, all_width = Channels.of(width), Channels.together(depth), Channels.together(width)
-    tile_rows, tile_columns = -(-rows.outputs // m), -(-cols.outputs // m)
-    tiles = x_shape[0] * tile_rows * tile_columns
-    cut = Columns.of(depth, most_rows(channels.widest, host()))
-
-    v_tile, d_tile = every.last_bytes, channels.padded * ITEM
-    sums_place = depth * d_tile + PAD
+    x_channels, depth, width = x_shape[3], pieces.depth, pieces.width
+    channels, every = Channels.of(width), Channels.together(width)
+    rows_of_sums = Columns.of(depth, most_rows(channels.widest, host()))
+    tiles = tiles_of(x_shape[0], rows, cols, GRADIENT_TILE)
     piece = -(-tiles // pieces.count)
     block = -(-piece // -(-piece // block_tiles(depth, width)))
-    v_place, d_place = block * v_tile + PAD, block * d_tile + PAD
-    kernels = np.zeros((2, 2, 2), np.int64)  # the first block and others, which add; wide columns and the last; heights
-    for vectors, of_columns in ((channels.vectors * bool(channels.wide), 0), (channels.last_vectors, 1)):
-        for adds in (False, True):
-            for height in (cut.rows, cut.rows - 1 if cut.low else 0):
-                if vectors and height:
-                    kernel = place(height, vectors, Strides(ITEM, v_tile, d_tile, d_tile), adds)
-                    kernels[int(adds), of_columns, cut.rows - height] = kernel
-    zeros = np.zeros(host().lanes, np.float32)
-    tails = bool(every.tail), bool(all_width.tail)
+    v, d = Layout.of(depth, block, PLACES), Layout.of(width, block, PLACES)
+    x_tiles = image("input", GRADIENT_TILE, x_channels, rows, cols, v)
+    dy_tiles = image("output_gradient", GRADIENT_TILE, dy_channels, rows, cols, d)
+    sums_place = depth * d.tile + PAD
+    kernels = products(
+        channels,
+        (rows_of_sums.rows, rows_of_sums.rows - 1 if rows_of_sums.low else 0),
+        lambda _: Strides(ITEM, v.tile, d.tile, d.tile),
+    )
+    dw_tap = x_channels * dy_channels * ITEM
     return Launch(
         WINOGRAD_PIECE,
         ("winograd_pieces", "gradient_of_piece"),
         ("x", "dy", "dw"),
         pieces.count * pieces.blocks,
-        PLACES * (v_place + d_place + sums_place),
-        (kernels, zeros),
-        x_image=rows.size * cols.size * x_channels * ITEM,
-        x_row=cols.size * x_channels * ITEM,
-        x_pixel=x_channels * ITEM,
-        in_rows=rows.size,
-        in_columns=cols.size,
-        depth_vectors=every.last_vectors - every.tail,
-        depth_tail=every.lanes * every.tail,
-        dy_image=rows.outputs * cols.outputs * dy_channels * ITEM,
-        dy_row=cols.outputs * dy_channels * ITEM,
-        dy_pixel=dy_channels * ITEM,
-        out_rows=rows.outputs,
-        out_columns=cols.outputs,
-        width_vectors=all_width.last_vectors - all_width.tail,
-        width_tail=all_width.lanes * all_width.tail,
-        before_rows=rows.before,
-        before_columns=cols.before,
-        m=m,
-        tile_rows=tile_rows,
-        tile_columns=tile_columns,
+        v.bytes + d.bytes + PLACES * sums_place,
+        (x_tiles, dy_tiles, kernels),
+        x_tiles=address(x_tiles),
+        dy_tiles=address(dy_tiles),
         tiles=tiles,
         pieces=pieces.count,
         blocks=pieces.blocks,
         width_blocks=pieces.width_blocks,
-        width=width,
         block=block,
-        v_place=v_place,
-        v_tile=v_tile,
-        d_at=PLACES * v_place,
-        d_place=d_place,
-        d_tile=d_tile,
-        sums_at=PLACES * (v_place + d_place),
+        v_place=v.place,
+        v_tile=v.tile,
+        d_at=v.bytes,
+        d_place=d.place,
+        d_tile=d.tile,
+        sums_at=v.bytes + d.bytes,
         sums_place=sums_place,
-        sums_row=d_tile,
+        sums_row=d.tile,
         kernels=address(kernels),
         column_blocks=channels.blocks,
         wide=channels.wide,
         wide_bytes=channels.wide_bytes,
-        tall=cut.tall,
-        tall_rows=cut.rows,
-        low=cut.low,
+        tall=rows_of_sums.tall,
+        tall_rows=rows_of_sums.rows,
+        low=rows_of_sums.low,
         depth=depth,
-        dw_piece=9 * x_channels * dy_channels * ITEM,
-        dw_tap=x_channels * dy_channels * ITEM,
+        width=width,
+        width_vectors=every.last_vectors - every.tail,
+        width_tail=every.lanes * every.tail,
+        dw_piece=TAPS * dw_tap,
+        dw_tap=dw_tap,
         dw_depth=dy_channels * ITEM,
-        input=transform("input", m),
-        input_tail=transform("input", m, True) if tails[0] else 0,
-        input_edge=transform("input", m, edge=True),
-        input_edge_tail=transform("input", m, True, edge=True) if tails[0] else 0,
-        output=transform("output_gradient", m),
-        output_tail=transform("output_gradient", m, True) if tails[1] else 0,
-        output_edge=transform("output_gradient", m, edge=True),
-        output_edge_tail=transform("output_gradient", m, True, edge=True) if tails[1] else 0,
-        weights=transform("weights_gradient", m),
-        weights_tail=transform("weights_gradient", m, True) if tails[1] else 0,
+        weights=transform("weights_gradient", GRADIENT_TILE),
+        weights_tail=transform("weights_gradient", GRADIENT_TILE, True) if every.tail else 0,
         vector_bytes=host().vector_bytes,
-        zeros=address(zeros),
     )
