@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend import Backend
-from deepcore.backend.dispatch import Call, get_precision
+from deepcore.backend.dispatch import Call, get_precision, get_winograd
 from deepcore.backend.explain import matmul_gradients, times
 from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry
 from deepcore.benchmarks import oracle
@@ -102,7 +102,7 @@ class Case:
 
     @property
     def call(self) -> Call:
-        return Call(self.op, self.dtype, self.geometry, get_precision())
+        return Call(self.op, self.dtype, self.geometry, get_precision(), get_winograd())
 
     @property
     def shape(self) -> str:

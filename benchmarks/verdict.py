@@ -82,9 +82,10 @@ def print_verdicts(out: Console, rows: Sequence[Row]) -> None:
 def _cells(one: Verdict) -> list[Cell]:
     row, best = one.chosen, one.fastest
     head: list[Cell] = [f"{row.suite} {row.layer}", row.direction, row.implementation, duration(_seconds(row))]
-    if one.good:
-        return [*head, "", "", ""]
-    return [*head, best.implementation, duration(_seconds(best)), Text(f"{one.factor - 1:.0%}", style="red")]
+    if best is row:
+        return [*head, "the same", "", ""]
+    lost = Text(f"{one.factor - 1:.0%}", style="" if one.good else "red")
+    return [*head, best.implementation, duration(_seconds(best)), lost]
 
 
 def _seconds(row: Row) -> float:

@@ -333,7 +333,13 @@ def judge(call: Call, device: str = "cpu") -> list[Choice]:
         Choice(record, index == best, ok, _why(index == best, ok, reason, only), seconds)
         for index, (record, ok, reason, seconds) in enumerate(verdicts)
     ]
-    return sorted(lines, key=lambda line: (not line.chosen, not line.ok, line.seconds or 0.0))
+    return sorted(lines, key=lambda line: _rank(line, device))
+
+
+def _rank(line: Choice, device: str) -> tuple[bool, bool, bool, bool, float]:
+    """What can run first, by its estimate; then what would serve the call, and other devices last."""
+    elsewhere = line.implementation.device != device
+    return not line.chosen, not line.ok, elsewhere, line.seconds is None, line.seconds or 0.0
 
 
 def _why(chosen: bool, ok: bool, reason: str, only: str | None) -> str:

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from deepcore.backend import FILES, numpy_backend
-from deepcore.backend.dispatch import Call, Choice, family, get_precision, judge, operations
+from deepcore.backend.dispatch import Call, Choice, family, get_precision, get_winograd, judge, operations
+from deepcore.backend.dtype import HALVES
 from deepcore.backend.geometry import Conv2DGeometry, FlatGeometry, MatmulGeometry, Pool2DGeometry, RowsGeometry
+from deepcore.backend.numpy.half import widens
 from deepcore.errors import unknown_name
 
 DISPATCH_DEVICES = {"cpu": "cpu", "cuda": "cuda", "emulator": "cuda"}
@@ -31,7 +33,7 @@ class Section:
 
     Attributes:
         title: the direction in words, such as ``"conv2d_dgrad"``.
-        call: what dispatch was asked.
+        call: what dispatch was asked; its dtype is float32 where 16-bit floats are computed in float32.
         choices: every implementation, the chosen one first.
     """
 
@@ -76,10 +78,14 @@ class Explanation:
     dtype: str
     sections: tuple[Section, ...]
 
+    def dtype_of(self, section: Section) -> str:
+        """The dtype in words, with that of the computation where it is another."""
+        return self.dtype if section.call.dtype == self.dtype else f"{self.dtype}, computed in {section.call.dtype},"
+
     def __str__(self) -> str:
         lines: list[str] = []
         for section in self.sections:
-            lines += [f"{section.title}, {self.dtype} on {self.device}: {section.sizes}"]
+            lines += [f"{section.title}, {self.dtype_of(section)} on {self.device}: {section.sizes}"]
             table = [("", "implementation", "device", "estimate", "why"), *map(cells, section.choices)]
             widths = [max(len(row[column]) for row in table) for column in range(4)]
             lines += [
@@ -168,15 +174,24 @@ def explain(
         raise unknown_name("device", device, DISPATCH_DEVICES)
 
     geometry = _geometry(op, [_shape(operand) for operand in operands], options)
-    precision = get_precision()
-    calls = [(direction, Call(direction, dtype_name, geometry, precision)) for direction in directions]
+    asked = [(direction, direction, geometry) for direction in directions]
     if isinstance(geometry, MatmulGeometry):
-        calls += [
-            (f"matmul for the gradient of {name}", Call("matmul", dtype_name, gradient, precision))
+        asked += [
+            (f"matmul for the gradient of {name}", "matmul", gradient)
             for name, gradient in zip("ab", matmul_gradients(geometry), strict=True)
         ]
+    calls = [
+        (title, Call(direction, _asked_dtype(direction, dtype_name, device), sizes, get_precision(), get_winograd()))
+        for title, direction, sizes in asked
+    ]
     sections = tuple(Section(title, call, tuple(judge(call, DISPATCH_DEVICES[device]))) for title, call in calls)
     return Explanation(op, device, dtype_name, sections)
+
+
+def _asked_dtype(op: str, dtype: str, device: str) -> str:
+    """The dtype that dispatch is asked about for arrays of ``dtype``: most operations widen 16-bit floats on a CPU."""
+    widened = device == "cpu" and dtype in HALVES and widens(getattr(numpy_backend(), op))
+    return "float32" if widened else dtype
 
 
 def matmul_gradients(g: MatmulGeometry) -> tuple[MatmulGeometry, MatmulGeometry]:
@@ -242,7 +257,7 @@ def _builder(op: str) -> Callable[..., Any]:
         return _reduction
     if name.startswith("embedding_"):
         return _embedding
-    flat = name in ("dropout", "square_sum") or name.startswith("random_") or name.endswith("_update")
+    flat = name in ("cast", "dropout", "square_sum") or name.startswith("random_") or name.endswith("_update")
     return _flat if flat else _rows
 
 

@@ -24,7 +24,7 @@ def explain(
 ) -> None:
     """Say which implementation a call takes and why, and why not the others, for every direction.
 
-    Images are NHWC, kernels HWIO [height, width, in_channels / groups, out_channels].
+    Images are NHWC, kernels HWIO (height x width x in_channels / groups x out_channels).
 
     [bold]Examples[/bold]
 
@@ -77,4 +77,5 @@ def _print(explanation: Any) -> None:
             style = "bold green" if choice.chosen else "" if choice.ok else "dim"
             label = f"{CHOSEN if choice.chosen else ' '} {name}"
             rows.append([Text(text, style=style) for text in (label, device, seconds, why)])
-        render(out, columns, rows, f"{section.title} · {explanation.dtype} on {explanation.device} · {section.sizes}")
+        where = f"{explanation.dtype_of(section)} on {explanation.device}"
+        render(out, columns, rows, f"{section.title} · {where} · {section.sizes}")

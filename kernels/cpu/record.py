@@ -79,6 +79,7 @@ TILE = np.dtype(
         ("runs", np.int64),
         ("next_a", np.int64),  # from a run's start to what the next tile will read there, asked for from step to step
         ("next_step", np.int64),  # bytes of that for every step of this tile
+        ("next_b", np.int64),  # from b to what a row tile asks for ahead, from step to step
         ("init_row", np.int64),  # 0: the same for all rows, which a bias is
         ("c_row", np.int64),
         ("c_element", np.int64),  # from the sums with one element of a to those with the next, for a row tile
@@ -138,7 +139,7 @@ WEIGHTS = _record(
     row_stride before_rows before_columns reach_rows
     padded buffer_row buffer_pixel a_row panel strip
     groups rows blocks pieces all_blocks
-    told part_bytes starts runs row_tasks
+    told part_bytes run_told starts runs row_tasks
     wide wide_bytes last_bytes last_filled wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low
     channel_tasks channel_blocks
@@ -203,6 +204,21 @@ _WINOGRAD_WEIGHTS = """
 # All of them at once: [3, 3, depth, width] to [place, (block of channels, depth, channel of the block)].
 WINOGRAD_WEIGHTS = _record(_WINOGRAD_WEIGHTS + "parts scratch scratch_bytes")
 
+# Winograd's tiles of m x m outputs in an image, which is x or, for the gradient at the weights, dy. A tile is of
+# ``side`` x ``side`` pixels, the first one so many rows and columns ``before`` the image. Their transforms lie in
+# ``parts`` of the channels, each of ``part_vectors`` vectors, but the last of ``last_vectors`` and ``last_tail`` lanes
+# of one more. There are transforms for whole vectors and for a ``tail``, for tiles that are ``whole`` and at the
+# ``edge`` of the image.
+WINOGRAD_TILES = _record(
+    """
+    image row pixel rows columns
+    before_rows before_columns tile_rows tile_columns m side
+    parts part_vectors last_vectors last_tail
+    part place_row place
+    whole whole_tail edge edge_tail vector_bytes zeros
+    """
+)
+
 # Winograd's convolution 3 x 3 of stride 1: a block of tiles at a time, for ``channel_blocks`` blocks of output
 # channels. Where several tasks use the same block, its tiles are transformed before and lie at ``v``, the next block's
 # ``v_block`` bytes behind; else that is 0. ``kernels`` are the addresses of products (``place.py``), of wide blocks and
@@ -210,33 +226,20 @@ WINOGRAD_WEIGHTS = _record(_WINOGRAD_WEIGHTS + "parts scratch scratch_bytes")
 WINOGRAD = _record(
     _WINOGRAD_WEIGHTS
     + """
-    x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
+    x x_tiles
     y y_image y_row y_pixel out_rows out_columns
     bias clamp
-    before_rows before_columns
-    tile_rows tile_columns tiles blocks steps step
-    v v_block v_part v_place v_tile part_vectors sums_at sums_place sums_tile u_at patch_at
-    input input_tail input_edge input_edge_tail output output_tail output_edge output_edge_tail zeros
+    tiles blocks steps step
+    v v_block v_part v_place v_tile sums_at sums_place sums_tile u_at patch_at
+    output output_tail output_edge output_edge_tail
     kernels parts
     tall_rows channel_tasks channel_blocks
     scratch scratch_bytes
     """
 )
 
-# Winograd's gradient at the weights, for one chunk of tiles: first the transforms of x and dy, whose channels may lie
-# in parts of a few vectors, ...
-WINOGRAD_GRADIENT = _record(
-    """
-    x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
-    dy dy_image dy_row dy_pixel out_rows out_columns width_vectors width_tail
-    depth_parts part_vectors width_parts block_vectors
-    before_rows before_columns m
-    tile_rows tile_columns first last step
-    v v_part v_place v_tile d d_part d_place d_tile
-    input input_tail output output_tail vector_bytes
-    scratch scratch_bytes
-    """
-)
+# Winograd's gradient at the weights, for one chunk of tiles: first the transforms of x and dy, ...
+WINOGRAD_GRADIENT = _record("x x_tiles v v_tile dy dy_tiles d d_tile first last step")
 
 # ... then a product for each place, added to the sums; the first begin with ``zeros``, which is 0 for the others, ...
 _WINOGRAD_BLOCKS = "told zeros wide wide_bytes wide_kernel last_kernel wide_told last_told tile_rows "
@@ -257,24 +260,19 @@ WINOGRAD_BLOCK = _record(
 )
 
 # ... and once for all the way back from the places: [place, depth, width] to [9, depth, width].
-WINOGRAD_RESULT = _record(
-    "sums sums_row sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes"
-)
+WINOGRAD_RESULT = _record("sums sums_place sums_depth dw dw_tap dw_depth vectors tail kernel tail_kernel vector_bytes")
 
-# Or all of it in one launch, where the sums fit into the cache: a piece of the tiles, ``block`` of them at a time. The
-# ``kernels`` are those of ``place.py``: for the first block and for others, which add to the sums; for the wide blocks
-# of columns and the last; for ``tall_rows`` channels and for one less.
+# Or all of it in one launch, where the sums fit into the cache: a piece of the tiles, ``block`` of them at a time, for
+# one of ``blocks`` blocks of the channels, of which x has ``depth`` and dy ``width``. The ``kernels`` are those of
+# ``place.py``: for the first block of tiles and for others, which add to the sums; for the wide blocks of columns and
+# the last; for ``tall_rows`` channels and for one less.
 WINOGRAD_PIECE = _record(
     """
-    x x_image x_row x_pixel in_rows in_columns depth_vectors depth_tail
-    dy dy_image dy_row dy_pixel out_rows out_columns width_vectors width_tail
-    before_rows before_columns m
-    tile_rows tile_columns tiles pieces block
+    x x_tiles dy dy_tiles tiles pieces blocks width_blocks block
     v_place v_tile d_at d_place d_tile sums_at sums_place sums_row
     kernels column_blocks wide wide_bytes tall tall_rows low
-    depth dw dw_piece dw_tap dw_depth
-    input input_tail input_edge input_edge_tail output output_tail output_edge output_edge_tail
-    weights weights_tail vector_bytes zeros
+    depth width width_vectors width_tail dw dw_piece dw_tap dw_depth
+    weights weights_tail vector_bytes
     scratch scratch_bytes
     """
 )

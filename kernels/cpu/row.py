@@ -8,7 +8,8 @@ here each is loaded once, for all outputs and taps that it serves. ``a`` is read
 code is made, so that a place costs no arithmetic.
 
 The gradient at the weights is the same sum with taps and pixels in each other's place: its outputs are the taps, summed
-over neighbouring pixels.
+over neighbouring pixels. What it multiplies comes from memory for one tile, and from the cache for those that follow:
+each asks for a share of what comes next, so that memory is read all the time.
 """
 
 from __future__ import annotations
@@ -46,15 +47,31 @@ def instructions(line: Line, elements: int, vectors: int) -> int:
 
 
 def row(
-    line: Line, pixel: int, tap: int, vectors: int, tail: bool = False, elements: int = 1, target: str = CACHED
+    line: Line,
+    pixel: int,
+    tap: int,
+    vectors: int,
+    tail: bool = False,
+    elements: int = 1,
+    target: str = CACHED,
+    ahead: int = 0,
 ) -> int:
     """The address of a row tile for this host; what it is made of is said at ``emit_row``."""
-    name = f"row {line} at {pixel} {tap} {vectors}x{elements}{' tail' if tail else ''} {target}"
-    return library.function(name, lambda: emit_row(line, pixel, tap, vectors, tail, elements, host(), target))
+    asks = f" {ahead} ahead" if ahead else ""
+    name = f"row {line} at {pixel} {tap} {vectors}x{elements}{' tail' if tail else ''} {target}{asks}"
+    return library.function(name, lambda: emit_row(line, pixel, tap, vectors, tail, elements, host(), target, ahead))
 
 
 def emit_row(
-    line: Line, pixel: int, tap: int, vectors: int, tail: bool, elements: int, host: Host, target: str = CACHED
+    line: Line,
+    pixel: int,
+    tap: int,
+    vectors: int,
+    tail: bool,
+    elements: int,
+    host: Host,
+    target: str = CACHED,
+    ahead: int = 0,
 ) -> str:
     """``row(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR.
 
@@ -67,6 +84,7 @@ def emit_row(
         elements: neighbouring elements of a, g above, each with sums of its own, ``c_element`` bytes apart.
         target: where c is: ``CACHED``; ``FAR``, from where it is asked for, some of it in each step; or ``STREAMED``,
             whole vectors at multiples of their size, which are written past the caches.
+        ahead: how many taps each step asks for, of those that lie ``next_b`` bytes from b, and are read later.
     """
     e = Emitter("row", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
@@ -83,10 +101,10 @@ def emit_row(
 
     sums = [e.load(at(init, init_row, i, g, v), masks[v]) for i, g, v in places]
     last_row = e.add(c, e.times(c_row, line.outputs - 1))
-    with e.loop(runs, [offsets, b, c, *sums]) as run:
-        run_at, b_start, run_asked, *run_sums = run.carried
-        with e.loop(steps, [e.add(a, e.load_integer(run_at)), b_start, run_asked, *run_sums]) as step:
-            from_a, from_b, asked, *step_sums = step.carried
+    with e.loop(runs, [offsets, b, c, e.add(b, field("next_b")), *sums]) as run:
+        run_at, b_start, run_asked, run_next, *run_sums = run.carried
+        with e.loop(steps, [e.add(a, e.load_integer(run_at)), b_start, run_asked, run_next, *run_sums]) as step:
+            from_a, from_b, asked, next_b, *step_sums = step.carried
             if target == FAR:
                 for v in range(vectors):
                     e.prefetch(e.add(asked, integer(v * host.vector_bytes)), write=True)
@@ -96,17 +114,20 @@ def emit_row(
             right: dict[int, list[ir.Value]] = {}
             for place, i, t in line.reads:
                 if t not in right:
-                    vector = e.add(from_b, integer(t * tap))
-                    right[t] = [e.load(e.add(vector, integer(v * host.vector_bytes)), masks[v]) for v in range(vectors)]
+                    starts = [integer(t * tap + v * host.vector_bytes) for v in range(vectors)]
+                    right[t] = [e.load(e.add(from_b, start), mask) for start, mask in zip(starts, masks, strict=True)]
+                    for start in starts if t < ahead else []:
+                        e.prefetch(e.add(next_b, start), 2)
                 for g in range(elements):
                     if (place, g) not in left:
                         left[place, g] = e.broadcast(e.load_scalar(e.add(from_a, integer(place * pixel + 4 * g))))
                     for v in range(vectors):
                         total[i, g, v] = e.multiply_add(left[place, g], right[t][v], total[i, g, v])
-            step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), asked, *total.values()]
+            next_b = e.add(next_b, integer(ahead * tap))
+            step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), asked, next_b, *total.values()]
         run.carried = [e.add(run_at, integer(8)), e.add(b_start, b_run), *step.carried[2:]]
     bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
-    for (i, g, v), last in zip(places, run.carried[3:], strict=True):
+    for (i, g, v), last in zip(places, run.carried[4:], strict=True):
         clamped = e.clamp(last, bounds)
         if target == STREAMED:
             e.stream(clamped, at(c, c_row, i, g, v))

@@ -45,6 +45,10 @@ def test_what_wrong_choices_cost_is_said():
     assert "Did dispatch choose the fastest?" in shown
     (line,) = [line for line in shown.splitlines() if "lenet conv1" in line and " dgrad " in line and "300%" in line]
     assert line.split() == ["lenet", "conv1", "dgrad", "numpy", "4", "ms", "numba-direct", "1", "ms", "300%"]
+    (right,) = [line for line in shown.splitlines() if "lenet conv1" in line and " fprop " in line]
+    assert right.split() == ["lenet", "conv1", "fprop", "numpy", "2", "ms", "the", "same"]
+    (close,) = [line for line in shown.splitlines() if "lenet conv2" in line]
+    assert close.split() == ["lenet", "conv2", "fprop", "numpy", "2.09", "ms", "numba", "2", "ms", "4%"]
     assert (
         "Dispatch chose the fastest, or one within 5% of it, in 2 of 3 cases; together its choices take 1.62 times as "
         "long as the fastest. Worst: lenet conv1 dgrad, where numpy takes 4 ms and numba-direct 1 ms."

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from deepcore.backend.dispatch import Call, choose, family, operations, use_implementation
+from deepcore.backend.dispatch import Call, choose, family, operations, use_implementation, use_winograd
 from deepcore.backend.explain import explain, load_records, matmul_gradients
 from deepcore.backend.geometry import Conv2DGeometry, FlatGeometry, MatmulGeometry, Pool2DGeometry, RowsGeometry
 
@@ -35,6 +35,7 @@ def test_arrays_bring_their_dtype_and_one_direction_can_be_asked_for():
         ("reduce_max", [(4, 3, 10)], {}, RowsGeometry(1, 120)),
         ("embedding_gather", [(100, 16), (4, 7)], {}, RowsGeometry(28, 16)),
         ("dropout", [(4, 3, 10)], {}, FlatGeometry(120)),
+        ("cast", [(4, 3, 10)], {}, FlatGeometry(120)),
     ],
 )
 def test_operations_of_rows_and_of_elements(op, shapes, options, geometry):
@@ -82,6 +83,41 @@ def test_a_forced_implementation_shows_in_the_explanation():
         section = explain("conv2d_fprop", (1, 5, 5, 1), (3, 3, 1, 1)).sections[0]
     assert section.chosen.implementation.name == "numpy"
     assert section.chosen.reason.endswith("forced by use_implementation")
+
+
+def test_the_size_of_winograds_tiles_that_the_program_allows_is_explained():
+    shapes = (1, 28, 28, 64), (3, 3, 64, 64)
+    chosen = []
+    for tile in (4, 2, 0):
+        with use_winograd(tile):
+            (section,) = explain("conv2d_fprop", *shapes, padding="same").sections
+            assert section.chosen.implementation is choose("conv2d_fprop", "float32", section.call.geometry)
+            chosen.append(section.chosen.implementation.name)
+            if tile == 0:
+                assert "winograd" not in chosen[-1]
+                reasons = {choice.implementation.name: choice.reason for choice in section.choices}
+                assert reasons["winograd-4"] == "set_winograd allows tiles of 0; these are of 4"
+
+
+def test_16_bit_floats_are_explained_as_what_they_are_computed_in():
+    explanation = explain("conv2d", np.zeros((2, 8, 8, 6), np.float16), (1, 1, 6, 32))
+    assert explanation.dtype == "float16"
+    for section in explanation.sections:
+        assert section.call.dtype == "float32"
+        assert section.chosen.implementation is choose(section.title, "float32", section.call.geometry)
+    assert str(explanation).startswith("conv2d_fprop, float16, computed in float32, on cpu: 2x8x8x6 * 1x1x6x32 -> ")
+    assert explain("cast", (40,), dtype="float16").sections[0].call.dtype == "float16"
+    assert explain("conv2d", (2, 8, 8, 6), (1, 1, 6, 32), dtype="float16", device="cuda").sections[0].call.dtype == (
+        "float16"
+    )
+
+
+def test_what_could_run_stands_before_what_could_not_and_what_runs_elsewhere(plant):
+    plant("matmul", "missing", print, cost=1.0, available=lambda: (False, "not compiled; run make"))
+    plant("matmul", "picky", print, supports=lambda call: (False, "m must be a multiple of 128"))
+    plant("matmul", "gpu", print, cost=1e-8, device="cuda")
+    names = [choice.implementation.name for choice in explain("matmul", (5, 7), (7, 3)).sections[0].choices]
+    assert names.index("numpy") < names.index("missing") < names.index("picky") < names.index("gpu")
 
 
 @pytest.mark.parametrize("transpose_a", [False, True])

@@ -90,12 +90,13 @@ LINES = {
 
 
 @pytest.mark.parametrize(
-    ("end", "target"), [("whole", CACHED), ("whole", FAR), ("whole", STREAMED), ("tail", CACHED), ("tail", FAR)]
+    ("end", "target", "ahead"),
+    [("whole", CACHED, 2), ("whole", FAR, 0), ("whole", STREAMED, 0), ("tail", CACHED, 0), ("tail", FAR, 1)],
 )
 @pytest.mark.parametrize(("vectors", "elements"), [(1, 1), (1, 3), (2, 1), (2, 2)])
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("host", hosts(), ids=lambda host: host.vector)
-def test_sums_of_rows(host, line, vectors, elements, end, target, rng):
+def test_sums_of_rows(host, line, vectors, elements, end, target, ahead, rng):
     line, tail = LINES[line], end == "tail"
     lanes = max(1, host.lanes - 1) if tail else host.lanes
     width = (vectors - 1) * host.lanes + lanes
@@ -105,7 +106,7 @@ def test_sums_of_rows(host, line, vectors, elements, end, target, rng):
     init = rng.standard_normal((line.outputs, elements, vectors * host.lanes)).astype(np.float32)
     c = aligned((line.outputs, elements, (vectors + 1) * host.lanes), np.float32)
     c[...] = GUARD
-    text = emit_row(line, a.strides[2], b.strides[2], vectors, tail, elements, host, target)
+    text = emit_row(line, a.strides[2], b.strides[2], vectors, tail, elements, host, target, ahead)
     row, _engine = compiled(text, host, 5, "row")
     offsets = np.array([a.strides[0], 0], np.int64)
     told = np.zeros((), TILE)
@@ -116,6 +117,7 @@ def test_sums_of_rows(host, line, vectors, elements, end, target, rng):
         "b_run": b.strides[0],
         "steps": steps,
         "runs": runs,
+        "next_b": b.nbytes,  # beyond the array, which may be asked for
         "init_row": c.strides[0],
         "c_row": c.strides[0],
         "c_element": c.strides[1],

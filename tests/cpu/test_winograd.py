@@ -73,13 +73,13 @@ for count, few, places, part, chunk in (
     (1, 1 << 30, 1 << 30, 20000, (1 << 30, 1 << 30)),  # weights transformed in parts; all tiles at once
     (2, 1 << 30, 1 << 30, 20000, (1 << 30, 1 << 30)),  # the same, and tiles that several tasks use
     (2, 0, 300, 20000, (1, 1)),  # weights made once, for several blocks of tiles; the tiles by chunks
-    (2, 0, 300, 1 << 30, None),  # blocks of whole register tiles; the gradient at the weights by pieces
+    (2, 0, 300, 1 << 30, None),  # blocks of whole register tiles; the gradient at the weights by pieces and blocks
 ):
     threads.set_threads(count)
     if chunk is None:
         chunk = (1, 1)
         winograd_pieces.PIECE_TILES, winograd_pieces.BLOCK_TILES = 4, 1
-        winograd_pieces.block_tiles = lambda depth, width: 3
+        winograd_pieces.block_tiles = lambda depth, width: 3 if depth != 48 and width != 64 else 0
     winograd.FEW_PLACES, winograd.BLOCK_PLACES, winograd.PART_BYTES = few, places, part
     winograd.FEW_TILES, winograd.CHUNK_BYTES = 200 if few else 3, chunk
     for plan in (winograd._convolution, winograd._gradient_by_blocks, winograd._gradient_by_chunks):
@@ -88,6 +88,7 @@ for count, few, places, part, chunk in (
         ((3, 13, 17, 40), (3, 3, 40, 33), "same"),
         ((1, 8, 9, 150), (3, 3, 150, 70), "valid"),
         ((2, 5, 30, 3), (3, 3, 3, 200), ((2, 0), (0, 2))),
+        ((2, 9, 14, 48), (3, 3, 48, 64), "same"),
     ):
         g = Conv2DGeometry.of(x, w, 1, padding)
         x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.w_shape, g.y_shape))

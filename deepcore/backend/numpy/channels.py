@@ -115,13 +115,13 @@ class Channels:
         found = tiles.tile(rows, pixel, tap, self.widest, self.tail, target)
         return (found, 0) if self.wide else (0, found)
 
-    def row_tiles(self, tiles: RowTiles, pixel: int, tap: int, target: str) -> dict[str, Any]:
+    def row_tiles(self, tiles: RowTiles, pixel: int, tap: int, target: str, ahead: int = 0) -> dict[str, Any]:
         """The same of row tiles, for the only block of channels or for blocks of one width."""
         found: dict[str, Any] = {"wide_tall": 0, "wide_low": 0, "last_tall": 0, "last_low": 0}
         name = "wide" if self.wide else "last"
-        found[f"{name}_tall"] = tiles.tile(tiles.cut.rows, pixel, tap, self.widest, self.tail, target)
+        found[f"{name}_tall"] = tiles.tile(tiles.cut.rows, pixel, tap, self.widest, self.tail, target, ahead)
         if tiles.cut.low:
-            found[f"{name}_low"] = tiles.tile(tiles.cut.rows - 1, pixel, tap, self.widest, self.tail, target)
+            found[f"{name}_low"] = tiles.tile(tiles.cut.rows - 1, pixel, tap, self.widest, self.tail, target, ahead)
         return found
 
     def split(self, tasks: int) -> tuple[int, int]:

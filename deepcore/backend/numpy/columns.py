@@ -82,10 +82,12 @@ class RowTiles:
         products = line.outputs * line.taps * elements * vectors
         return products <= MOST_PRODUCTS and row.registers(line, elements, vectors) < host().registers
 
-    def tile(self, height: int, pixel: int, tap: int, vectors: int, tail: bool, target: str = row.CACHED) -> int:
+    def tile(
+        self, height: int, pixel: int, tap: int, vectors: int, tail: bool, target: str = row.CACHED, ahead: int = 0
+    ) -> int:
         """Its address; ``pixel`` and ``tap`` are distances of places and of what they are multiplied with, in bytes."""
         line, elements = self.line(height)
-        return row.row(line, pixel, tap, vectors, tail, elements, target)
+        return row.row(line, pixel, tap, vectors, tail, elements, target, ahead)
 
 
 def _register_cycles(elements: int, vectors: int) -> float:

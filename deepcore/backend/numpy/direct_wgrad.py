@@ -104,15 +104,19 @@ def _weight_gradient(
     row_tasks = min(len(starts) * (cut.tall + cut.low), -(-tasks // (pieces * channel_tasks)))
 
     offsets = np.arange(strip, dtype=np.int64) * (rows.stride * source.row)
-    told = np.zeros((strip + 1, 2), TILE)  # of so many rows of pixels; of wide blocks, and of the last
+    told = np.zeros((strip + 1, 2, len(starts)), TILE)  # of so many rows; of wide blocks and the last; of a run
     told["a_row"], told["a_step"], told["offsets"] = ITEM, cols.stride * source.pixel, address(offsets)
-    told["b_step"] = (channels.wide_bytes, channels.last_bytes) if copied else all_width * ITEM
-    told["steps"], told["runs"] = cols.outputs, np.arange(strip + 1)[:, np.newaxis]
+    told["b_step"] = [[channels.wide_bytes], [channels.last_bytes]] if copied else all_width * ITEM
+    told["steps"], told["runs"] = cols.outputs, np.arange(strip + 1)[:, np.newaxis, np.newaxis]
     told["init_row"] = told["c_row"] = all_width * ITEM
     told["lanes"], told["floor"], told["ceiling"] = channels.lanes, -np.inf, np.inf
     if row_tiles:
         pixel = int(told["b_step"].max())
-        tiles = channels.row_tiles(row_tiles, source.pixel, pixel, CACHED)
+        # The next strip comes from memory while this one is multiplied: tiles of each run ask for a share of it.
+        ahead = -(-row_tiles.pixels // len(starts))
+        tiles = channels.row_tiles(row_tiles, source.pixel, pixel, CACHED, ahead)
+        strip_bytes = np.arange(strip + 1)[:, np.newaxis, np.newaxis] * (cols.outputs * pixel)
+        told["next_b"] = strip_bytes + np.arange(len(starts)) * strip_bytes // len(starts)
         told["b_run"], told["b_step"] = cols.outputs * pixel, row_tiles.pixels * pixel
         told["a_step"] *= row_tiles.pixels
         told["steps"] //= row_tiles.pixels
@@ -154,6 +158,7 @@ def _weight_gradient(
         all_blocks=images * blocks,
         told=address(told),
         part_bytes=told.strides[0],
+        run_told=told.strides[2],
         starts=address(starts),
         runs=len(starts),
         row_tasks=row_tasks,

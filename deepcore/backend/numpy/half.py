@@ -37,9 +37,15 @@ def computed_in_float32(*wide_results: int, like: int = 0) -> Callable[[Function
                 return tuple(result if i in wide_results else _narrowed(result, dtype) for i, result in pairs)
             return results if 0 in wide_results else _narrowed(results, dtype)
 
+        run.widens = True  # type: ignore[attr-defined]
         return run  # type: ignore[return-value]
 
     return decorate
+
+
+def widens(function: Callable[..., Any]) -> bool:
+    """Whether ``function`` runs in float32 on arrays of 16-bit floats."""
+    return getattr(function, "widens", False)
 
 
 def _widened(value: Any) -> Any:

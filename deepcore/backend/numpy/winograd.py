@@ -7,7 +7,6 @@ matrix product of all tiles with the transformed weights.
 from __future__ import annotations
 
 import functools
-import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,10 +20,20 @@ from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.plans import CLAMPS, ITEM, PLANS, streams, tasks_wanted
 from deepcore.backend.numpy.window import Axis
+from deepcore.backend.numpy.winograd_tiles import (
+    GRADIENT_TILE,
+    PAD,
+    TAPS,
+    Layout,
+    image,
+    places_of,
+    products,
+    tiles_of,
+)
 from deepcore.kernels.cpu import scratch
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.place import Strides, place
+from deepcore.kernels.cpu.place import Strides
 from deepcore.kernels.cpu.record import (
     TILE,
     WINOGRAD,
@@ -39,6 +48,7 @@ from deepcore.kernels.cpu.tile import most_rows, tile
 from deepcore.kernels.cpu.transform import transform
 from deepcore.kernels.cpu.transpose import transpose
 
+PLACES = places_of(GRADIENT_TILE)
 FEW_PLACES = 64 * 36  # of all tiles, up to which weights are transformed part by part
 PART_BYTES = 600_000  # transformed weights that are made and used at once, while they are in the second-level cache
 BLOCK_PLACES = 96 * 36  # of a block of tiles: fewer read all weights more often, of more the sums leave the cache
@@ -48,7 +58,6 @@ FEW_TILES = 64  # of which a block of the gradient at the weights is made at onc
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
 KEPT_BYTES = 10 << 20  # of all transformed weights, up to which they are kept with the weights that they are made of
 STEP = 4  # tiles that one index of the first of them transforms
-PAD = 64  # bytes between rows that would meet in one set of the cache, their distance being a power of two
 
 
 # weights
@@ -89,19 +98,19 @@ def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...]
 
 def _taps_bytes(part_depth: int, channels: Channels) -> int:
     """Of weights while they are transposed, of which a task has whole vectors."""
-    return 9 * -(-part_depth // host().lanes) * host().lanes * channels.widest * host().vector_bytes
+    return TAPS * -(-part_depth // host().lanes) * host().lanes * channels.widest * host().vector_bytes
 
 
 def transform_weights(w: np.ndarray, m: int, channels: Channels) -> np.ndarray:
     """w [3, 3, depth, width] as [places, (block of channels, depth, channel of the block)]."""
-    u = empty(((m + 2) ** 2, w.shape[2] * channels.padded + PAD // ITEM), np.float32)
+    u = empty((places_of(m), w.shape[2] * channels.padded + PAD // ITEM), np.float32)
     _weight_transform(m, w.shape[2], w.strides, u.strides[0], channels)(address(w), address(u))
     return u
 
 
 @functools.lru_cache(PLANS)
 def _weight_transform(m: int, depth: int, strides: tuple[int, ...], u_place: int, channels: Channels) -> Launch:
-    parts, part_depth = _parts(depth, (m + 2) ** 2 * channels.widest * host().vector_bytes)
+    parts, part_depth = _parts(depth, places_of(m) * channels.widest * host().vector_bytes)
     return Launch(
         WINOGRAD_WEIGHTS,
         ("winograd", "transform_weights"),
@@ -181,6 +190,102 @@ class _Convolution:
     zeros: np.ndarray
 
 
+@dataclass(frozen=True)
+class _Cut:
+    """How a convolution is cut into blocks and parts, and where in a worker's memory lies what it makes of them.
+
+    That is, one behind the other: the transformed tiles of a block, where no other task uses them; sums; transformed
+    weights of a part, where they are not made once for all; and what these are transposed to, or outputs that nobody
+    reads.
+
+    Attributes:
+        channels: how the output's are cut.
+        places: of a tile.
+        tiles, blocks: of all images, and how many blocks they are cut into.
+        tall_rows: tiles of a product, of which some have one less.
+        channel_tasks, channel_blocks: tasks that use the same block, and blocks of output channels that each makes.
+        once: whether all weights are transformed before. Else, for few tiles, that is done part by part, each of which
+            is used while it is in the cache.
+        parts, part_depth: of the input channels whose products are made at once.
+        layout: of the transformed tiles of a block.
+    """
+
+    channels: Channels
+    places: int
+    tiles: int
+    blocks: int
+    tall_rows: int
+    channel_tasks: int
+    channel_blocks: int
+    once: bool
+    parts: int
+    part_depth: int
+    layout: Layout
+
+    @staticmethod
+    def of(depth: int, width: int, tiles: int, m: int, tasks: int) -> _Cut:
+        channels, places = Channels.of(width), places_of(m)
+        highest, widest = most_rows(channels.widest, host()), channels.widest * host().vector_bytes
+        blocks = -(-tiles // _block(places, depth, widest, highest))
+        block = -(-tiles // blocks)
+        once = tiles * places > FEW_PLACES
+        parts, part_depth = (1, depth) if once else _parts(depth, places * widest)
+        return _Cut(
+            channels,
+            places,
+            tiles,
+            blocks,
+            Columns.of(block, highest).rows,
+            *channels.split(-(-tasks // (2 * blocks))),
+            once,
+            parts,
+            part_depth,
+            Layout.of(depth, block, places, -(-part_depth // host().lanes)),
+        )
+
+    @property
+    def block(self) -> int:
+        """Tiles of a block, at most."""
+        return -(-self.tiles // self.blocks)
+
+    @property
+    def shared(self) -> bool:
+        """Whether several tasks use the same block, whose tiles are transformed before."""
+        return self.channel_tasks > 1
+
+    @property
+    def sums_tile(self) -> int:
+        """Bytes of the sums of a tile at one place: the widest block of output channels."""
+        return self.channels.widest * host().vector_bytes
+
+    @property
+    def sums_place(self) -> int:
+        return self.block * self.sums_tile + PAD
+
+    @property
+    def u_place(self) -> int:
+        """Bytes of the transformed weights at one place, of all or of a part."""
+        return self.part_depth * (self.channels.padded * ITEM if self.once else self.sums_tile) + PAD
+
+    @property
+    def sums_at(self) -> int:
+        return 0 if self.shared else self.layout.bytes
+
+    @property
+    def u_at(self) -> int:
+        return self.sums_at + self.places * self.sums_place
+
+    @property
+    def patch_at(self) -> int:
+        return self.u_at + (0 if self.once else self.places * self.u_place)
+
+    @property
+    def bytes(self) -> int:
+        """Of a worker's memory."""
+        patch = host().vector_bytes if self.once else _taps_bytes(self.part_depth, self.channels)
+        return self.patch_at + patch
+
+
 @functools.lru_cache(PLANS)
 def _convolution(
     x_shape: tuple[int, ...],
@@ -194,37 +299,17 @@ def _convolution(
     tasks: int,
 ) -> _Convolution:
     depth = x_shape[3]
-    channels, every = Channels.of(width), Channels.together(depth)
-    vector, side = host().vector_bytes, m + 2
-    widest = channels.widest * vector
-    places = side * side
-    tiles = x_shape[0] * -(-rows.outputs // m) * -(-cols.outputs // m)
-
-    highest = most_rows(channels.widest, host())
-    blocks = -(-tiles // _block(places, depth, widest, highest))
-    block = -(-tiles // blocks)
-    channel_tasks, channel_blocks = channels.split(-(-tasks // (2 * blocks)))
-    tall_rows = Columns.of(block, highest).rows
-
-    # Weights are transformed once, or for few tiles a part at a time, which is used while it is in the cache.
-    once, shared = tiles * places > FEW_PLACES, channel_tasks > 1
-    parts, part_depth = (1, depth) if once else _parts(depth, places * widest)
-    u_place = depth * channels.padded * ITEM + PAD if once else part_depth * widest + PAD
-    last_depth = Channels.together(depth - (parts - 1) * part_depth)
-    v_tile = -(-part_depth // host().lanes) * vector
-    v_place, sums_place = block * v_tile + PAD, block * widest + PAD
-    v_part = places * v_place
-    sums_at = 0 if shared else parts * v_part
-    u_at = sums_at + places * sums_place
-    patch_at = u_at + (0 if once else places * u_place)
-    patch_bytes = vector if once else max(vector, _taps_bytes(part_depth, channels))
+    cut = _Cut.of(depth, width, tiles_of(x_shape[0], rows, cols, m), m, tasks)
+    channels, layout = cut.channels, cut.layout
+    tiles = image("input", m, depth, rows, cols, layout)
+    kernels = products(
+        channels,
+        (cut.tall_rows, cut.tall_rows - 1),
+        lambda vectors: Strides(layout.tile, ITEM, vectors * host().vector_bytes, cut.sums_tile),
+        min(cut.parts - 1, 1),
+    )
     clamp, zeros = np.array(CLAMPS[activation], np.float32), np.zeros(channels.padded, np.float32)
-    kernels = np.zeros((2, 2, 2), np.int64)  # the first part of the depth and others; wide blocks and the last; heights
-    for vectors, of_block in ((channels.vectors * bool(channels.wide), 0), (channels.last_vectors, 1)):
-        strides = Strides(v_tile, ITEM, vectors * vector, widest)
-        for adds, height in itertools.product(range(min(parts, 2)), (tall_rows, tall_rows - 1)):
-            if vectors and height:
-                kernels[adds, of_block, tall_rows - height] = place(height, vectors, strides, bool(adds))
+    steps = -(-cut.block // STEP)
 
     def launch(task: str, count: int) -> Launch:
         return Launch(
@@ -232,63 +317,47 @@ def _convolution(
             ("winograd", task),
             ("x", "y", "w", "u", "bias", "v"),
             count,
-            patch_at + patch_bytes,
-            (kernels, clamp, zeros),
-            **_weight_fields(depth, part_depth, m, w_strides, channels),
-            x_image=rows.size * cols.size * depth * ITEM,
-            x_row=cols.size * depth * ITEM,
-            x_pixel=depth * ITEM,
-            in_rows=rows.size,
-            in_columns=cols.size,
-            depth_vectors=last_depth.last_vectors - last_depth.tail,
-            depth_tail=last_depth.lanes * last_depth.tail,
-            part_vectors=part_depth // host().lanes,
+            cut.bytes,
+            (tiles, kernels, clamp, zeros),
+            **_weight_fields(depth, cut.part_depth, m, w_strides, channels),
+            x_tiles=address(tiles),
             y_image=rows.outputs * cols.outputs * width * ITEM,
             y_row=cols.outputs * width * ITEM,
             y_pixel=width * ITEM,
             out_rows=rows.outputs,
             out_columns=cols.outputs,
             clamp=address(clamp),
-            before_rows=rows.before,
-            before_columns=cols.before,
-            tile_rows=-(-rows.outputs // m),
-            tile_columns=-(-cols.outputs // m),
-            tiles=tiles,
-            blocks=blocks,
-            steps=-(-block // STEP),
+            tiles=cut.tiles,
+            blocks=cut.blocks,
+            steps=steps,
             step=STEP,
-            v_block=parts * v_part if shared else 0,
-            v_part=v_part,
-            v_place=v_place,
-            v_tile=v_tile,
-            sums_at=sums_at,
-            sums_place=sums_place,
-            sums_tile=widest,
-            u_at=0 if once else u_at,
-            u_place=u_place,
-            patch_at=patch_at,
-            input=transform("input", m),
-            input_tail=transform("input", m, True) if every.tail else 0,
-            input_edge=transform("input", m, edge=True),
-            input_edge_tail=transform("input", m, True, edge=True) if every.tail else 0,
+            v_block=layout.bytes if cut.shared else 0,
+            v_part=layout.part,
+            v_place=layout.place,
+            v_tile=layout.tile,
+            sums_at=cut.sums_at,
+            sums_place=cut.sums_place,
+            sums_tile=cut.sums_tile,
+            u_at=0 if cut.once else cut.u_at,
+            u_place=cut.u_place,
+            patch_at=cut.patch_at,
             output=transform("output", m, streams=streamed),
             output_tail=transform("output", m, True) if channels.tail else 0,
             output_edge=transform("output", m, edge=True),
             output_edge_tail=transform("output", m, True, edge=True) if channels.tail else 0,
-            zeros=address(zeros),
             kernels=address(kernels),
-            parts=parts,
-            tall_rows=tall_rows,
-            channel_tasks=channel_tasks,
-            channel_blocks=channel_blocks,
+            parts=cut.parts,
+            tall_rows=cut.tall_rows,
+            channel_tasks=cut.channel_tasks,
+            channel_blocks=cut.channel_blocks,
         )
 
     return _Convolution(
-        _weight_transform(m, depth, w_strides, u_place, channels) if once else None,
-        launch("transform_inputs", blocks * -(-block // STEP)) if shared else None,
-        launch("convolve", blocks * channel_tasks),
-        places * u_place if once else 0,
-        blocks * parts * v_part if shared else 0,
+        _weight_transform(m, depth, w_strides, cut.u_place, channels) if cut.once else None,
+        launch("transform_inputs", cut.blocks * steps) if cut.shared else None,
+        launch("convolve", cut.blocks * cut.channel_tasks),
+        cut.places * cut.u_place if cut.once else 0,
+        cut.blocks * layout.bytes if cut.shared else 0,
         zeros,
     )
 
@@ -308,8 +377,8 @@ def _block(places: int, depth: int, widest: int, highest: int) -> int:
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     """dw [3, 3, C, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32, in tiles of 4 x 4 outputs."""
     depth, width = x.shape[3], dy.shape[3]
-    tiles = x.shape[0] * -(-rows.outputs // 4) * -(-cols.outputs // 4)
-    pieces = winograd_pieces.pieces_of(depth, width, tiles)
+    tiles = tiles_of(x.shape[0], rows, cols, GRADIENT_TILE)
+    pieces = winograd_pieces.Pieces.of(depth, width, tiles)
     if pieces:
         return winograd_pieces.weight_gradient(x, dy, rows, cols, pieces)
     dw = empty((3, 3, depth, width), np.float32)
@@ -333,93 +402,29 @@ def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np
 
 def _chunk(tiles: int, depth: int, width: int) -> int:
     """Tiles between one step and the next: each chunk reads and writes all the sums once more."""
-    sums_bytes = 36 * depth * width * ITEM
+    sums_bytes = PLACES * depth * width * ITEM
     chunk_bytes = min(max(CHUNK_BYTES[0], 2 * sums_bytes), CHUNK_BYTES[1])
-    chunk = min(tiles, max(FEW_TILES, chunk_bytes // (36 * (depth + width) * ITEM)))
+    chunk = min(tiles, max(FEW_TILES, chunk_bytes // (PLACES * (depth + width) * ITEM)))
     return -(-tiles // -(-tiles // chunk))
 
 
-@dataclass(frozen=True)
-class _Layout:
-    """Where transformed tiles lie: [part of the channels][place][tile][channel], the parts but the last of ``vectors``.
-
-    Or [place][part of the channels][tile][channel].
-
-    Attributes:
-        parts, vectors: of channels.
-        last_vectors, last_tail: whole vectors of the last part, and the lanes of one that is not.
-        part, place, tile: bytes from one to the next.
-    """
-
-    parts: int
-    vectors: int
-    last_vectors: int
-    last_tail: int
-    part: int
-    place: int
-    tile: int
-
-    @staticmethod
-    def of(channels: int, tiles: int, vectors: int, by_place: bool) -> _Layout:
-        vectors = min(vectors, Channels.together(channels).last_vectors)
-        parts = -(-channels // (vectors * host().lanes))
-        last = Channels.together(channels - (parts - 1) * vectors * host().lanes)
-        tile = vectors * host().vector_bytes
-        inner = tiles * tile + PAD
-        part, place = (inner, parts * inner) if by_place else (36 * inner, inner)
-        return _Layout(parts, vectors, last.last_vectors - last.tail, last.lanes * last.tail, part, place, tile)
-
-    @property
-    def bytes(self) -> int:
-        return max(self.parts * self.part, 36 * self.place)
-
-
 def _transform_tiles(
-    x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, most: int, v: _Layout, d: _Layout
+    x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis, most: int, v: Layout, d: Layout
 ) -> Launch:
     """The launch that transforms the tiles ``first`` to ``last`` of x and dy, at ``most`` so many."""
-    m, depth = 4, x_shape[3]
+    x_tiles = image("input", GRADIENT_TILE, x_shape[3], rows, cols, v)
+    dy_tiles = image("output_gradient", GRADIENT_TILE, width, rows, cols, d)
     return Launch(
         WINOGRAD_GRADIENT,
         ("winograd", "transform_tiles"),
         ("x", "dy", "v", "d", "first", "last"),
         -(-most // STEP),
-        ITEM * max(36 * depth, m * m * width),
-        x_image=rows.size * cols.size * depth * ITEM,
-        x_row=cols.size * depth * ITEM,
-        x_pixel=depth * ITEM,
-        in_rows=rows.size,
-        in_columns=cols.size,
-        depth_parts=v.parts,
-        part_vectors=v.vectors,
-        depth_vectors=v.last_vectors,
-        depth_tail=v.last_tail,
-        dy_image=rows.outputs * cols.outputs * width * ITEM,
-        dy_row=cols.outputs * width * ITEM,
-        dy_pixel=width * ITEM,
-        out_rows=rows.outputs,
-        out_columns=cols.outputs,
-        width_parts=d.parts,
-        block_vectors=d.vectors,
-        width_vectors=d.last_vectors,
-        width_tail=d.last_tail,
-        before_rows=rows.before,
-        before_columns=cols.before,
-        m=m,
-        tile_rows=-(-rows.outputs // m),
-        tile_columns=-(-cols.outputs // m),
-        step=STEP,
-        v_part=v.part,
-        v_place=v.place,
+        keep=(x_tiles, dy_tiles),
+        x_tiles=address(x_tiles),
         v_tile=v.tile,
-        d_part=d.part,
-        d_place=d.place,
+        dy_tiles=address(dy_tiles),
         d_tile=d.tile,
-        input=transform("input", m),
-        input_tail=transform("input", m, True) if v.last_tail else 0,
-        output=transform("output_gradient", m),
-        output_tail=transform("output_gradient", m, True) if d.last_tail else 0,
-        vector_bytes=host().vector_bytes,
+        step=STEP,
     )
 
 
@@ -438,8 +443,8 @@ def _gradient_by_blocks(x_shape: tuple[int, ...], width: int, rows: Axis, cols: 
     depth, channels = x_shape[3], Channels.of(width)
     vector = host().vector_bytes
     widest = channels.widest * vector
-    v = _Layout.of(depth, tiles, PART_VECTORS, by_place=False)
-    d = _Layout.of(width, tiles, channels.widest, by_place=False)
+    v = Layout.of(depth, tiles, PLACES, PART_VECTORS)
+    d = Layout.of(width, tiles, PLACES, channels.widest)
     tile_rows = _tile_rows(v, channels)
     part_depth = v.vectors * host().lanes
     sums_place = -(-part_depth // tile_rows) * tile_rows * widest + PAD
@@ -455,7 +460,7 @@ def _gradient_by_blocks(x_shape: tuple[int, ...], width: int, rows: Axis, cols: 
         ("winograd", "gradient_of_block"),
         ("v", "d", "dw"),
         channels.blocks * v.parts,
-        36 * sums_place,
+        PLACES * sums_place,
         (told, start, zeros),
         v_part=v.part,
         v_place=v.place,
@@ -474,15 +479,15 @@ def _gradient_by_blocks(x_shape: tuple[int, ...], width: int, rows: Axis, cols: 
         sums_row=widest,
         dw_tap=depth * width * ITEM,
         dw_depth=width * ITEM,
-        kernel=transform("weights_gradient", 4),
-        tail_kernel=transform("weights_gradient", 4, True) if channels.tail else 0,
+        kernel=transform("weights_gradient", GRADIENT_TILE),
+        tail_kernel=transform("weights_gradient", GRADIENT_TILE, True) if channels.tail else 0,
         vector_bytes=vector,
     )
     transforms = _transform_tiles(x_shape, width, rows, cols, tiles, v, d)
     return _ByBlocks(transforms, multiply, v.bytes + d.bytes + PAD, v.bytes)
 
 
-def _tile_rows(v: _Layout, channels: Channels) -> int:
+def _tile_rows(v: Layout, channels: Channels) -> int:
     """Rows of the tiles for a part of the input channels: only of the last part they may reach beyond."""
     part_depth = v.vectors * host().lanes
     rows = Columns.of(part_depth, most_rows(channels.widest, host())).rows
@@ -538,8 +543,8 @@ def _gradient_by_chunks(
 ) -> _ByChunks:
     depth, chunk = x_shape[3], _chunk(tiles, x_shape[3], width)
     channels, every = Channels.of(width), Channels.together(width)
-    v = _Layout.of(depth, chunk, PART_VECTORS, by_place=True)
-    d = _Layout.of(width, chunk, channels.widest, by_place=True)
+    v = Layout.of(depth, chunk, PLACES, PART_VECTORS, by_place=True)
+    d = Layout.of(width, chunk, PLACES, channels.widest, by_place=True)
     tile_rows = _tile_rows(v, channels)
     part_depth = v.vectors * host().lanes
     sums_row = every.padded * ITEM
@@ -553,12 +558,12 @@ def _gradient_by_chunks(
     told["next_a"], told["next_step"] = v.part, v.tile  # tiles of other rows ask for other lines of the next part
     told["floor"], told["ceiling"] = -np.inf, np.inf
     told["steps"][0], told["steps"][1] = chunk, tiles - (-(-tiles // chunk) - 1) * chunk
-    part_tasks = min(v.parts, -(-tasks // 36))
+    part_tasks = min(v.parts, -(-tasks // PLACES))
     multiply = Launch(
         WINOGRAD_PRODUCTS,
         ("winograd", "multiply"),
         ("v", "d", "sums", "told", "zeros"),
-        36 * part_tasks,
+        PLACES * part_tasks,
         keep=(told, start, zeros),
         v_part=v.part,
         v_place=v.place,
@@ -577,18 +582,17 @@ def _gradient_by_chunks(
         ("winograd", "result"),
         ("sums", "dw"),
         depth,
-        sums_row=6 * sums_place,
         sums_place=sums_place,
         sums_depth=sums_row,
         dw_tap=depth * width * ITEM,
         dw_depth=width * ITEM,
         vectors=every.last_vectors - every.tail,
         tail=every.lanes * every.tail,
-        kernel=transform("weights_gradient", 4),
-        tail_kernel=transform("weights_gradient", 4, True) if every.tail else 0,
+        kernel=transform("weights_gradient", GRADIENT_TILE),
+        tail_kernel=transform("weights_gradient", GRADIENT_TILE, True) if every.tail else 0,
         vector_bytes=host().vector_bytes,
     )
     transforms = _transform_tiles(x_shape, width, rows, cols, chunk, v, d)
     return _ByChunks(
-        transforms, multiply, result, chunk, v.bytes + d.bytes + PAD, v.bytes, 36 * sums_place, told, zeros
+        transforms, multiply, result, chunk, v.bytes + d.bytes + PAD, v.bytes, PLACES * sums_place, told, zeros
     )

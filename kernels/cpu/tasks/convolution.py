@@ -201,27 +201,30 @@ def weights(told, index, worker):
                 width, left = t.in_columns, t.before_columns
                 fill_apart(x, t.x_row, t.in_rows, width, t.x_pixel, top, left, a, t.buffer_row, t.buffer_pixel, reach)
         dy = t.dy + (image * t.out_rows + first) * t.dy_row
+        blocks, strips = last_block - first_block, -(-rows // t.strip)
         for group in range(t.groups):
-            for block in range(first_block, last_block):
+            for each in range(blocks * strips):
+                # All blocks read the same lines of dy where it lies; what is copied of it is read by one.
+                block = first_block + (each // strips if t.panel else each % blocks)
+                strip = (each % strips if t.panel else each // blocks) * t.strip
                 wide = block < t.wide
                 tall_tile = t.wide_tall if wide else t.last_tall
                 low_tile = t.wide_low if wide else t.last_low
                 filled = t.wide_bytes if wide else t.last_filled
                 size = t.wide_bytes if wide else t.last_bytes
-                for strip in range(0, rows, t.strip):
-                    strip_rows = min(t.strip, rows - strip)
-                    tile_told = t.told + strip_rows * t.part_bytes + (t.wide_told if wide else t.last_told)
-                    b = dy + strip * t.dy_row + group * t.dy_group + block * t.wide_bytes
-                    if t.panel:
-                        panel = t.scratch + worker * t.scratch_bytes + t.panel
-                        for pixel in range(strip_rows * t.out_columns):
-                            copy(panel + pixel * size, b + pixel * t.dw_row, filled)
-                        b = panel
-                    for tile in range(first_tile, last_tile):
-                        run = tile // tiles
-                        in_run = tile - run * tiles
-                        row = in_run * t.tall_rows - max(0, in_run - t.tall)
-                        kernel = tall_tile if in_run < t.tall else low_tile
-                        from_a = a + strip * t.a_row + group * t.x_group + load_int(t.starts + 8 * run) + 4 * row
-                        to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes + row * t.dw_row
-                        call(kernel, (tile_told, from_a, b, to_c, to_c))
+                strip_rows = min(t.strip, rows - strip)
+                tile_told = t.told + strip_rows * t.part_bytes + (t.wide_told if wide else t.last_told)
+                b = dy + strip * t.dy_row + group * t.dy_group + block * t.wide_bytes
+                if t.panel:
+                    panel = t.scratch + worker * t.scratch_bytes + t.panel
+                    for pixel in range(strip_rows * t.out_columns):
+                        copy(panel + pixel * size, b + pixel * t.dw_row, filled)
+                    b = panel
+                for tile in range(first_tile, last_tile):
+                    run = tile // tiles
+                    in_run = tile - run * tiles
+                    row = in_run * t.tall_rows - max(0, in_run - t.tall)
+                    kernel = tall_tile if in_run < t.tall else low_tile
+                    from_a = a + strip * t.a_row + group * t.x_group + load_int(t.starts + 8 * run) + 4 * row
+                    to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes + row * t.dw_row
+                    call(kernel, (tile_told + run * t.run_told, from_a, b, to_c, to_c))

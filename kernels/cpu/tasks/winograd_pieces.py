@@ -1,114 +1,58 @@
 """Winograd's gradient at the weights, all in one task: of a piece of the tiles, block by block in the cache."""
 
-from deepcore.kernels.cpu.native import call, helper, load_int, record
+from deepcore.kernels.cpu.native import call, helper, record
 from deepcore.kernels.cpu.record import WINOGRAD_PIECE
-from deepcore.kernels.cpu.tasks.winograd import existing, place_of, transform, transform_existing
+from deepcore.kernels.cpu.tasks.winograd import (
+    ITEM,
+    PLACES,
+    PLACES_ROW,
+    SIDE,
+    product_of,
+    transform,
+    transform_tile,
+)
 
 piece_at = record(WINOGRAD_PIECE)
-
-
-@helper
-def transform_x(t, image, row, column, target):
-    """What the tile of outputs at this row and column reads of x."""
-    side = t.m + 2
-    top = row - t.before_rows
-    left = column - t.before_columns
-    source = t.x + image * t.x_image + top * t.x_row + left * t.x_pixel
-    target_row = side * t.v_place
-    ahead = 2 * t.m * t.x_pixel
-    exist = existing(t.in_rows, t.in_columns, top, left, side)
-    transform_existing(
-        t.input,
-        t.input_tail,
-        t.input_edge,
-        t.input_edge_tail,
-        source,
-        t.x_row,
-        t.x_pixel,
-        target,
-        target_row,
-        t.v_place,
-        t.depth_vectors,
-        t.depth_tail,
-        t.vector_bytes,
-        ahead,
-        exist,
-        (1 << (side * side)) - 1,
-        t.zeros,
-    )
-
-
-@helper
-def transform_dy(t, image, row, column, target):
-    """The outputs of the tile."""
-    source = t.dy + image * t.dy_image + row * t.dy_row + column * t.dy_pixel
-    target_row = (t.m + 2) * t.d_place
-    ahead = 2 * t.m * t.dy_pixel
-    exist = existing(t.out_rows, t.out_columns, row, column, t.m)
-    transform_existing(
-        t.output,
-        t.output_tail,
-        t.output_edge,
-        t.output_edge_tail,
-        source,
-        t.dy_row,
-        t.dy_pixel,
-        target,
-        target_row,
-        t.d_place,
-        t.width_vectors,
-        t.width_tail,
-        t.vector_bytes,
-        ahead,
-        exist,
-        (1 << (t.m * t.m)) - 1,
-        t.zeros,
-    )
 
 
 @helper
 def multiply_block(t, v, d, sums, steps, adds):
     """sums[place, depth, width] = or += v[place, tile, depth] d[place, tile, width], summed over the block's tiles."""
     done = t.tall * t.tall_rows
-    for place in range((t.m + 2) * (t.m + 2)):
+    for place in range(PLACES):
         for block in range(t.column_blocks):
-            kernels = t.kernels + 32 * adds + (0 if block < t.wide else 16)
+            last = 0 if block < t.wide else 1
             a = v + place * t.v_place
             b = d + place * t.d_place + block * t.wide_bytes
             c = sums + place * t.sums_place + block * t.wide_bytes
-            call(load_int(kernels), (a, b, c, steps, t.tall))
+            call(product_of(t.kernels, adds, last, 0), (a, b, c, steps, t.tall))
             if t.low:
-                call(load_int(kernels + 8), (a + 4 * done, b, c + done * t.sums_row, steps, t.low))
+                rest = a + ITEM * done, b, c + done * t.sums_row, steps, t.low
+                call(product_of(t.kernels, adds, last, 1), rest)
 
 
 def gradient_of_piece(told, index, worker):
-    """The gradient at the weights from one piece of the tiles."""
+    """The gradient of one block of the weights from one piece of the tiles."""
     t = piece_at(told)
-    first = t.tiles * index // t.pieces
-    last = t.tiles * (index + 1) // t.pieces
+    piece = index // t.blocks
+    depth_block = (index - piece * t.blocks) // t.width_blocks
+    width_block = index - piece * t.blocks - depth_block * t.width_blocks
+    x = t.x + ITEM * depth_block * t.depth
+    dy = t.dy + ITEM * width_block * t.width
+    first = t.tiles * piece // t.pieces
+    last = t.tiles * (piece + 1) // t.pieces
     v = t.scratch + worker * t.scratch_bytes
     d = v + t.d_at
     sums = v + t.sums_at
     for begin in range(first, last, t.block):
         end = min(begin + t.block, last)
         for tile in range(begin, end):
-            image, row, column = place_of(t, tile)
-            transform_x(t, image, row, column, v + (tile - begin) * t.v_tile)
-            transform_dy(t, image, row, column, d + (tile - begin) * t.d_tile)
+            transform_tile(t.x_tiles, x, tile, v + (tile - begin) * t.v_tile)
+            transform_tile(t.dy_tiles, dy, tile, d + (tile - begin) * t.d_tile)
         multiply_block(t, v, d, sums, end - begin, 1 if begin > first else 0)
-    dw = t.dw + index * t.dw_piece
+    dw = t.dw + piece * t.dw_piece + depth_block * t.depth * t.dw_depth + ITEM * width_block * t.width
     for channel in range(t.depth):
-        transform(
-            t.weights,
-            t.weights_tail,
-            sums + channel * t.sums_row,
-            (t.m + 2) * t.sums_place,
-            t.sums_place,
-            dw + channel * t.dw_depth,
-            3 * t.dw_tap,
-            t.dw_tap,
-            t.width_vectors,
-            t.width_tail,
-            t.vector_bytes,
-            t.sums_row,
-        )
+        read = sums + channel * t.sums_row, PLACES_ROW * t.sums_place, t.sums_place
+        written = dw + channel * t.dw_depth, SIDE * t.dw_tap, t.dw_tap
+        channels = t.width_vectors, t.width_tail, t.vector_bytes
+        transform(t.weights, t.weights_tail, read, written, channels, t.sums_row)
