@@ -6,18 +6,15 @@ Addresses are 64-bit integers, as they come from NumPy; strides are bytes.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 
 from deepcore.kernels.cpu.host import Host
 from deepcore.kernels.cpu.record import offset
-
-# How the names of intrinsics spell a pointer: LLVM 15 took away the type of what it points to.
-_TYPED = llvm.llvm_version_info[0] < 15
 
 INT = ir.IntType(64)
 INT32 = ir.IntType(32)
@@ -27,6 +24,14 @@ BYTE_POINTER = ir.IntType(8).as_pointer()
 
 def integer(value: int) -> ir.Constant:
     return ir.Constant(INT, value)
+
+
+@functools.cache
+def _pointer(kind: str) -> str:
+    """How the names of intrinsics spell a pointer to ``kind``."""
+    from deepcore.kernels.cpu.compiler import TYPED_POINTERS
+
+    return f"p0{kind if TYPED_POINTERS else ''}"
 
 
 class Emitter:
@@ -103,7 +108,7 @@ class Emitter:
             return self._load(address, self.vector)
         kind = self.vector.as_pointer()
         declared = ir.FunctionType(self.vector, [kind, INT32, mask.type, self.vector])
-        load = self.declare(f"llvm.masked.load.{self._name}.p0{self._name if _TYPED else ''}", declared)
+        load = self.declare(f"llvm.masked.load.{self._name}.{_pointer(self._name)}", declared)
         pointer = self.builder.inttoptr(address, kind)
         return self.builder.call(load, [pointer, ir.Constant(INT32, 4), mask, self.constant(0.0)])
 
@@ -115,7 +120,7 @@ class Emitter:
             self.builder.store(value, pointer).align = 4
             return
         declared = ir.FunctionType(ir.VoidType(), [self.vector, kind, INT32, mask.type])
-        store = self.declare(f"llvm.masked.store.{self._name}.p0{self._name if _TYPED else ''}", declared)
+        store = self.declare(f"llvm.masked.store.{self._name}.{_pointer(self._name)}", declared)
         self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
 
     def stream(self, value: ir.Value, address: ir.Value) -> None:
@@ -128,7 +133,7 @@ class Emitter:
         """Asks for the cache line at ``address``, into the cache of that level."""
         declared = ir.FunctionType(ir.VoidType(), [BYTE_POINTER, INT32, INT32, INT32])
         purpose, keep, data = (ir.Constant(INT32, value) for value in (int(write), 4 - level, 1))
-        function = self.declare(f"llvm.prefetch.p0{'i8' if _TYPED else ''}", declared)
+        function = self.declare(f"llvm.prefetch.{_pointer('i8')}", declared)
         self.builder.call(function, [self.builder.inttoptr(address, BYTE_POINTER), purpose, keep, data])
 
     # vectors

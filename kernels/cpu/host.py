@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import sys
 from dataclasses import dataclass
-
-import llvmlite.binding as llvm
+from itertools import takewhile
 
 from deepcore.errors import unknown_name
 
@@ -22,32 +23,66 @@ class Host:
         lanes: float32 elements of a vector register.
         registers: vector registers.
         fused: whether multiply and add are one instruction; where they are not, the result is rounded twice.
-        cpu, features: as LLVM calls them.
+        cpu: as LLVM calls it; None for all that this machine has.
     """
 
     vector: str
     lanes: int
     registers: int
     fused: bool
-    cpu: str
-    features: str
+    cpu: str | None
 
     @property
     def vector_bytes(self) -> int:
         return 4 * self.lanes
 
 
+@dataclass(frozen=True)
+class Processor:
+    """What can be known of this machine's: ``name`` is another for each kind, ``features`` are what it can do."""
+
+    name: str
+    features: frozenset[str]
+
+
+@functools.cache
+def processor() -> Processor:
+    """This machine's, from Linux, which answers at once, or else from LLVM."""
+    return _told_by_linux() or _told_by_llvm()
+
+
+def _told_by_linux() -> Processor | None:
+    """What Linux says of a processor of x86, whose features it calls as LLVM does."""
+    if sys.platform != "linux" or not _is_x86(os.uname().machine):
+        return None
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        first = dict(line.replace("\t", "").strip().split(":", 1) for line in takewhile(str.strip, lines))
+        kind = [first.get(key) for key in ("vendor_id", "cpu family", "model", "stepping", "flags")]
+        if None not in kind:
+            return Processor(repr(kind), frozenset(first["flags"].split()))
+    return None
+
+
+def _told_by_llvm() -> Processor:
+    from deepcore.kernels.cpu import compiler
+
+    return Processor(*compiler.processor())
+
+
+def _is_x86(machine: str) -> bool:
+    return machine.startswith(("x86_64", "amd64"))
+
+
 def hosts() -> tuple[Host, ...]:
     """The vector units of this machine, the widest last."""
-    here = llvm.get_host_cpu_features()
-    cpu, features = llvm.get_host_cpu_name(), here.flatten()
-    if not llvm.get_process_triple().startswith(("x86_64", "amd64")):
-        return (Host("generic", 4, 32, True, cpu, features),)
-    found = [Host("generic", 4, 16, False, "x86-64", "")]
-    if here.get("avx2") and here.get("fma"):
-        found.append(Host("avx2", 8, 16, True, "x86-64-v3", ""))
-        if all(here.get(f"avx512{part}") for part in ("f", "vl", "dq")):
-            found.append(Host("avx512", 16, 32, True, cpu, features))
+    features = processor().features
+    if not _is_x86(os.uname().machine):
+        return (Host("generic", 4, 32, True, None),)
+    found = [Host("generic", 4, 16, False, "x86-64")]
+    if features.issuperset(("avx2", "fma")):
+        found.append(Host("avx2", 8, 16, True, "x86-64-v3"))
+        if features.issuperset(("avx512f", "avx512vl", "avx512dq")):
+            found.append(Host("avx512", 16, 32, True, None))
     return tuple(found)
 
 

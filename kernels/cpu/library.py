@@ -1,8 +1,8 @@
 """Machine code and where it is kept: built once for a host, found again by a name that says what went into it.
 
 A function is either LLVM IR that ``emit.py`` wrote or the body of a task, which Numba turns into IR. Both become one
-object file each in ``kernels.cache``'s folder; loading one takes neither Numba nor a compiler. What went into a file is
-the source text of this package, the versions of LLVM and Numba, and the host.
+object file each in ``kernels.cache``'s folder; loading one takes neither Numba nor, where ``elf.py`` can do it, LLVM.
+What went into a file is the source text of this package, the versions of LLVM and Numba, and the host.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import llvmlite.binding as llvm
-
 from deepcore.kernels.cache import cache_folder, digest, kept_folder, replace
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu import elf
+from deepcore.kernels.cpu.host import host, processor
+from deepcore.kernels.forks import free_in_children
 
 # Rounding may be reassociated and multiply-adds contracted, so that reductions vectorise; NaN and infinity keep their
 # meaning, because a diverging network must show it.
@@ -31,7 +31,7 @@ SILENT_SECONDS = 2.0  # a first build that takes longer says what it is doing
 
 _SUM_BYTES = hashlib.sha256().digest_size
 
-_lock = threading.RLock()
+_lock = free_in_children(threading.RLock(), 1)
 _addresses: dict[str, int] = {}
 built: list[str] = []  # names of what this process had to compile
 _building = 0.0  # seconds spent on building so far
@@ -43,29 +43,21 @@ def _fingerprint() -> str:
     """What every file depends on."""
     here = Path(__file__).parent
     sources = [path.read_bytes() for path in sorted(here.rglob("*.py"))]
-    return digest([*sources, repr(llvm.llvm_version_info), _numba_version(), repr(host())])
+    return digest([*sources, _version("llvmlite"), _version("numba"), repr(host()), processor().name])
 
 
-def _numba_version() -> bytes:
-    """The file in which Numba says which one it is; to import Numba, or the packages' metadata, would take longer."""
-    numba = importlib.util.find_spec("numba")
-    if numba is None or numba.origin is None:
-        raise ModuleNotFoundError("deepcore compiles its loops with Numba; pip install numba", name="numba")
-    return Path(numba.origin).with_name("_version.py").read_bytes()
+def _version(package: str) -> bytes:
+    """The file in which a package says which one it is; to import it, or the packages' metadata, would take longer."""
+    found = importlib.util.find_spec(package)
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("deepcore compiles its loops with Numba; pip install numba", name=package)
+    return Path(found.origin).with_name("_version.py").read_bytes()
 
 
 def asked_for() -> list[str]:
     """Names of what this process has asked for: found, or compiled."""
     with _lock:
         return list(_addresses)
-
-
-def target(one: Host) -> llvm.TargetMachine:
-    """LLVM's code generator for a host; an execution engine takes possession of the one that it is given."""
-    llvm.initialize_native_target()
-    llvm.initialize_native_asmprinter()
-    target = llvm.Target.from_triple(llvm.get_process_triple())
-    return target.create_target_machine(cpu=one.cpu, features=one.features, opt=3)
 
 
 def function(name: str, make: Callable[[], str]) -> int:
@@ -97,18 +89,18 @@ def _function(name: str, make: Callable[[], str]) -> int:
 
 
 def _emit(text: str) -> bytes:
-    module = llvm.parse_assembly(text)
-    module.verify()
-    return target(host()).emit_object(module)
+    from deepcore.kernels.cpu import compiler
+
+    return compiler.compiled(text, host())
 
 
 def _loaded(code: bytes, name: str) -> int:
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target(host()))
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    address: int = engine.get_function_address(name)
-    # The code outlives the interpreter: threads of the pool may still be in it when the process ends.
-    engine.detach()
+    """The address of the function ``name`` of an object file; 0 if it has none."""
+    address = elf.loaded(code, name)
+    if address is None:
+        from deepcore.kernels.cpu import compiler
+
+        address = compiler.loaded(code, name, host())
     return address
 
 

@@ -5,12 +5,13 @@ Tasks are compiled by ``library.task``; nothing here can raise.
 
 from __future__ import annotations
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
 from numba import from_dtype, njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from deepcore.kernels.cpu.compiler import TYPED_POINTERS
 
 _INT = ir.IntType(64)
 _BYTE = ir.IntType(8)
@@ -142,7 +143,7 @@ def prefetch(typing, address):
 
     def code(context, builder, signature, values):
         kind = ir.FunctionType(ir.VoidType(), [_BYTE.as_pointer(), *[ir.IntType(32)] * 3])
-        name = f"llvm.prefetch.p0{'i8' if llvm.llvm_version_info[0] < 15 else ''}"
+        name = f"llvm.prefetch.p0{'i8' if TYPED_POINTERS else ''}"
         function = cgutils.get_or_insert_function(builder.module, kind, name)
         read, keep, data = (ir.Constant(ir.IntType(32), value) for value in (0, 3, 1))
         builder.call(function, [builder.inttoptr(values[0], _BYTE.as_pointer()), read, keep, data])

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import threading
 from typing import NamedTuple
 
-import numpy as np
+from deepcore.kernels.cpu.pages import LINE, Pages
+from deepcore.kernels.forks import free_in_children
 
-from deepcore.kernels.cpu.record import address
-
-HUGE_PAGE = 2 << 20
-LINE = 64  # bytes: a vector of AVX-512, and a cache line
 KEPT_BYTES = 256 << 20  # most that is kept for later
 
-_free: list[np.ndarray] = []  # what was used last comes last
+_free: list[Pages] = []  # what was used last comes last
 _kept = 0  # bytes in ``_free``
-_lock = threading.Lock()
+_lock = free_in_children(threading.Lock(), 2)
 
 
 class Room(NamedTuple):
@@ -30,12 +25,12 @@ class Room(NamedTuple):
 class borrow:  # noqa: N801 (a context manager, read as a verb)
     """Room of at least ``size`` bytes for each worker, starting on a cache line, until the block ends."""
 
-    __slots__ = ("_memory", "_room")
+    __slots__ = ("_pages", "_room")
 
     def __init__(self, workers: int, size: int) -> None:
         size = -(-size // LINE) * LINE
-        self._memory = _take(workers * size + LINE)
-        self._room = Room(-(-address(self._memory) // LINE) * LINE, size)
+        self._pages = _take(workers * size)
+        self._room = Room(self._pages.address, size)
 
     def __enter__(self) -> Room:
         return self._room
@@ -43,29 +38,22 @@ class borrow:  # noqa: N801 (a context manager, read as a verb)
     def __exit__(self, *raised: object) -> None:
         global _kept
         with _lock:
-            _free.append(self._memory)
-            _kept += self._memory.nbytes
+            _free.append(self._pages)
+            _kept += self._pages.size
             while _kept > KEPT_BYTES:
-                _kept -= _free.pop(0).nbytes
+                _kept -= _free.pop(0).size
 
 
-def _take(size: int) -> np.ndarray:
-    """The smallest free memory that is large enough, of several the one used last; or new."""
+def _take(size: int) -> Pages:
+    """The smallest free memory that is large enough, of several the one used last; or new, in place of what is not."""
     global _kept
     with _lock:
-        fitting = [(array.nbytes, -i) for i, array in enumerate(_free) if array.nbytes >= size]
-        if fitting:
-            nbytes, i = min(fitting)
-            _kept -= nbytes
-            return _free.pop(-i)
-    return _huge(size) if size >= HUGE_PAGE // 2 else np.empty(size, np.uint8)
-
-
-def _huge(size: int) -> np.ndarray:
-    """New memory in huge pages, where the system has them: tasks walk over it in strides of many small pages."""
-    memory = mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE + HUGE_PAGE)
-    if hasattr(mmap, "MADV_HUGEPAGE"):
-        with contextlib.suppress(OSError):  # a system that was built without them
-            memory.madvise(mmap.MADV_HUGEPAGE)
-    array = np.frombuffer(memory, np.uint8)
-    return array[-address(array) % HUGE_PAGE :]
+        if _free:
+            fitting = [(pages.size, -i) for i, pages in enumerate(_free) if pages.size >= size]
+            # Of those that are too small the largest goes, so that there are never more than were in use at once.
+            i = -min(fitting)[1] if fitting else max(range(len(_free)), key=lambda i: _free[i].size)
+            found = _free.pop(i)
+            _kept -= found.size
+            if fitting:
+                return found
+    return Pages(size)

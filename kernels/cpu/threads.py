@@ -17,6 +17,7 @@ import numpy as np
 from deepcore.kernels.cores import cores
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.record import CORE_SET, POOL, REQUEST, address
+from deepcore.kernels.forks import free_in_children
 
 # Looks before a thread goes to sleep, some 2 ms: between two launches of a training step lie microseconds, and a thread
 # that sleeps may be given a core only after a millisecond.
@@ -85,7 +86,7 @@ class Pool:
 
 _pool: Pool | None = None
 _pools: dict[int, Pool] = {}
-_making = threading.Lock()
+_making = free_in_children(threading.Lock(), 0)
 
 
 def set_threads(count: int) -> None:
@@ -118,8 +119,6 @@ def pool() -> Pool:
 
 def _start_again() -> None:
     """A forked child has no threads but the one that forked; its pool is where it was, as launches know it."""
-    global _making
-    _making = threading.Lock()
     for each in _pools.values():
         each.start()
 

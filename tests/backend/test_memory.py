@@ -122,22 +122,32 @@ def kept() -> int:
 
 
 @pytest.mark.parametrize("advises", [False, True])
-def test_no_more_is_kept_than_the_limit_beyond_what_was_in_use_at_once(monkeypatch, advises):
+def test_no_more_is_kept_than_was_in_use_at_once(monkeypatch, advises):
     monkeypatch.setattr(memory, "LIMIT", 2 * LARGE)
-    monkeypatch.setattr(memory, "_ADVISES", advises)
+    monkeypatch.setattr(memory, "ADVISES", advises)
     arrays = [empty((COUNT,), "float32") for _ in range(5)]
     arrays.append(empty((2 * COUNT,), "float32"))
     del arrays
     assert kept() == (7 if advises else 2) * LARGE
     arrays = [empty((4 * COUNT,), "float32"), empty((COUNT,), "float32")]
-    assert kept() <= (4 if advises else 2) * LARGE
+    assert kept() <= 2 * LARGE
     del arrays
-    assert kept() <= (9 if advises else 2) * LARGE
+    assert kept() <= (7 if advises else 2) * LARGE
+
+
+@pytest.mark.skipif(not memory.ADVISES, reason="the system takes no advice about memory")
+def test_up_to_the_limit_all_is_kept(monkeypatch):
+    monkeypatch.setattr(memory, "LIMIT", 9 * LARGE)
+    for size in (1, 2, 5):
+        empty((size * COUNT,), "float32")
+    assert kept() == 8 * LARGE
+    held = empty((3 * COUNT,), "float32")
+    assert held.nbytes + kept() == 8 * LARGE, "what was asked for longest ago made way"
 
 
 def test_the_size_that_was_asked_for_longest_ago_is_given_up_first(monkeypatch):
     monkeypatch.setattr(memory, "LIMIT", 2 * LARGE)
-    monkeypatch.setattr(memory, "_ADVISES", False)
+    monkeypatch.setattr(memory, "ADVISES", False)
     arrays = [empty((2 * COUNT,), "float32"), empty((COUNT,), "float32")]
     while arrays:
         arrays.pop(0)  # the small one last
@@ -145,10 +155,10 @@ def test_the_size_that_was_asked_for_longest_ago_is_given_up_first(monkeypatch):
     assert not memory._free.get(2 * LARGE)
 
 
-@pytest.mark.skipif(not memory._ADVISES, reason="the system takes no advice about memory")
+@pytest.mark.skipif(not memory.ADVISES, reason="the system takes no advice about memory")
 def test_what_is_kept_beyond_the_limit_is_lent_to_the_system(monkeypatch):
     lent = []
-    monkeypatch.setattr(memory._Block, "lend", lambda block: lent.append(block.size))
+    monkeypatch.setattr(memory.Pages, "lend", lambda block: lent.append(block.size))
     monkeypatch.setattr(memory, "LIMIT", 8 * LARGE)
     arrays = [empty((4 * COUNT,), "float32") for _ in range(4)]
     del arrays
@@ -156,7 +166,7 @@ def test_what_is_kept_beyond_the_limit_is_lent_to_the_system(monkeypatch):
     assert lent == [4 * LARGE] * 2
 
 
-@pytest.mark.skipif(not memory._ADVISES, reason="the system takes no advice about memory")
+@pytest.mark.skipif(not memory.ADVISES, reason="the system takes no advice about memory")
 def test_memory_that_was_lent_is_used_again(monkeypatch):
     monkeypatch.setattr(memory, "LIMIT", 0)
     array = empty((9 * COUNT + 7,), "float32")

@@ -8,7 +8,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu import compiler
 from deepcore.kernels.cpu.fold import Fold, emit_fold, row_vectors
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import address
@@ -26,7 +26,7 @@ FOLDS = {
 @pytest.mark.parametrize("host", hosts(), ids=lambda host: host.vector)
 def test_sums_where_pixels_overlap(host, name, rng):
     one = FOLDS[name]
-    machine = library.target(host)
+    machine = compiler.target(host)
     code = machine.emit_object(llvm.parse_assembly(emit_fold(one, host)))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))

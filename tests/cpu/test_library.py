@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter
 from deepcore.kernels.cpu.host import host
@@ -38,6 +40,13 @@ def test_a_second_process_needs_no_compiler(tmp_path):
     assert files
     assert run(DEEPCORE_HOME=tmp_path) == ("False", "")
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").iterdir()} == files
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.uname().machine != "x86_64", reason="elsewhere LLVM loads code")
+def test_a_second_process_needs_no_llvm(tmp_path):
+    run(DEEPCORE_HOME=tmp_path)
+    refuse = "import sys\nsys.modules['llvmlite.binding'] = None\n"
+    assert run(refuse, DEEPCORE_HOME=tmp_path) == ("False", "")
 
 
 def test_another_vector_unit_has_files_of_its_own(tmp_path):

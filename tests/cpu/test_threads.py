@@ -171,6 +171,65 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
     assert in_a_process(body, DEEPCORE_NUM_THREADS="2") == ["0"]
 
 
+FORK = """
+import importlib, signal, threading
+def forked(work):
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # what waits for ever fails
+        os._exit(0 if work() else 1)
+    return lambda: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize(
+    "lock",
+    [
+        "kernels.cpu.threads._making",
+        "kernels.cpu.library._lock",
+        "kernels.cpu.scratch._lock",
+        "backend.numpy.memory._lock",
+        "backend.numpy.packed._lock",
+    ],
+)
+def test_a_forked_child_waits_for_no_thread_that_it_does_not_have(lock):
+    body = f"""{FORK}
+path, name = "deepcore.{lock}".rsplit(".", 1)
+lock = getattr(importlib.import_module(path), name)
+held = threading.Event()
+def hold():
+    with lock:
+        held.set()
+        time.sleep(0.3)
+holder = threading.Thread(target=hold)
+holder.start()
+held.wait()
+ended = forked(lambda: lock.acquire(timeout=5))
+holder.join()
+print(ended(), lock.acquire(timeout=5))
+"""
+    assert in_a_process(body) == ["0", "True"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_shares_no_scratch_memory_with_its_parent():
+    body = f"""{FORK}
+import ctypes
+from deepcore.kernels.cpu import scratch
+from deepcore.kernels.cpu.pages import HUGE_PAGE
+def mine(value):
+    with scratch.borrow(2, HUGE_PAGE) as room:
+        ctypes.memset(room.address, value, 2 * room.bytes)
+        time.sleep(0.5)  # the other writes meanwhile
+        return ctypes.string_at(room.address, 2 * room.bytes) == bytes([value]) * 2 * room.bytes
+assert mine(1)
+ended = forked(lambda: mine(2))
+print(mine(3), ended())
+"""
+    assert in_a_process(body) == ["True", "0"]
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads are not told which cores to use")
 def test_workers_are_kept_off_the_core_that_launches():
     body = """

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deepcore.backend.numpy.memory import aligned
-from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu import compiler
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.place import Strides, emit_place
 from deepcore.kernels.cpu.record import TILE, address
@@ -22,7 +22,7 @@ GUARD = 123.5  # what lies around the result and must stay there
 
 def compiled(text, host, count, name="tile"):
     """The function ``name`` of a module, as Python calls it, and what holds its code."""
-    machine = library.target(host)
+    machine = compiler.target(host)
     code = machine.emit_object(llvm.parse_assembly(text))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))

@@ -8,7 +8,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from deepcore.kernels.cpu import library
+from deepcore.kernels.cpu import compiler
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import address
 from deepcore.kernels.cpu.transpose import emit_transpose
@@ -32,7 +32,7 @@ def test_a_tail_has_fewer_columns(host, missing, rng):
 
 
 def check(host, tail, rows, columns, last, rng):
-    machine = library.target(host)
+    machine = compiler.target(host)
     code = machine.emit_object(llvm.parse_assembly(emit_transpose(tail, host)))
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))

@@ -11,7 +11,7 @@ import llvmlite.binding as llvm
 import numpy as np
 import pytest
 
-from deepcore.kernels.cpu import library, scratch
+from deepcore.kernels.cpu import compiler
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import address
 from deepcore.kernels.cpu.transform import KINDS, emit_transform
@@ -21,7 +21,7 @@ GUARD = 123.5  # what lies around the result and must stay there
 
 def compiled(text, name, host, count):
     """A function of LLVM IR, as Python calls it, and what holds its code."""
-    machine = library.target(host)
+    machine = compiler.target(host)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(machine.emit_object(llvm.parse_assembly(text))))
     engine.finalize_object()
@@ -145,15 +145,6 @@ def test_edges_leave_alone_what_the_image_has_not(kind, tail, host, rng):
         np.testing.assert_allclose(target[..., :channels], exact, atol=2e-5)
         assert not elsewhere.any()
     assert (target[..., channels:] == GUARD).all()
-
-
-def test_large_scratch_memory_begins_on_a_huge_page_and_is_used_again():
-    with scratch.borrow(2, scratch.HUGE_PAGE) as room:
-        first = room.address
-        assert first % scratch.HUGE_PAGE == 0
-        ctypes.memset(first, 1, 2 * room.bytes)
-    with scratch.borrow(2, scratch.HUGE_PAGE) as room:
-        assert room.address == first
 
 
 def test_outputs_that_pass_the_caches_by_are_the_same(rng):

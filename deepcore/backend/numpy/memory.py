@@ -3,79 +3,36 @@
 What the system gives to a large array it takes back with the array, and gives again page by page, zeroed: for the
 arrays of a training step, the same in every step, that costs more than some of the kernels that fill them.
 
-So as much is kept as was in use at once, which does not raise the most memory that the process has. What of it is more
-than ``LIMIT`` is lent to the system: it stays where it is until the system runs short of memory.
+So what is in use and what is kept may together be as much as was in use at once, and ``LIMIT`` in any case: that does
+not raise the most memory that a process has which needs more than that. What is kept beyond ``LIMIT`` is lent to the
+system: it stays where it is until the system runs short of memory.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import mmap
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
+
+from deepcore.kernels.cpu.pages import ADVISES, LINE, Pages
+from deepcore.kernels.cpu.record import address
+from deepcore.kernels.forks import free_in_children
 
 __all__ = ["LARGE", "LIMIT", "aligned", "empty"]
 
 LARGE = 1 << 20  # bytes; the system serves smaller arrays from memory that the process has
-LIMIT = 1 << 27  # bytes that are kept beyond what was in use at once, and that are not lent
-_ALIGNMENT = 64  # bytes: a cache line, and the widest vector
-_HUGE_PAGE = 1 << 21  # bytes of a page of which one entry of a table of addresses serves 512 times as much
-_ADVISES = hasattr(mmap, "MADV_HUGEPAGE") and hasattr(mmap, "MADV_FREE")  # whether the system knows both
+LIMIT = 1 << 27  # bytes that may be in use or kept in any case, and that are kept without being lent
 
-
-class _Block(NamedTuple):
-    """Memory, and where in it an array begins that has up to ``size`` bytes; ``room`` is what its huge pages lie in."""
-
-    memory: np.ndarray
-    start: int
-    size: int
-    room: mmap.mmap | None = None
-
-    @classmethod
-    def new(cls, size: int) -> _Block:
-        """Memory from the system, on huge pages where it has them and they would be three quarters full."""
-        if not _ADVISES or not _huge_bytes(size):
-            memory = np.empty(size + _ALIGNMENT, np.uint8)
-            return cls(memory, _at_multiple(memory, _ALIGNMENT), size)
-        room = mmap.mmap(-1, size + 2 * _HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        memory = np.frombuffer(room, np.uint8)
-        block = cls(memory, _at_multiple(memory, _HUGE_PAGE), size, room)
-        block._advise(mmap.MADV_HUGEPAGE)
-        return block
-
-    def lend(self) -> None:
-        """Lets the system take the pages when it needs them, until they are written to again."""
-        if self.room is not None:
-            self._advise(mmap.MADV_FREE)
-
-    def _advise(self, advice: int) -> None:
-        assert self.room is not None
-        with contextlib.suppress(OSError):  # a kernel that was built without it
-            self.room.madvise(advice, self.start - _at_multiple(self.memory, 1), _huge_bytes(self.size))
-
-
-def _huge_bytes(size: int) -> int:
-    """Of the huge pages that so much memory fills, the last to three quarters at least."""
-    return (size + _HUGE_PAGE // 4) // _HUGE_PAGE * _HUGE_PAGE
-
-
-def _at_multiple(memory: np.ndarray, of: int) -> int:
-    """The first address in ``memory`` that is a multiple of ``of``."""
-    address = int(memory.__array_interface__["data"][0])
-    return address + -address % of
-
-
-_lock = threading.Lock()
-_free: OrderedDict[int, list[_Block]] = OrderedDict()  # by size, the one used last at the end
+_lock = free_in_children(threading.Lock(), 2)
+_free: OrderedDict[int, list[Pages]] = OrderedDict()  # by size, the one used last at the end
 _kept = 0  # bytes in ``_free``
 _used = 0  # bytes of arrays that live
 _most_used = 0  # at once
-_returned: deque[_Block] = deque()  # not yet in ``_free``
+_returned: deque[Pages] = deque()  # not yet in ``_free``
 
 
 class _Lease:
@@ -83,9 +40,9 @@ class _Lease:
 
     __slots__ = ("__array_interface__", "block")
 
-    def __init__(self, block: _Block, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    def __init__(self, block: Pages, shape: tuple[int, ...], dtype: np.dtype) -> None:
         self.block = block
-        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (block.start, False)}
+        self.__array_interface__ = {"version": 3, "shape": shape, "typestr": dtype.str, "data": (block.address, False)}
 
     def __del__(self) -> None:
         # An object may die at any instruction, of a thread that holds the lock, too.
@@ -115,7 +72,7 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
         block = _taken(size)
         _make_room()
     if block is None:
-        block = _Block.new(size)
+        block = Pages(size)
     return np.asarray(_Lease(block, shape, kind))
 
 
@@ -129,12 +86,12 @@ def aligned(shape: Sequence[int], dtype: Any) -> np.ndarray:
     wanted = math.prod(shape) * kind.itemsize
     if wanted >= LARGE:
         return empty(shape, kind)
-    memory = np.empty(wanted + _ALIGNMENT, np.uint8)
-    start = _at_multiple(memory, _ALIGNMENT) - _at_multiple(memory, 1)
+    memory = np.empty(wanted + LINE, np.uint8)
+    start = -address(memory) % LINE
     return memory[start : start + wanted].view(kind).reshape(shape)
 
 
-def _taken(size: int) -> _Block | None:
+def _taken(size: int) -> Pages | None:
     """A block that was kept, if there is one of this size, which is in use from now on."""
     global _kept, _used, _most_used
     _used += size
@@ -164,7 +121,7 @@ def _settle() -> None:
 def _make_room() -> None:
     """Gives to the system what is too much to keep, of the size first that was asked for longest ago."""
     global _kept
-    most = LIMIT + (_most_used - _used if _ADVISES else 0)
+    most = max(LIMIT, _most_used) - _used if ADVISES else LIMIT
     while _kept > most:
         size, blocks = next(iter(_free.items()))
         if blocks:

@@ -17,11 +17,14 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.kernels.forks import free_in_children
+
 __all__ = ["LIMIT", "escaped", "is_settled", "own", "packed", "versions", "writing"]
 
 LIMIT = 1 << 30  # bytes that are kept in all; what was used longest ago goes first
 
-_lock = threading.RLock()  # an array may die, which removes its entry, while its own thread holds the lock
+# An array may die, which removes its entry, while its own thread holds this lock or any other.
+_lock = free_in_children(threading.RLock(), 3)
 _owned: dict[int, _Owned] = {}
 _kept: OrderedDict[tuple[int, Hashable], tuple[Any, int]] = OrderedDict()  # by array and key: what was made, its bytes
 _bytes = 0

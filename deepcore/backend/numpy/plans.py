@@ -11,8 +11,8 @@ import numpy as np
 
 from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import address
-from deepcore.kernels.cpu.scratch import LINE
 
 ITEM = 4  # bytes of a float32
 PLANS = 1000  # kept
