@@ -77,11 +77,12 @@ class Parts:
     """Several launches that need nothing of each other, as one: their indices are handed out in turn.
 
     Args:
-        parts: the launches, all of which are given the same number of fields.
-        offsets: for each part, what is added to every address that a call gives; bytes.
+        parts: the launches, each of which is given some of the fields that a call gives.
+        offsets: for each part, what is added to every address that a call gives, in bytes; None where the part is not
+            given it.
     """
 
-    def __init__(self, parts: Sequence[Launch], offsets: Sequence[Sequence[int]]) -> None:
+    def __init__(self, parts: Sequence[Launch], offsets: Sequence[Sequence[int | None]]) -> None:
         whole = Launch(PARTS, ("pool", "part"), (), sum(part.count for part in parts), order=0)
         front = len(REQUEST.names or ())
         *begins, _ = np.cumsum([len(whole.fixed), *(len(part.fixed) for part in parts)]).tolist()
@@ -96,7 +97,7 @@ class Parts:
         self._places = tuple(
             (begin + place, number, offset)
             for begin, part, moved in zip(begins, parts, offsets, strict=True)
-            for number, (place, offset) in enumerate(zip(part.places, moved, strict=True))
+            for place, (number, offset) in zip(part.places, _given(moved), strict=True)
         )
         self._rooms = tuple(
             begin + len(part.fixed) - len(SCRATCH)
@@ -107,11 +108,16 @@ class Parts:
         self._parts = tuple(parts)  # whose arrays must live
 
     def __call__(self, *given: int) -> None:
-        """Runs all of them; ``given`` are the fields that each was made to be given, before its offsets."""
+        """Runs all of them; ``given`` are the fields that they were made to be given, before their offsets."""
         told = self._fixed.copy()
         for place, number, offset in self._places:
             told[place] = given[number] + offset
         _run(told, self._rooms, self._scratch_bytes)
+
+
+def _given(offsets: Sequence[int | None]) -> list[tuple[int, int]]:
+    """Which of the fields that a call gives a part is given, and what is added to each."""
+    return [(number, offset) for number, offset in enumerate(offsets) if offset is not None]
 
 
 def _run(told: np.ndarray, rooms: Sequence[int], scratch_bytes: int) -> None:

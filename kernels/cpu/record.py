@@ -115,6 +115,9 @@ CORRELATE = _record(
     """
 )
 
+# Pixels that nothing is added to, ``columns`` of each of ``rows`` rows of an image: they become zeros.
+BLANK = _record("y y_image y_row y_pixel pixel_bytes columns rows all_rows tasks")
+
 # Weights put in the order in which tiles read them; the ``w_`` fields are strides, which may be negative. Where pixels
 # are made ``together``, the columns are those that all of them read, and each has its own ``width`` channels.
 PACK = _record(

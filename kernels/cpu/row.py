@@ -15,6 +15,7 @@ each asks for a share of what comes next, so that memory is read all the time.
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 
 from llvmlite import ir
 
@@ -46,46 +47,49 @@ def instructions(line: Line, elements: int, vectors: int) -> int:
     return line.outputs * line.taps * elements * vectors + loads
 
 
-def row(
-    line: Line,
-    pixel: int,
-    tap: int,
-    vectors: int,
-    tail: bool = False,
-    elements: int = 1,
-    target: str = CACHED,
-    ahead: int = 0,
-) -> int:
-    """The address of a row tile for this host; what it is made of is said at ``emit_row``."""
-    asks = f" {ahead} ahead" if ahead else ""
-    name = f"row {line} at {pixel} {tap} {vectors}x{elements}{' tail' if tail else ''} {target}{asks}"
-    return library.function(name, lambda: emit_row(line, pixel, tap, vectors, tail, elements, host(), target, ahead))
+@dataclass(frozen=True)
+class Row:
+    """What a kernel makes.
 
-
-def emit_row(
-    line: Line,
-    pixel: int,
-    tap: int,
-    vectors: int,
-    tail: bool,
-    elements: int,
-    host: Host,
-    target: str = CACHED,
-    ahead: int = 0,
-) -> str:
-    """``row(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR.
-
-    Args:
+    Attributes:
         line: which places its outputs read.
         pixel: bytes from one place of a to the next.
         tap: bytes from one tap of b to the next.
         vectors: of b, and of each output.
-        tail: the last vector has only ``lanes`` elements.
+        tail: whether the last vector has only ``lanes`` elements.
         elements: neighbouring elements of a, g above, each with sums of its own, ``c_element`` bytes apart.
+        depth: the steps of a run, if they are written out: then those of a are neighbours, and those of b fill a tap.
+        clamps: whether there is a floor and a ceiling.
         target: where c is: ``CACHED``; ``FAR``, from where it is asked for, some of it in each step; or ``STREAMED``,
             whole vectors at multiples of their size, which are written past the caches.
         ahead: how many taps each step asks for, of those that lie ``next_b`` bytes from b, and are read later.
     """
+
+    line: Line
+    pixel: int
+    tap: int
+    vectors: int
+    tail: bool = False
+    elements: int = 1
+    depth: int = 0
+    clamps: bool = True
+    target: str = CACHED
+    ahead: int = 0
+
+    def __str__(self) -> str:
+        shape = f"{self.vectors}x{self.elements}{' tail' if self.tail else ''}{f' of {self.depth}' * (self.depth > 0)}"
+        how = f"{self.target}{' clamped' if self.clamps else ''}{f' {self.ahead} ahead' * (self.ahead > 0)}"
+        return f"{self.line} at {self.pixel} {self.tap} {shape} {how}"
+
+
+def row(what: Row) -> int:
+    """The address of a row tile for this host."""
+    return library.function(f"row {what}", lambda: emit_row(what, host()))
+
+
+def emit_row(what: Row, host: Host) -> str:
+    """``row(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR."""
+    line, vectors, elements = what.line, what.vectors, what.elements
     e = Emitter("row", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
     field = functools.partial(e.field, TILE)
@@ -93,7 +97,7 @@ def emit_row(
     steps, runs, init_row, c_row, c_element = (
         field(name) for name in ("steps", "runs", "init_row", "c_row", "c_element")
     )
-    masks = [None] * (vectors - 1) + [e.first_lanes(field("lanes")) if tail else None]
+    masks = [None] * (vectors - 1) + [e.first_lanes(field("lanes")) if what.tail else None]
     places = [(i, g, v) for i in range(line.outputs) for g in range(elements) for v in range(vectors)]
 
     def at(base: ir.Value, row: ir.Value, i: int, g: int, v: int) -> ir.Value:
@@ -101,36 +105,47 @@ def emit_row(
 
     sums = [e.load(at(init, init_row, i, g, v), masks[v]) for i, g, v in places]
     last_row = e.add(c, e.times(c_row, line.outputs - 1))
-    with e.loop(runs, [offsets, b, c, e.add(b, field("next_b")), *sums]) as run:
-        run_at, b_start, run_asked, run_next, *run_sums = run.carried
-        with e.loop(steps, [e.add(a, e.load_integer(run_at)), b_start, run_asked, run_next, *run_sums]) as step:
-            from_a, from_b, asked, next_b, *step_sums = step.carried
-            if target == FAR:
+
+    def add_products(carried: list[ir.Value], k: int) -> list[ir.Value]:
+        """What is carried on after step k of a round: where a and b are, where to ask for c and b, and the sums."""
+        from_a, from_b, asked, next_b, *step_sums = carried
+        if what.target == FAR:
+            for v in range(vectors):
+                e.prefetch(e.add(asked, integer(v * host.vector_bytes)), write=True)
+            asked = e.builder.select(e.below(asked, last_row), e.add(asked, c_row), asked)
+        total = dict(zip(places, step_sums, strict=True))
+        left: dict[tuple[int, int], ir.Value] = {}
+        right: dict[int, list[ir.Value]] = {}
+        for place, i, t in line.reads:
+            if t not in right:
+                starts = [t * what.tap + v * host.vector_bytes for v in range(vectors)]
+                if t < what.ahead:
+                    for start in starts:
+                        e.prefetch(e.add(next_b, integer(start)), 2)
+                first = k * what.tap // max(1, what.depth)
+                right[t] = [e.load(e.add(from_b, integer(first + starts[v])), masks[v]) for v in range(vectors)]
+            for g in range(elements):
+                if (place, g) not in left:
+                    element = e.add(from_a, integer(place * what.pixel + 4 * (g + k)))
+                    left[place, g] = e.broadcast(e.load_scalar(element))
                 for v in range(vectors):
-                    e.prefetch(e.add(asked, integer(v * host.vector_bytes)), write=True)
-                asked = e.builder.select(e.below(asked, last_row), e.add(asked, c_row), asked)
-            total = dict(zip(places, step_sums, strict=True))
-            left: dict[tuple[int, int], ir.Value] = {}
-            right: dict[int, list[ir.Value]] = {}
-            for place, i, t in line.reads:
-                if t not in right:
-                    starts = [integer(t * tap + v * host.vector_bytes) for v in range(vectors)]
-                    right[t] = [e.load(e.add(from_b, start), mask) for start, mask in zip(starts, masks, strict=True)]
-                    for start in starts if t < ahead else []:
-                        e.prefetch(e.add(next_b, start), 2)
-                for g in range(elements):
-                    if (place, g) not in left:
-                        left[place, g] = e.broadcast(e.load_scalar(e.add(from_a, integer(place * pixel + 4 * g))))
-                    for v in range(vectors):
-                        total[i, g, v] = e.multiply_add(left[place, g], right[t][v], total[i, g, v])
-            next_b = e.add(next_b, integer(ahead * tap))
-            step.carried = [e.add(from_a, a_step), e.add(from_b, b_step), asked, next_b, *total.values()]
+                    total[i, g, v] = e.multiply_add(left[place, g], right[t][v], total[i, g, v])
+        return [from_a, from_b, asked, e.add(next_b, integer(what.ahead * what.tap)), *total.values()]
+
+    rounds = integer(1) if what.depth else steps
+    with e.loop(runs, [offsets, b, c, e.add(b, field("next_b")), *sums]) as run:
+        run_at, b_start, *run_carried = run.carried
+        with e.loop(rounds, [e.add(a, e.load_integer(run_at)), b_start, *run_carried]) as step:
+            carried = step.carried
+            for k in range(max(1, what.depth)):
+                carried = add_products(carried, k)
+            step.carried = [e.add(carried[0], a_step), e.add(carried[1], b_step), *carried[2:]]
         run.carried = [e.add(run_at, integer(8)), e.add(b_start, b_run), *step.carried[2:]]
     bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
-    for (i, g, v), last in zip(places, run.carried[4:], strict=True):
-        clamped = e.clamp(last, bounds)
-        if target == STREAMED:
-            e.stream(clamped, at(c, c_row, i, g, v))
+    for (i, g, v), total in zip(places, run.carried[4:], strict=True):
+        result = e.clamp(total, bounds) if what.clamps else total
+        if what.target == STREAMED:
+            e.stream(result, at(c, c_row, i, g, v))
         else:
-            e.store(clamped, at(c, c_row, i, g, v), masks[v])
+            e.store(result, at(c, c_row, i, g, v), masks[v])
     return e.finish()

@@ -63,6 +63,7 @@ GEOMETRIES = {
     "pointwise": Conv2DGeometry.of((2, 5, 7, 13), (1, 1, 13, 11)),
     "pointwise stride 2": Conv2DGeometry.of((2, 7, 7, 5), (1, 1, 5, 3), 2),
     "stride beyond the window": Conv2DGeometry.of((1, 11, 13, 2), (2, 1, 2, 3), (5, 3)),
+    "pointwise stride 2, of padding alone": Conv2DGeometry.of((1, 1, 1, 4), (1, 1, 4, 3), 2, 1),
     "uneven padding": Conv2DGeometry.of((2, 5, 7, 3), (3, 2, 3, 5), (1, 2), ((0, 3), (2, 1))),
     "padding beyond the window": Conv2DGeometry.of((1, 3, 3, 2), (2, 2, 2, 3), 1, 4),
     "window larger than the input": Conv2DGeometry.of((1, 2, 2, 3), (5, 5, 3, 2), 1, 2),

@@ -10,7 +10,7 @@ from deepcore.backend.numpy.memory import aligned
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.place import Strides, emit_place
 from deepcore.kernels.cpu.record import TILE, address
-from deepcore.kernels.cpu.row import CACHED, FAR, STREAMED, emit_row
+from deepcore.kernels.cpu.row import CACHED, FAR, STREAMED, Row, emit_row
 from deepcore.kernels.cpu.tile import emit_tile, most_rows, most_vectors
 from deepcore.kernels.cpu.window import Line
 
@@ -77,24 +77,35 @@ LINES = {
 
 
 @pytest.mark.parametrize(
-    ("end", "target", "ahead"),
-    [("whole", CACHED, 2), ("whole", FAR, 0), ("whole", STREAMED, 0), ("tail", CACHED, 0), ("tail", FAR, 1)],
+    ("end", "how"),
+    [
+        ("whole", {"target": CACHED, "ahead": 2}),
+        ("whole", {"target": FAR}),
+        ("whole", {"target": STREAMED, "depth": 3, "clamps": False}),
+        ("tail", {"target": CACHED, "clamps": False}),
+        ("tail", {"target": FAR, "depth": 3, "ahead": 1}),
+    ],
+    ids=str,
 )
 @pytest.mark.parametrize(("vectors", "elements"), [(1, 1), (1, 3), (2, 1), (2, 2)])
 @pytest.mark.parametrize("line", LINES)
 @pytest.mark.parametrize("host", hosts(), ids=lambda host: host.vector)
-def test_sums_of_rows(host, line, vectors, elements, end, target, ahead, rng):
+def test_sums_of_rows(host, line, vectors, elements, end, how, rng):
     line, tail = LINES[line], end == "tail"
     lanes = max(1, host.lanes - 1) if tail else host.lanes
     width = (vectors - 1) * host.lanes + lanes
     runs, steps = 2, 3
     a = rng.standard_normal((runs, steps, line.span, elements + 1)).astype(np.float32)
     b = rng.standard_normal((runs, steps, line.taps, vectors * host.lanes)).astype(np.float32)
+    if "depth" in how:  # the steps of a are neighbours, those of b fill a tap
+        a = rng.standard_normal((runs, line.span, steps + elements - 1)).astype(np.float32)
+        a = np.lib.stride_tricks.sliding_window_view(a, elements, axis=2).swapaxes(1, 2)
+        b = np.ascontiguousarray(b.swapaxes(1, 2)).swapaxes(1, 2)
     init = rng.standard_normal((line.outputs, elements, vectors * host.lanes)).astype(np.float32)
     c = aligned((line.outputs, elements, (vectors + 1) * host.lanes), np.float32)
     c[...] = GUARD
-    text = emit_row(line, a.strides[2], b.strides[2], vectors, tail, elements, host, target, ahead)
-    row = compiled(text, "row", host)
+    what = Row(line, a.strides[2], b.strides[2], vectors, tail, elements, **how)
+    row = compiled(emit_row(what, host), "row", host)
     offsets = np.array([a.strides[0], 0], np.int64)
     told = np.zeros((), TILE)
     for name, value in {
@@ -121,7 +132,7 @@ def test_sums_of_rows(host, line, vectors, elements, end, target, ahead, rng):
         for tap in range(line.taps):
             read = a[::-1, :, i * line.stride + tap * line.dilation, :elements]
             exact[i] += np.einsum("rkg,rkn->gn", read.astype(np.float64), b[:, :, tap].astype(np.float64))
-    expected = np.clip(exact, -1.5, 2.0)[..., :width]
+    expected = (np.clip(exact, -1.5, 2.0) if what.clamps else exact)[..., :width]
     np.testing.assert_allclose(c[..., :width], expected, atol=4 * b.shape[2] * runs * steps * np.finfo(np.float32).eps)
     assert (c[..., width:] == GUARD).all()
 

@@ -110,19 +110,16 @@ class Channels:
         wide = tile(rows, self.vectors) if self.wide else 0
         return wide, tile(rows, self.last_vectors, self.tail) if self.last_vectors else 0
 
-    def row_tile(self, tiles: RowTiles, rows: int, pixel: int, tap: int, target: str) -> tuple[int, int]:
-        """The same of row tiles, for the only block of channels or for blocks of one width."""
-        found = tiles.tile(rows, pixel, tap, self.widest, self.tail, target)
+    def row_tile(self, tiles: RowTiles, rows: int, **how: Any) -> tuple[int, int]:
+        """The same of row tiles, for the only block of channels or for blocks of one width; ``how``: as it says."""
+        found = tiles.tile(rows, self.widest, tail=self.tail, **how)
         return (found, 0) if self.wide else (0, found)
 
-    def row_tiles(self, tiles: RowTiles, pixel: int, tap: int, target: str, ahead: int = 0) -> dict[str, Any]:
-        """The same of row tiles, for the only block of channels or for blocks of one width."""
-        found: dict[str, Any] = {"wide_tall": 0, "wide_low": 0, "last_tall": 0, "last_low": 0}
-        name = "wide" if self.wide else "last"
-        found[f"{name}_tall"] = tiles.tile(tiles.cut.rows, pixel, tap, self.widest, self.tail, target, ahead)
-        if tiles.cut.low:
-            found[f"{name}_low"] = tiles.tile(tiles.cut.rows - 1, pixel, tap, self.widest, self.tail, target, ahead)
-        return found
+    def row_tiles(self, tiles: RowTiles, **how: Any) -> dict[str, Any]:
+        """The same of all rows, as ``tiles`` gives them."""
+        tall = self.row_tile(tiles, tiles.cut.rows, **how)
+        low = self.row_tile(tiles, tiles.cut.rows - 1, **how) if tiles.cut.low else (0, 0)
+        return {"wide_tall": tall[0], "wide_low": low[0], "last_tall": tall[1], "last_low": low[1]}
 
     def split(self, tasks: int) -> tuple[int, int]:
         """(tasks, blocks of each) when blocks are handed out to as many as ``tasks`` tasks."""

@@ -6,13 +6,14 @@ import functools
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from deepcore.kernels.cpu import row
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile_cycles
 from deepcore.kernels.cpu.window import Line
 
-MOST_PRODUCTS = 256  # of one step of a row tile, which are written out in its code
+MOST_PRODUCTS = 256  # of a row tile, which are written out in its code
 MOST_PIXELS = 16  # that a row tile makes, or that it sums, in one step
 STEP = 5  # instructions of a step beside products and loads
 GAIN_IN_BLOCKS = 0.9  # of the instructions, at most, to be worth blocks of few channels
@@ -82,12 +83,12 @@ class RowTiles:
         products = line.outputs * line.taps * elements * vectors
         return products <= MOST_PRODUCTS and row.registers(line, elements, vectors) < host().registers
 
-    def tile(
-        self, height: int, pixel: int, tap: int, vectors: int, tail: bool, target: str = row.CACHED, ahead: int = 0
-    ) -> int:
-        """Its address; ``pixel`` and ``tap`` are distances of places and of what they are multiplied with, in bytes."""
+    def tile(self, height: int, vectors: int, depth: int = 0, **how: Any) -> int:
+        """Its address. ``depth``: the steps of a run, to be written out where they are few; ``how``: what else a
+        ``row.Row`` is told."""
         line, elements = self.line(height)
-        return row.row(line, pixel, tap, vectors, tail, elements, target, ahead)
+        few = depth * line.outputs * line.taps * elements * vectors <= MOST_PRODUCTS
+        return row.row(row.Row(line, vectors=vectors, elements=elements, depth=depth if few else 0, **how))
 
 
 def _register_cycles(elements: int, vectors: int) -> float:

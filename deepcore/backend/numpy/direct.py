@@ -211,13 +211,19 @@ def correlation(
     told["floor"], told["ceiling"] = CLAMPS[activation]
     if row_tiles:
         told["steps"] = depth
-        target = STREAMED if streamed and sums.parts == 1 and not channels.tail else FAR
 
     def kernels(height: int) -> tuple[int, int]:
-        if row_tiles:
-            tap = depth * int(told["b_step"].max())
-            return channels.row_tile(row_tiles, height, source.pixel, tap, target)
-        return channels.tile(height)
+        if not row_tiles:
+            return channels.tile(height)
+        return channels.row_tile(
+            row_tiles,
+            height,
+            pixel=source.pixel,
+            tap=depth * int(told["b_step"].max()),
+            depth=depth,
+            clamps=activation != "linear",
+            target=STREAMED if streamed and sums.parts == 1 and not channels.tail else FAR,
+        )
 
     made = lines(rows, cols, tiles, not source.in_place, sums, told, kernels)
 

@@ -19,7 +19,6 @@ from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import TILE, WEIGHTS, address
-from deepcore.kernels.cpu.row import CACHED
 from deepcore.kernels.cpu.tile import most_rows
 
 CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of the first-level cache
@@ -114,7 +113,7 @@ def _weight_gradient(
         pixel = int(told["b_step"].max())
         # The next strip comes from memory while this one is multiplied: tiles of each run ask for a share of it.
         ahead = -(-row_tiles.pixels // len(starts))
-        tiles = channels.row_tiles(row_tiles, source.pixel, pixel, CACHED, ahead)
+        tiles = channels.row_tiles(row_tiles, pixel=source.pixel, tap=pixel, clamps=False, ahead=ahead)
         strip_bytes = np.arange(strip + 1)[:, np.newaxis, np.newaxis] * (cols.outputs * pixel)
         told["next_b"] = strip_bytes + np.arange(len(starts)) * strip_bytes // len(starts)
         told["b_run"], told["b_step"] = cols.outputs * pixel, row_tiles.pixels * pixel

@@ -53,6 +53,7 @@ FEW_PLACES = 64 * 36  # of all tiles, up to which weights are transformed part b
 PART_BYTES = 600_000  # transformed weights that are made and used at once, while they are in the second-level cache
 BLOCK_PLACES = 96 * 36  # of a block of tiles: fewer read all weights more often, of more the sums leave the cache
 BLOCK_BYTES = 450_000  # of a block's tiles and sums, where the weights stay in the second-level cache beside them
+OWN_TILES = 48  # of a block at least, where there are more of them so that every task has its own
 PART_VECTORS = 3  # of input channels that lie side by side for the gradient at the weights: tiles lose no row of them
 FEW_TILES = 64  # of which a block of the gradient at the weights is made at once: more are read too often
 CHUNK_BYTES = 2 << 20, 32 << 20  # transformed tiles between the two steps of the gradient at the weights
@@ -227,20 +228,26 @@ class _Cut:
         channels, places = Channels.of(width), places_of(m)
         highest, widest = most_rows(channels.widest, host()), channels.widest * host().vector_bytes
         blocks = -(-tiles // _block(places, depth, widest, highest))
+        # A block that tasks share is written and read again. With a block for each of them, all weights are read again.
+        enough = -(-tasks // 2)
+        if blocks < enough <= tiles // OWN_TILES and (enough - blocks) * width < 2 * tiles:
+            blocks = enough
         block = -(-tiles // blocks)
         once = tiles * places > FEW_PLACES
         parts, part_depth = (1, depth) if once else _parts(depth, places * widest)
+        channel_tasks, channel_blocks = channels.split(-(-tasks // (2 * blocks)))
         return _Cut(
-            channels,
-            places,
-            tiles,
-            blocks,
-            Columns.of(block, highest).rows,
-            *channels.split(-(-tasks // (2 * blocks))),
-            once,
-            parts,
-            part_depth,
-            Layout.of(depth, block, places, -(-part_depth // host().lanes)),
+            channels=channels,
+            places=places,
+            tiles=tiles,
+            blocks=blocks,
+            tall_rows=Columns.of(block, highest).rows,
+            channel_tasks=channel_tasks,
+            channel_blocks=channel_blocks,
+            once=once,
+            parts=parts,
+            part_depth=part_depth,
+            layout=Layout.of(depth, block, places, -(-part_depth // host().lanes)),
         )
 
     @property

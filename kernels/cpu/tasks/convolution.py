@@ -1,8 +1,9 @@
 """Convolution as register tiles over the input in place: no columns are made."""
 
 from deepcore.kernels.cpu.native import call, copy, helper, load_float, load_int, record, store_float, zero
-from deepcore.kernels.cpu.record import CALL, CORRELATE, LINE, PACK, WEIGHTS
+from deepcore.kernels.cpu.record import BLANK, CALL, CORRELATE, LINE, PACK, WEIGHTS
 
+blank_at = record(BLANK)
 call_at = record(CALL)
 correlate_at = record(CORRELATE)
 line_at = record(LINE)
@@ -158,6 +159,16 @@ def correlate(told, index, worker):
                             copy(c + pixel * t.y_pixel, bias, filled)
                         if not one.biased:
                             call(one.tile, (one.told, a_of_row + one.a, w + one.b, bias if one.begins else c, c))
+
+
+def blank(told, index, worker):
+    """Zeros for some rows of pixels, whichever image they are of."""
+    t = blank_at(told)
+    for each in range(t.all_rows * index // t.tasks, t.all_rows * (index + 1) // t.tasks):
+        image = each // t.rows
+        y = t.y + image * t.y_image + (each - image * t.rows) * t.y_row
+        for column in range(t.columns):
+            zero(y + column * t.y_pixel, t.pixel_bytes)
 
 
 def pack(told, index, worker):
