@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from microkernels import compiled
 
-from deepcore.kernels.cpu import compiler
 from deepcore.kernels.cpu.fold import Fold, emit_fold, row_vectors
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import address
@@ -26,13 +23,7 @@ FOLDS = {
 @pytest.mark.parametrize("host", hosts(), ids=lambda host: host.vector)
 def test_sums_where_pixels_overlap(host, name, rng):
     one = FOLDS[name]
-    machine = compiler.target(host)
-    code = machine.emit_object(llvm.parse_assembly(emit_fold(one, host)))
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    fold = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("fold"))
-
+    fold = compiled(emit_fold(one, host), "fold", host)
     runs = rng.standard_normal((one.pixels, one.reach)).astype(np.float32)
     pixels = np.zeros(host.lanes + one.pixels * row_vectors(one, host) * host.lanes, np.float32)
     for run, row in zip(runs, pixels[host.lanes :].reshape(one.pixels, -1), strict=True):

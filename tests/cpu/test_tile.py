@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from microkernels import compiled
 
 from deepcore.backend.numpy.memory import aligned
-from deepcore.kernels.cpu import compiler
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.place import Strides, emit_place
 from deepcore.kernels.cpu.record import TILE, address
@@ -18,16 +15,6 @@ from deepcore.kernels.cpu.tile import emit_tile, most_rows, most_vectors
 from deepcore.kernels.cpu.window import Line
 
 GUARD = 123.5  # what lies around the result and must stay there
-
-
-def compiled(text, host, count, name="tile"):
-    """The function ``name`` of a module, as Python calls it, and what holds its code."""
-    machine = compiler.target(host)
-    code = machine.emit_object(llvm.parse_assembly(text))
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * count)(engine.get_function_address(name)), engine
 
 
 def cases():
@@ -42,7 +29,7 @@ def cases():
 @pytest.mark.parametrize(("host", "rows", "vectors", "end"), list(cases()))
 def test_sums_of_runs(host, rows, vectors, end, down, rng):
     tail = end == "tail"
-    tile, _engine = compiled(emit_tile(rows, vectors, tail, down, host), host, 5)
+    tile = compiled(emit_tile(rows, vectors, tail, down, host), "tile", host)
     lanes = max(1, host.lanes - 1) if tail else host.lanes
     width = (vectors - 1) * host.lanes + lanes
     runs, steps = 3, 4 * rows + 7  # rounds that ask for every row of c, another one, and three steps more
@@ -118,7 +105,7 @@ def test_sums_of_rows(host, line, vectors, elements, end, how, rng):
     c = aligned((line.outputs, elements, (vectors + 1) * host.lanes), np.float32)
     c[...] = GUARD
     what = Row(line, a.strides[2], b.strides[2], vectors, tail, elements, **how)
-    row, _engine = compiled(emit_row(what, host), host, 5, "row")
+    row = compiled(emit_row(what, host), "row", host)
     offsets = np.array([a.strides[0], 0], np.int64)
     told = np.zeros((), TILE)
     for name, value in {
@@ -152,7 +139,7 @@ def test_sums_of_rows(host, line, vectors, elements, end, how, rng):
 
 def test_nan_passes_the_clamp():
     host = hosts()[-1]
-    tile, _engine = compiled(emit_tile(1, 1, False, False, host), host, 5)
+    tile = compiled(emit_tile(1, 1, False, False, host), "tile", host)
     a, b = np.full(1, np.nan, np.float32), np.ones(host.lanes, np.float32)
     c, offsets = np.zeros(host.lanes, np.float32), np.zeros(1, np.int64)
     told = np.zeros((), TILE)
@@ -181,7 +168,7 @@ def test_products_of_a_place(host, rows, vectors, steps, adds, rng):
     c = aligned((tiles * rows + 1, width + 1), np.float32)
     c[...] = GUARD
     strides = Strides(a.strides[0], a.strides[1], b.strides[0], c.strides[0])
-    product, _engine = compiled(emit_place(rows, vectors, strides, adds, host), host, 5, "place")
+    product = compiled(emit_place(rows, vectors, strides, adds, host), "place", host)
     product(address(a), address(b), address(c), steps, tiles)
     expected = a[:, :steps].astype(np.float64) @ b[:, :width].astype(np.float64) + (GUARD if adds else 0)
     np.testing.assert_allclose(c[:-1, :-1], expected, atol=(steps + GUARD * adds) * 4 * np.finfo(np.float32).eps)
@@ -196,6 +183,6 @@ def test_rows_of_a_place_may_be_neighbours(rng):
     b = rng.standard_normal((5, host.lanes)).astype(np.float32)
     c = aligned((8, host.lanes), np.float32)
     strides = Strides(a.strides[1], a.strides[0], b.strides[0], c.strides[0])
-    product, _engine = compiled(emit_place(4, 1, strides, False, host), host, 5, "place")
+    product = compiled(emit_place(4, 1, strides, False, host), "place", host)
     product(address(a), address(b), address(c), 5, 2)
     np.testing.assert_allclose(c, a.T @ b, atol=1e-5)

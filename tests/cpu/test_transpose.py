@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
-
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from microkernels import compiled
 
-from deepcore.kernels.cpu import compiler
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import address
 from deepcore.kernels.cpu.transpose import emit_transpose
@@ -32,12 +29,7 @@ def test_a_tail_has_fewer_columns(host, missing, rng):
 
 
 def check(host, tail, rows, columns, last, rng):
-    machine = compiler.target(host)
-    code = machine.emit_object(llvm.parse_assembly(emit_transpose(tail, host)))
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
-    engine.finalize_object()
-    transpose = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 6)(engine.get_function_address("transpose"))
+    transpose = compiled(emit_transpose(tail, host), "transpose", host)
     source = rng.standard_normal((rows, columns + 3)).astype(np.float32)
     target = np.full((max(columns, host.lanes) + 1, host.lanes + 2), GUARD, np.float32)
     transpose(address(source), source.strides[0], rows, address(target), target.strides[0], last)

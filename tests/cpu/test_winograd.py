@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import sys
 
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from microkernels import compiled
 
-from deepcore.kernels.cpu import compiler
 from deepcore.kernels.cpu.host import hosts
 from deepcore.kernels.cpu.record import address
 from deepcore.kernels.cpu.transform import KINDS, emit_transform
 
 GUARD = 123.5  # what lies around the result and must stay there
-
-
-def compiled(text, name, host, count):
-    """A function of LLVM IR, as Python calls it, and what holds its code."""
-    machine = compiler.target(host)
-    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(machine.emit_object(llvm.parse_assembly(text))))
-    engine.finalize_object()
-    return ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * count)(engine.get_function_address(name)), engine
 
 
 def each_host():
@@ -38,7 +27,7 @@ def each_host():
 @pytest.mark.parametrize("kind", sorted(KINDS))
 def test_transforms_are_their_matrices(kind, m, tail, host, rng):
     finishes = kind == "output"
-    transform, _engine = compiled(emit_transform(kind, m, tail, host), "transform", host, 9 if finishes else 8)
+    transform = compiled(emit_transform(kind, m, tail, host), "transform", host)
     matrix = np.array(KINDS[kind][m])
     outputs, inputs = matrix.shape
     vectors = 1 if tail else 2
@@ -118,8 +107,7 @@ def test_several_blocks_parts_and_runs(vector, tmp_path):
 @pytest.mark.parametrize("kind", ["input", "output", "output_gradient"])
 def test_edges_leave_alone_what_the_image_has_not(kind, tail, host, rng):
     finishes = kind == "output"
-    count = 11 if finishes else 10
-    transform, _engine = compiled(emit_transform(kind, 4, tail, host, edge=True), "transform", host, count)
+    transform = compiled(emit_transform(kind, 4, tail, host, edge=True), "transform", host)
     matrix = np.array(KINDS[kind][4])
     outputs, inputs = matrix.shape
     vectors = 1 if tail else 2
@@ -154,7 +142,7 @@ def test_outputs_that_pass_the_caches_by_are_the_same(rng):
     memory = np.zeros((2, 4 * 4 * 2 * host.lanes + host.lanes), np.float32)
     results = []
     for streams, row in zip((False, True), memory, strict=True):
-        transform, _engine = compiled(emit_transform("output", 4, False, host, streams), "transform", host, 9)
+        transform = compiled(emit_transform("output", 4, False, host, streams), "transform", host)
         skipped = -address(row) % host.vector_bytes // 4
         target = row[skipped : skipped + 4 * 4 * 2 * host.lanes].reshape(4, 4, -1)
         where = (*target.strides[:2], 2, address(bias), address(clamp))

@@ -3,9 +3,11 @@
 What the system gives to a large array it takes back with the array, and gives again page by page, zeroed: for the
 arrays of a training step, the same in every step, that costs more than some of the kernels that fill them.
 
-So what is in use and what is kept may together be as much as was in use at once, and ``LIMIT`` in any case: that does
-not raise the most memory that a process has which needs more than that. What is kept beyond ``LIMIT`` is lent to the
-system: it stays where it is until the system runs short of memory.
+So as much is kept as was in use at once, and ``LIMIT``, which hardly raises the most memory that the process has. What
+of it is more than ``LIMIT`` is lent to the system: it stays where it is until the system runs short of memory.
+
+Where that is less than all sizes of a step need, the size that was asked for last is given up: it is the one that comes
+last in the next step. To give up the one of longest ago would give up each shortly before it is asked for.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ from deepcore.kernels.forks import free_in_children
 __all__ = ["LARGE", "LIMIT", "aligned", "empty"]
 
 LARGE = 1 << 20  # bytes; the system serves smaller arrays from memory that the process has
-LIMIT = 1 << 27  # bytes that may be in use or kept in any case, and that are kept without being lent
+LIMIT = 1 << 27  # bytes that are kept beyond what was in use at once, and that are not lent
+STALE = 10_000  # requests after which a size counts as not needed any more; a step makes some hundred
 
 _lock = free_in_children(threading.Lock(), 2)
-_free: OrderedDict[int, list[Pages]] = OrderedDict()  # by size, the one used last at the end
+_free: OrderedDict[int, list[Pages]] = OrderedDict()  # by size, the one asked for last at the end
+_asked: dict[int, int] = {}  # for each size the number of the last request
+_requests = 0  # so far
 _kept = 0  # bytes in ``_free``
 _used = 0  # bytes of arrays that live
 _most_used = 0  # at once
@@ -93,13 +98,15 @@ def aligned(shape: Sequence[int], dtype: Any) -> np.ndarray:
 
 def _taken(size: int) -> Pages | None:
     """A block that was kept, if there is one of this size, which is in use from now on."""
-    global _kept, _used, _most_used
+    global _kept, _used, _most_used, _requests
     _used += size
     _most_used = max(_most_used, _used)
-    blocks = _free.get(size)
+    _requests += 1
+    _asked[size] = _requests
+    blocks = _free.setdefault(size, [])
+    _free.move_to_end(size)
     if not blocks:
         return None
-    _free.move_to_end(size)
     _kept -= size
     return blocks.pop()
 
@@ -114,18 +121,15 @@ def _settle() -> None:
         if _kept > LIMIT:
             block.lend()
         _free.setdefault(block.size, []).append(block)
-        _free.move_to_end(block.size)
     _make_room()
 
 
 def _make_room() -> None:
-    """Gives to the system what is too much to keep, of the size first that was asked for longest ago."""
+    """Gives to the system what is too much to keep: of a stale size, else of that which was asked for last."""
     global _kept
-    most = max(LIMIT, _most_used) - _used if ADVISES else LIMIT
+    most = LIMIT + (_most_used - _used if ADVISES else 0)
     while _kept > most:
-        size, blocks = next(iter(_free.items()))
-        if blocks:
-            blocks.pop()
-            _kept -= size
-        else:
-            del _free[size]
+        sizes = [size for size, blocks in _free.items() if blocks]
+        size = sizes[0] if _requests - _asked.get(sizes[0], 0) > STALE else sizes[-1]
+        _free[size].pop()
+        _kept -= size
