@@ -86,7 +86,8 @@ class writing:  # noqa: N801 (a context manager, read as a verb)
     ) -> None:
         with _lock:
             for array in self.arrays:
-                number = _number(array)
+                base = array.base  # looked up here, and not by a function: an optimizer writes to dozens of arrays
+                number = id(array if base is None else base)
                 owned = _owned.get(number)
                 if owned is not None:
                     owned.version = next(_numbers)
@@ -115,12 +116,11 @@ def packed(array: np.ndarray, key: Hashable, make: Callable[[np.ndarray], Any]) 
         if found is not None:
             _kept.move_to_end((number, key))
             return found[0]
-        version = owned.version
-        if key not in owned.asked:
-            owned.asked.add(key)
-            version = -1  # no version of any array: it is not kept
+        version, settled = owned.version, key in owned.asked
+        owned.asked.add(key)
     made = make(array)
-    _keep(number, owned, version, key, made)
+    if settled:
+        _keep(number, owned, version, key, made)
     return made
 
 
