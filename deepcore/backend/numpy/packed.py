@@ -86,8 +86,7 @@ class writing:  # noqa: N801 (a context manager, read as a verb)
     ) -> None:
         with _lock:
             for array in self.arrays:
-                base = array.base  # looked up here, and not by a function: an optimizer writes to dozens of arrays
-                number = id(array if base is None else base)
+                number = _number(array)
                 owned = _owned.get(number)
                 if owned is not None:
                     owned.version = next(_numbers)
