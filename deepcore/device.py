@@ -14,7 +14,7 @@ import os
 import sys
 import types
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -154,19 +154,28 @@ def current_device() -> Device:
     return _from_environment(os.environ.get("DEEPCORE_DEVICE") or "cpu")
 
 
-@contextlib.contextmanager
-def use_device(name: DeviceLike) -> Iterator[Device]:
-    """Within the block new tensors and layers live on ``name``. Per thread and per asynchronous task.
+class use_device(contextlib.ContextDecorator):  # noqa: N801 (a context manager, entered in every step)
+    """Within the block, or the decorated function, new tensors and layers live on ``name``. Per thread and per
+    asynchronous task.
 
     >>> with use_device("cpu") as device:
     ...     print(device)
     cpu
     """
-    token = _current.set(as_device(name))
-    try:
-        yield current_device()
-    finally:
-        _current.reset(token)
+
+    def __init__(self, name: DeviceLike) -> None:
+        self.name = name
+
+    def _recreate_cm(self) -> use_device:
+        return use_device(self.name)
+
+    def __enter__(self) -> Device:
+        device = as_device(self.name)
+        self._token = _current.set(device)
+        return device
+
+    def __exit__(self, *error: object) -> None:
+        _current.reset(self._token)
 
 
 def memory_stats(device: DeviceLike | None = None) -> memory.MemoryStats:

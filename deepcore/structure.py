@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+_LISTS = (list, tuple)  # a union of them, written where it is asked for, would be made anew each time
+
 
 def leaves(structure: Any) -> list[Any]:
     """What nested lists, tuples and dictionaries hold.
@@ -14,7 +16,7 @@ def leaves(structure: Any) -> list[Any]:
     """
     if isinstance(structure, dict):
         structure = list(structure.values())
-    if isinstance(structure, list | tuple):
+    if isinstance(structure, _LISTS):
         return [leaf for part in structure for leaf in leaves(part)]
     return [structure]
 
@@ -27,7 +29,7 @@ def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
     """
     if isinstance(structure, dict):
         return {key: map_leaves(function, part) for key, part in structure.items()}
-    if isinstance(structure, list | tuple):
+    if isinstance(structure, _LISTS):
         return like(structure, [map_leaves(function, part) for part in structure])
     return function(structure)
 
@@ -49,7 +51,7 @@ def pack_as(structure: Any, flat: list[Any]) -> Any:
 
 def is_shape(value: Any) -> bool:
     """Whether ``value`` is one shape, and not a structure of several."""
-    return isinstance(value, list | tuple) and all(size is None or hasattr(size, "__index__") for size in value)
+    return isinstance(value, _LISTS) and all(size is None or hasattr(size, "__index__") for size in value)
 
 
 def map_shapes(function: Callable[[Any], Any], structure: Any) -> Any:

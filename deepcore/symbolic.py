@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -126,18 +126,13 @@ def is_keras_tensor(x: Any) -> bool:
     return isinstance(x, SymbolicTensor)
 
 
-def is_symbolic(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+def is_symbolic(args: Iterable[Any], kwargs: Mapping[Any, Any]) -> bool:
     """Whether a call is given a symbolic tensor, by itself or in a list. Made to cost little where it is not."""
-    return _any_symbolic(args) or (bool(kwargs) and _any_symbolic(kwargs.values()))
-
-
-def _any_symbolic(values: Iterable[Any]) -> bool:
-    for value in values:
+    for value in (*args, *kwargs.values()) if kwargs else args:
         if isinstance(value, _NESTED):
-            found = _any_symbolic(value.values() if isinstance(value, dict) else value)
-        else:
-            found = isinstance(value, SymbolicTensor)
-        if found:
+            if is_symbolic((), value) if isinstance(value, dict) else is_symbolic(value, {}):
+                return True
+        elif isinstance(value, SymbolicTensor):
             return True
     return False
 

@@ -220,9 +220,9 @@ class Tensor:
 
     def item(self) -> Any:
         """The one value as a Python number. Raises ``ValueError`` if there is not exactly one."""
-        if self.size != 1:
+        if self._array.size != 1:
             raise ValueError(f"item() needs a tensor of one element; this one has shape {self.shape}.")
-        return self._values().item()
+        return self._array.item() if self.device.kind == "cpu" else self._values().item()
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""

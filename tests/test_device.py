@@ -90,6 +90,16 @@ def test_use_device_nests_and_ends():
     assert current_device() == CPU
 
 
+def test_use_device_around_a_function_that_calls_itself():
+    @use_device(Device("emulator"))
+    def seen(depth):
+        below = seen(depth - 1) if depth else []
+        return [*below, current_device()]
+
+    assert seen(2) == [Device("emulator")] * 3
+    assert current_device() == CPU
+
+
 def test_use_device_holds_for_one_thread_and_one_task():
     seen = []
     with use_device(Device("emulator")):

@@ -142,7 +142,8 @@ def _walk(sums: _Sums, retain: bool, targets: _Targets | None) -> None:
         if targets is None:
             wanted = tuple([i for i, edge in enumerate(node.edges) if edge is not None])
         else:
-            targets.collect(node, cotangents)
+            if targets.points:
+                targets.collect(node, cotangents)
             wanted = targets.ways.get(node.number, ())
             if not wanted:
                 continue
@@ -188,8 +189,6 @@ class _Targets:
                 self.ways[number] = tuple(found)
 
     def collect(self, node: Node, cotangents: list[Tensor | None]) -> None:
-        if not self.points:
-            return
         for index, cotangent in enumerate(cotangents):
             if (node.number, index) in self.points:
                 self.points[node.number, index] = cotangent

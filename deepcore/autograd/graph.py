@@ -32,13 +32,20 @@ class Node:
 
     __slots__ = ("attributes", "edges", "input_shapes", "inputs", "number", "output_like", "outputs", "primitive")
 
-    def __init__(self, primitive: Primitive, attributes: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        primitive: Primitive,
+        attributes: dict[str, Any],
+        edges: tuple[Any, ...] = (),
+        inputs: tuple[Any, ...] = (),
+        input_shapes: tuple[Any, ...] = (),
+    ) -> None:
         self.number = next(_numbers)
         self.primitive = primitive
         self.attributes = attributes
-        self.edges: tuple[Any, ...] = ()
-        self.inputs: tuple[Any, ...] = ()
-        self.input_shapes: tuple[Any, ...] = ()
+        self.edges = edges
+        self.inputs = inputs
+        self.input_shapes = input_shapes
         self.outputs: tuple[Any, ...] = ()
         self.output_like: tuple[Any, ...] = ()
 

@@ -204,8 +204,7 @@ class Primitive:
         for name, tensor in zip(names, inputs, strict=True):
             shapes.append(None if tensor is None else tensor._array.shape)
             kept_inputs.append((tensor, tensor.version) if tensor is not None and name in kept else None)
-        node = Node(self, attributes)
-        node.edges, node.inputs, node.input_shapes = tuple(edges), tuple(kept_inputs), tuple(shapes)
+        node = Node(self, attributes, tuple(edges), tuple(kept_inputs), tuple(shapes))
         if self.single:
             node.outputs = (result if self.outputs[0] in kept else None,)
             node.output_like = ((result.shape, result.dtype, device),)
@@ -220,7 +219,7 @@ class Primitive:
 
     def _kept(self, asked: list[str], attributes: dict[str, Any]) -> frozenset[str]:
         """Names of the inputs and outputs that the gradients of the inputs ``asked`` read."""
-        key = (*asked, *[attributes[name] for name in self._asked])
+        key = (*asked, *map(attributes.__getitem__, self._asked))
         found = self._known_kept.get(key)
         if found is None:
             needed = frozenset(asked)
@@ -241,6 +240,8 @@ class Primitive:
             for name, kind, i in way.reads:
                 if kind == "attribute":
                     arguments[name] = node.attributes.get(name)
+                elif kind == "cotangent" and cotangents[i] is not None:
+                    arguments[name] = cotangents[i]
                 else:
                     arguments[name] = self._argument(node, kind, i, name, cotangents, way.needed)
             values = way.function(**arguments)

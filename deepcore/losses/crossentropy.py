@@ -210,7 +210,8 @@ def sparse_categorical_crossentropy(
     """
     prediction = ops.convert_to_tensor(y_pred)
     labels = _class_numbers(y_true, prediction, axis)
-    prediction = ops.moveaxis(prediction, axis, -1)
+    if axis != -1:
+        prediction = ops.moveaxis(prediction, axis, -1)
     if labels.shape != prediction.shape[:-1]:
         raise ValueError(
             f"Class numbers for predictions of shape {prediction.shape} must have shape {prediction.shape[:-1]}; got "

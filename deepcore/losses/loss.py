@@ -135,11 +135,13 @@ class Loss(Explaining, Configurable):
 
     def _convert(self, x: Any, like: Any = None) -> Any:
         """Tensors of what is given, in its nesting if it holds tensors or arrays, on the device of ``like``."""
+        if isinstance(x, Tensor):
+            return x if self._dtype is None else ops.cast(x, self._dtype)
         if isinstance(x, dict) or any(isinstance(leaf, Tensor | np.ndarray) for leaf in leaves(x) if leaf is not x):
             return map_leaves(self._convert, x)
         tensor = ops.convert_to_tensor(x, like=like if isinstance(like, Tensor) else None)
         wanted = self._dtype
-        if wanted is None and tensor.dtype.kind == "f" and not isinstance(x, Tensor):
+        if wanted is None and tensor.dtype.kind == "f":
             wanted = np.dtype(floatx())  # NumPy's float64 is seldom meant; a tensor's is
         return tensor if wanted is None else ops.cast(tensor, wanted)
 

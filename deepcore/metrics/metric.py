@@ -138,19 +138,14 @@ class Mean(Metric):
         self.count = self.add_variable(name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
+        if type(sample_weight) is float and isinstance(values, Tensor) and values.shape == () and values.mask is None:
+            # The mean of a batch, of so many examples: once a step, for which the general way is long.
+            mean = values if values.dtype == self._dtype else ops.cast(values.detach(), self._dtype)
+            total = mean.device.run(operator.mul, mean._array, self._dtype.type(sample_weight))
+            self.total.assign_add(Tensor.wrap(total, mean.device))
+            self.count.assign_add(sample_weight)
+            return
         with no_grad():
-            if (
-                type(sample_weight) is float
-                and isinstance(values, Tensor)
-                and values.shape == ()
-                and values.mask is None
-            ):
-                # The mean of a batch, of so many examples: once a step, for which the general way is long.
-                mean = ops.cast(values, self._dtype)
-                total = mean.device.run(operator.mul, mean._array, self._dtype.type(sample_weight))
-                self.total.assign_add(Tensor.wrap(total, mean.device))
-                self.count.assign_add(sample_weight)
-                return
             each, weight = samplewise(values, sample_weight, self.dtype)
             self.total.assign_add(ops.sum(each) if each.ndim else each)
             if weight is not None:

@@ -171,7 +171,7 @@ class ArrayData:
 
         for start in range(skip * self.batch_size, self.samples, self.batch_size):
             stop = min(start + self.batch_size, self.samples)
-            yield Batch(*(map_leaves(cut, a) for a in (self.x, self.y, self.sample_weight)))
+            yield Batch(map_leaves(cut, self.x), map_leaves(cut, self.y), map_leaves(cut, self.sample_weight))
 
 
 class IterableData:
@@ -275,6 +275,8 @@ def to_tensor(array: Any, device: Device, dtype: np.dtype[Any]) -> Tensor:
     """``array`` on ``device``; floating ones as ``dtype``, others as they are."""
     if array.dtype.kind == "f" and array.dtype != dtype:
         array = array.astype(dtype)
+    if isinstance(array, np.ndarray) and device.kind == "cpu":
+        return Tensor.wrap(array, device)
     return array if isinstance(array, Tensor) and array.device == device else Tensor(array, device=device)
 
 

@@ -7,10 +7,12 @@ from typing import Any
 
 Path = tuple[Any, ...]
 
+_NESTED = (list, tuple, dict)  # a union of them, written where it is asked for, would be made anew each time
+
 
 def is_nested(value: Any) -> bool:
     """Whether ``value`` is a list, tuple or dictionary of parts."""
-    return isinstance(value, list | tuple | dict)
+    return isinstance(value, _NESTED)
 
 
 def places(structure: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:

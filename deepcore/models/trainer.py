@@ -686,9 +686,11 @@ def _is_due(epoch: int, frequency: int | Sequence[int]) -> bool:
 
 
 def _as_logs(given: Any, step: str) -> Logs:
+    if isinstance(given, Logs):
+        return given
     if given is not None and not isinstance(given, Mapping):
         raise TypeError(f"{step} must return a dictionary of numbers by name; got {type(given).__name__}.")
-    return given if isinstance(given, Logs) else Logs(given or {})
+    return Logs(given or {})
 
 
 def _detached(y_pred: Any) -> Any:

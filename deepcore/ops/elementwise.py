@@ -7,12 +7,16 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from deepcore.autograd.primitive import Primitive, primitive
 from deepcore.ops.creation import ones_like, zeros_like
 from deepcore.ops.logic import logical_and
 from deepcore.ops.operand import cast, floating, operands, tensor_of
 from deepcore.ops.rounding import sign
 from deepcore.tensor import Tensor
+
+_FEW = 1024  # elements of an array that is filled in, and not a view
 
 
 @primitive
@@ -31,7 +35,16 @@ def _(dy: Tensor, x_shape: tuple[int, ...]) -> Tensor:
 
 @primitive
 def _broadcast(backend: Any, x: Any, *, shape: tuple[int, ...]) -> Any:
-    return backend.xp.broadcast_to(x, shape)
+    return repeated(backend.xp, x, shape)
+
+
+def repeated(xp: Any, x: Any, shape: tuple[int, ...]) -> Any:
+    """An array broadcast to ``shape``: a view, but for few numbers, which NumPy fills in faster than it makes one."""
+    if xp is not np or math.prod(shape) > _FEW:
+        return xp.broadcast_to(x, shape)
+    y = np.empty(shape, x.dtype)
+    y[...] = x
+    return y
 
 
 @_broadcast.gradient("x")

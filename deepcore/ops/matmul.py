@@ -70,17 +70,20 @@ def matmul(
     Tensor([[11.]], dtype=float32)
     """
     a, b = operands(x1, x2)
-    if a.ndim == 0 or b.ndim == 0:
+    ranks = a.ndim, b.ndim
+    if 0 in ranks:
         raise ValueError(f"matmul needs operands of rank 1 or more; got shapes {a.shape} and {b.shape}.")
     if a.dtype.kind != "f":
         if bias is None and activation == "linear":
             return _of_integers(a, b, transpose_a, transpose_b)
         a, b = floating(a), floating(b)
-    row, column = a.ndim == 1, b.ndim == 1
+    row, column = ranks[0] == 1, ranks[1] == 1
     a = reshape(a, (1, a.size)) if row else a
     b = reshape(b, (b.size, 1)) if column else b
-    geometry = MatmulGeometry.of(a.shape, b.shape, transpose_a, transpose_b)
-    require_nonempty("matmul", x1=a.shape, x2=b.shape)
+    shapes = a.shape, b.shape
+    geometry = MatmulGeometry.of(*shapes, transpose_a, transpose_b)
+    if not geometry.flops:
+        require_nonempty("matmul", x1=shapes[0], x2=shapes[1])
     bias = None if bias is None else operands(tensor_of(bias, like=a), a)[0]
     check_epilogue("matmul", bias, geometry.n, activation)
     y: Tensor = _matmul(a, b, bias, transpose_a=transpose_a, transpose_b=transpose_b, activation=activation)

@@ -94,7 +94,7 @@ def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
             x = _meet(x, y)
     elif not isinstance(y, Tensor):
         y = _meet(y, x)
-    if x.dtype != y.dtype:
+    if x._array.dtype != y._array.dtype:
         dtype = result_dtype(x.dtype, y.dtype)
         x = x if x.dtype == dtype else cast(x, dtype)
         y = y if y.dtype == dtype else cast(y, dtype)

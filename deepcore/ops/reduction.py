@@ -11,7 +11,7 @@ import numpy as np
 from deepcore.autograd.primitive import primitive
 from deepcore.backend.dtype import is_half
 from deepcore.ops.creation import full_like
-from deepcore.ops.elementwise import broadcast_to, exp, log, maximum, minimum, multiply, sqrt, square, where
+from deepcore.ops.elementwise import broadcast_to, exp, log, maximum, minimum, multiply, repeated, sqrt, square, where
 from deepcore.ops.logic import equal, isfinite
 from deepcore.ops.operand import cast, floating, tensor_of
 from deepcore.ops.shape import reshape
@@ -69,7 +69,8 @@ def _(dy: Tensor, x_shape: tuple[int, ...], axes: tuple[int, ...], share: float)
 
 @primitive(outputs=("dx",))
 def _shared(backend: Any, dy: Any, *, shape: tuple[int, ...], axes: tuple[int, ...], share: float) -> Any:
-    return backend.xp.broadcast_to((dy * dy.dtype.type(share)).reshape(_kept(shape, axes)), shape)
+    term = dy * dy.dtype.type(share)
+    return repeated(backend.xp, term.reshape(_kept(shape, axes)) if term.ndim else term, shape)
 
 
 @_shared.gradient("dy")

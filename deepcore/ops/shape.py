@@ -118,7 +118,9 @@ def reshape(x: Any, newshape: int | Sequence[int]) -> Tensor:
     (2, 2)
     """
     tensor = tensor_of(x)
-    shape = (newshape,) if isinstance(newshape, int) else tuple(int(size) for size in newshape)
+    if isinstance(newshape, tuple) and newshape == tensor.shape:
+        return tensor
+    shape = (newshape,) if isinstance(newshape, int) else tuple([int(size) for size in newshape])
     if shape == tensor.shape:
         return tensor
     known = math.prod(size for size in shape if size != -1)

@@ -174,10 +174,12 @@ def softmax_cross_entropy(logits: Any, targets: Any) -> Tensor:
                 f"got {t.shape}."
             )
         check_labels(t, classes)
+    if x.ndim == 2:
+        loss: Tensor = _softmax_cross_entropy(x, t)[0]
+        return loss
     rows = (x.size // classes, classes)
     flat = reshape(t, rows if t.dtype.kind == "f" else rows[:1])
-    loss = _softmax_cross_entropy(reshape(x, rows), flat)[0]
-    return reshape(loss, x.shape[:-1])
+    return reshape(_softmax_cross_entropy(reshape(x, rows), flat)[0], x.shape[:-1])
 
 
 def check_labels(labels: Tensor, classes: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import math
 import re
 import warnings
@@ -364,7 +365,7 @@ class Optimizer(Explaining, Configurable):
     def _step(self, gradients: Arrays, variables: list[Variable]) -> None:
         done, every = int(self._iterations), self.gradient_accumulation_steps or 1
         due = (done + 1) % every == 0
-        if any(variable.overwrite_with_gradient for variable in variables):
+        if [variable for variable in variables if variable.overwrite_with_gradient]:
             pairs = list(zip(gradients, variables, strict=True))
             for gradient, variable in pairs:
                 if variable.overwrite_with_gradient:
@@ -421,7 +422,7 @@ class Optimizer(Explaining, Configurable):
         indices = [self._position[id(v)] for v in variables]
         slots = {slot: [kept[i]._array for i in indices] for slot, kept in self._slots.items()}
         weights = [v._array for v in variables]
-        with packed.writing(*weights, *(array for kept in slots.values() for array in kept)):
+        with packed.writing(*weights, *itertools.chain(*slots.values())):
             update, arguments = getattr(device.backend, self.rule), self.rule_arguments(slots, rate, step)
             update(weights, gradients, *arguments, before=Before(decay, factor, scale, limit))
         for variable in variables:

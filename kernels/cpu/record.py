@@ -30,18 +30,30 @@ def offset(record: np.dtype, field: str) -> int:
 _DATA = object.__basicsize__
 
 
+_number_at = ctypes.c_ssize_t.from_address
+
+
 def address(array: np.ndarray) -> int:
     """Where the array's data begin."""
-    return ctypes.c_ssize_t.from_address(id(array) + _DATA).value
+    return _number_at(id(array) + _DATA).value
+
+
+def addresses(*arrays: np.ndarray | None) -> list[int]:
+    """Where the data of each begin; 0 for None."""
+    return [0 if array is None else _number_at(id(array) + _DATA).value for array in arrays]
 
 
 def _slow_address(array: np.ndarray) -> int:
     return int(array.__array_interface__["data"][0])
 
 
+def _slow_addresses(*arrays: np.ndarray | None) -> list[int]:
+    return [0 if array is None else _slow_address(array) for array in arrays]
+
+
 _probe = np.zeros(4)[1:]
 if sys.implementation.name != "cpython" or address(_probe) != _slow_address(_probe):
-    address = _slow_address  # ten times slower, wherever the struct is another
+    address, addresses = _slow_address, _slow_addresses  # ten times slower, wherever the struct is another
 
 
 CORE_SET = 128  # bytes of a set of cores, as the system takes it: a bit each

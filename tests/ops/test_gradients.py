@@ -209,3 +209,18 @@ def test_float32_stays_float32(name):
     if recorded:
         second = gradients(recorded, leaves, [ops.ones_like(g) for g in recorded])
         assert {g.dtype for g in second} == {np.dtype("float32")}
+
+
+@pytest.mark.parametrize("columns", [3, 511, 512, 513])  # of two rows: few enough to be filled in, or too many
+def test_every_element_has_its_share_of_a_mean_and_of_a_sum(columns):
+    from deepcore import Tensor
+    from deepcore.autograd import gradients
+
+    x = Tensor(np.zeros((2, columns), np.float32), requires_grad=True)
+    weights = Tensor(np.array([3.0, 5.0], np.float32))
+    for reduce, share in ((ops.mean, 1 / columns), (ops.sum, 1.0)):
+        (found,) = gradients((reduce(x, 1) * weights).sum(), [x])
+        expected = np.repeat(np.array([[3.0], [5.0]], np.float32) * np.float32(share), columns, 1)
+        np.testing.assert_array_equal(found.numpy(), expected)
+        (found,) = gradients(reduce(x), [x])
+        np.testing.assert_allclose(found.numpy(), np.full((2, columns), share / (2 if share < 1 else 1)), rtol=1e-6)

@@ -78,7 +78,7 @@ class Channels:
     def last_bytes(self) -> int:
         return self.last_vectors * host().vector_bytes
 
-    @property
+    @functools.cached_property
     def padded(self) -> int:
         """Channels, with those that the last vector has beyond."""
         return (self.wide * self.wide_bytes + self.last_bytes) // ITEM

@@ -25,7 +25,7 @@ from deepcore.backend.numpy.weights import in_order, kept_or_packed, key, packin
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.record import CORRELATE, TILE, address
+from deepcore.kernels.cpu.record import CORRELATE, TILE, address, addresses
 from deepcore.kernels.cpu.row import FAR, STREAMED
 from deepcore.kernels.cpu.tile import most_rows
 
@@ -97,7 +97,7 @@ def correlate(
     elif not how.in_place:
         weights = kept_or_packed(owner, w, how.channels, how.together, cols.stride)
     bias = zeros(how.together * out.shape[3]) if bias is None else np.concatenate([bias] * how.together)
-    launch(address(x), address(out), address(weights), address(bias))
+    launch(*addresses(x, out, weights, bias))
     if activation != clamped:
         bias_activation_inplace(out, None, activation)
 

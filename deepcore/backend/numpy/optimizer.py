@@ -200,12 +200,13 @@ _VARIANTS = {"adam": (4,), "rmsprop": (3, 4)}  # the places of states that only 
 
 
 def _with_loop(rule: str, work: Work) -> None:
-    from deepcore.kernels.cpu.record import address
+    from deepcore.kernels.cpu.record import addresses
 
     dtype = work.groups[0].arrays[0].dtype
-    parts, decays = [], []
+    parts, decays, elements = [], [], 0
     for arrays, decay in work.groups:
-        size, places = arrays[0].size, [0 if array is None else address(array) for array in arrays]
+        size, places = arrays[0].size, addresses(*arrays)
+        elements += size
         while size > _PART:
             parts.append([_PART, *places])
             decays.append(decay)
@@ -215,10 +216,10 @@ def _with_loop(rule: str, work: Work) -> None:
             parts.append([size, *places])
             decays.append(decay)
     if parts:
-        fitting(getattr(loops("optimizer"), rule), work.size, _SHARED + 1)(
+        fitting(getattr(loops("optimizer"), rule), elements, _SHARED + 1)(
             np.array(parts, np.int64),
             np.array(decays, dtype),
-            *(None if work.groups[0].arrays[place] is None else True for place in _VARIANTS.get(rule, ())),
+            *[None if work.groups[0].arrays[place] is None else True for place in _VARIANTS.get(rule, ())],
             *work.cast(dtype),
             _scale(work.before, dtype),
             dtype.type(work.before.limit),

@@ -118,12 +118,11 @@ def packed(array: np.ndarray, key: Hashable, make: Callable[[np.ndarray], Any]) 
         if found is not None:
             _kept.move_to_end((number, key))
             return found[0]
-        version = owned.version
-        if key not in owned.asked:
-            owned.asked.add(key)
-            version = -1  # no version of any array: it is not kept
+        version, settled = owned.version, key in owned.asked
+        owned.asked.add(key)
     made = make(array)
-    _keep(number, owned, version, key, made)
+    if settled:
+        _keep(number, owned, version, key, made)
     return made
 
 

@@ -23,7 +23,7 @@ from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.record import COPIED, DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, address
+from deepcore.kernels.cpu.record import COPIED, DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, address, addresses
 from deepcore.kernels.cpu.scratch import LINE
 from deepcore.kernels.cpu.tile import most_rows
 from deepcore.kernels.cpu.transpose import transpose
@@ -63,18 +63,22 @@ def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, activa
         [..., m, n].
     """
     plan = _plan(a.shape, a.strides, b.shape, b.strides, activation, tasks_wanted())
-    a, b = (np.ascontiguousarray(x) if copied else x for x, copied in zip((a, b), plan.copies, strict=True))
+    a = np.ascontiguousarray(a) if plan.copies[0] else a
+    b = np.ascontiguousarray(b) if plan.copies[1] else b
     left, right = (b, a) if plan.swapped else (a, b)
     sums = empty(plan.shape if plan.pieces == 1 else (plan.pieces, *plan.shape), np.float32)
     if plan.biased:
         first = zeros(plan.shape[-1]) if bias is None else np.ascontiguousarray(bias)
-        plan.launch(address(left), address(right), address(sums), address(first))
+        plan.launch(*addresses(left, right, sums, first))
+        if plan.clamped:
+            return sums
+        bias = None
     else:
-        plan.launch(address(left), address(right), address(sums))
+        plan.launch(*addresses(left, right, sums))
     y = sums if plan.pieces == 1 else np.add.reduce(sums, axis=0)
     if plan.turned:
         y = np.ascontiguousarray(y.swapaxes(-1, -2))
-    return bias_activation_inplace(y, None if plan.biased else bias, "linear" if plan.clamped else activation)
+    return bias_activation_inplace(y, bias, "linear" if plan.clamped else activation)
 
 
 class Plan(NamedTuple):

@@ -134,7 +134,7 @@ def _bits_numba(size: int, seed: int, offset: int) -> np.ndarray:
 
 
 def _uint32s(*words: int) -> tuple[np.uint32, ...]:
-    return tuple(np.uint32(word) for word in words)
+    return tuple(map(np.uint32, words))
 
 
 def _twice_the_bits(call: Call) -> float:

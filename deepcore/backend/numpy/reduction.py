@@ -67,38 +67,45 @@ def _sum_numpy(x: np.ndarray, axes: tuple[int, ...], keepdims: bool) -> np.ndarr
             total = np.sum(x, axis=axes)
         else:
             total = contiguous(x)
-            for first, last in _runs(axes):  # from the last, so that the positions of the others hold
-                total = _sum_run(total, first, last)
+            for outer, length, inner in _runs(x.shape, axes):
+                total = _sum_run(total, outer, length, inner)
     return np.asarray(total).reshape(_result_shape(x.shape, axes, keepdims))
 
 
 @functools.lru_cache(KEPT)
-def _runs(axes: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Neighbouring axes as (first, one past the last), the last run first: (0, 2, 3) -> [(2, 4), (0, 1)]."""
-    runs: list[tuple[int, int]] = []
+def _runs(shape: tuple[int, ...], axes: tuple[int, ...]) -> list[tuple[int, int, int]]:
+    """Neighbouring axes, which are summed at once, the last ones first: how many elements lie (before, on, behind)
+    them then.
+
+    >>> _runs((2, 3, 4, 5), (0, 2, 3))
+    [(6, 20, 1), (1, 2, 3)]
+    """
+    runs: list[tuple[int, int]] = []  # (first, one past the last)
     for axis in sorted(axes, reverse=True):
         if runs and runs[-1][0] == axis + 1:
             runs[-1] = (axis, runs[-1][1])
         else:
             runs.append((axis, axis + 1))
-    return runs
+    sizes = []
+    for first, last in runs:  # from the last, so that the positions of the others hold
+        sizes.append((math.prod(shape[:first]), math.prod(shape[first:last]), math.prod(shape[last:])))
+        shape = shape[:first] + shape[last:]
+    return sizes
 
 
-def _sum_run(x: np.ndarray, first: int, last: int) -> np.ndarray:
-    """The sum of a contiguous ``x`` over axes first to last - 1, which it loses."""
-    outer, length, inner = (math.prod(part) for part in (x.shape[:first], x.shape[first:last], x.shape[last:]))
-    shape = x.shape[:first] + x.shape[last:]
+def _sum_run(x: np.ndarray, outer: int, length: int, inner: int) -> np.ndarray:
+    """The sum of a contiguous ``x``, seen as [outer, length, inner], over its length."""
     if inner == 1:
-        return np.add.reduce(x.reshape(outer, length), axis=1).reshape(shape)  # pairwise
+        return np.add.reduce(x.reshape(outer, length), axis=1)  # pairwise
     if outer == 1:
-        return sum_rows(x.reshape(length, inner)).reshape(shape)
+        return sum_rows(x.reshape(length, inner))
     chunk = chunk_rows(length)
     view = x.reshape(outer, length, inner)
     whole = length // chunk * chunk
     total = view[:, whole:].sum(axis=1)
     if whole:
         total += view[:, :whole].reshape(outer, -1, chunk, inner).sum(axis=2).sum(axis=1)
-    return total.reshape(shape)
+    return total
 
 
 @functools.lru_cache(KEPT)

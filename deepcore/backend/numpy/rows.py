@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 from collections.abc import Iterator
 from contextvars import ContextVar
 
 import numpy as np
+
+from deepcore.backend.geometry import KEPT
 
 _BLOCK_BYTES = 1 << 17  # a block, its bias and a temporary stay in a core's second-level cache
 _NARROW = 512  # columns: NumPy and compiled loops alike pay per row where the rows are shorter than this
@@ -23,6 +26,7 @@ def as_rows(x: np.ndarray) -> np.ndarray:
     return contiguous(x).reshape(-1, x.shape[-1] if x.ndim else 1)
 
 
+@functools.lru_cache(KEPT)
 def fold(rows: int, columns: int) -> int:
     """How many neighbouring rows to treat as one, so that a row is long enough for the inner loop to pay.
 
@@ -40,7 +44,8 @@ def widen(x: np.ndarray, *vectors: np.ndarray) -> tuple[np.ndarray, ...]:
     k = fold(*x.shape)
     if k == 1:
         return (x, *vectors)
-    return (x.reshape(-1, x.shape[1] * k), *(repeat(vector, k) for vector in vectors))
+    wide = x.reshape(-1, x.shape[1] * k)
+    return (wide, *[repeat(vector, k) for vector in vectors]) if vectors else (wide,)
 
 
 def repeat(vector: np.ndarray, times: int) -> np.ndarray:
@@ -66,16 +71,16 @@ def chunk_rows(rows: int) -> int:
 
 def sum_rows(x: np.ndarray) -> np.ndarray:
     """The sum [columns] over the rows of a C-contiguous ``x`` [rows, columns], in chunks."""
-    columns = x.shape[1]
     (wide,) = widen(x)
-    length = chunk_rows(wide.shape[0])
-    whole = wide.shape[0] // length * length
+    rows, columns = wide.shape
+    length = chunk_rows(rows)
+    whole = rows // length * length
     with quiet():
         total = np.add.reduce(wide[whole:], axis=0)
         if whole:
-            chunks = wide[:whole].reshape(-1, length, wide.shape[1])
+            chunks = wide[:whole].reshape(-1, length, columns)
             total += np.add.reduce(np.add.reduce(chunks, axis=1), axis=0)
-        return np.add.reduce(total.reshape(-1, columns), axis=0)
+        return total if columns == x.shape[1] else np.add.reduce(total.reshape(-1, x.shape[1]), axis=0)
 
 
 def sum_partials(partial: np.ndarray, columns: int) -> np.ndarray:

@@ -5,6 +5,7 @@ Both need Numba and LLVM, which are loaded by the first call.
 
 from __future__ import annotations
 
+import functools
 import importlib
 from collections.abc import Callable
 from types import ModuleType
@@ -39,7 +40,9 @@ MOST_RUN = 64  # elements of a window's row, for which a tile has columns
 MOST_LOADS = 1024  # of what pixels give to a row of the image, which are written out in the code
 
 
+@functools.cache
 def _module(name: str) -> ModuleType:
+    """A plan of this folder; what needs Numba is loaded by the first call."""
     return importlib.import_module(f"deepcore.backend.numpy.{name}")
 
 

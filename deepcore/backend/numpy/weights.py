@@ -15,7 +15,7 @@ from deepcore.backend.numpy.plans import ITEM, PLANS
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.panel import copy
-from deepcore.kernels.cpu.record import PACK, address
+from deepcore.kernels.cpu.record import PACK, addresses
 from deepcore.kernels.cpu.transpose import transpose
 
 PACKED_BYTES = 1 << 15  # of weights at least that are worth a share of a launch
@@ -29,7 +29,7 @@ def pack(w: np.ndarray, channels: Channels, together: int = 1, stride: int = 1) 
     """
     columns = w.shape[2] + (together - 1) * stride
     result = aligned((w.shape[0], w.shape[1] * columns * w.shape[3] * channels.padded), np.float32)
-    packing(w.shape, w.strides, channels, together, stride)(address(w), address(result))
+    packing(w.shape, w.strides, channels, together, stride)(*addresses(w, result))
     return result
 
 
