@@ -42,6 +42,8 @@ def cheapest(op, geometry, dtype="float32"):
         # Few pixels, whose time is that of the weights.
         ("dgrad", (1, 14, 14, 512), (3, 3, 512, 512), 2, "tiles"),
         ("dgrad", (4, 7, 7, 832), (5, 5, 832, 128), 2, "tiles"),
+        ("fprop", (4, 14, 14, 512), (3, 3, 512, 512), 2, "numba"),
+        ("fprop", (4, 28, 28, 256), (3, 3, 256, 256), 2, "tiles"),
         ("fprop", (4, 56, 56, 256), (1, 1, 256, 128), 1, "tiles"),
         ("fprop", (4, 28, 28, 256), (3, 3, 1, 256), 1, "vectors-depthwise"),
     ],

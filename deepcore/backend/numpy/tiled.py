@@ -16,7 +16,7 @@ from deepcore.backend.dispatch import Answer, Call, implementation
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy.cost import (
     COLUMN_SLOW,
-    CONFLICT_SLOW,
+    DEEP_SLOW,
     DEPTHWISE_BYTES,
     DEPTHWISE_FLOPS,
     FOLD_BYTES,
@@ -43,7 +43,8 @@ from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.window import Axis, by_outputs, conv_axes, conv_phases
 
-SETS_BYTES = 4096  # pixels at multiples of this distance meet in one set of the first-level cache
+BLOCK_BYTES = 1 << 20  # of the weights of a block of channels that stay in a second-level cache
+BLOCK_LANES = 64  # of such a block
 CACHED_BYTES = 2 << 20  # of a gradient at the weights that stays in the second-level caches while it is added to
 STRIP_PIXELS = 128  # whose sums are added to it at a time
 SUMS_BYTES = 700_000  # of Winograd's sums that stay in a second-level cache, beside blocks of tiles
@@ -94,9 +95,9 @@ def _share(g: Conv2DGeometry, columns: int, taps: int, stride: int, width: int) 
     return min((SHARED_SLOW * (taps + (n - 1) * stride) / (taps * n) for n in numbers), default=1.0)
 
 
-def _conflict(distance: int) -> float:
-    """How much longer tiles take whose pixels are so many elements apart."""
-    return CONFLICT_SLOW if distance * ITEM % SETS_BYTES == 0 else 1.0
+def _deep(steps: int, width: int) -> float:
+    """How much longer tiles of so many steps take for their weights."""
+    return DEEP_SLOW if steps * min(width, BLOCK_LANES) * ITEM > BLOCK_BYTES else 1.0
 
 
 def _weights_seconds(g: Conv2DGeometry, rate: float) -> float:
@@ -113,9 +114,7 @@ def _direct_fprop_cost(call: Call) -> float:
     width = g.out_channels // g.groups
     share = _share(g, g.out_width, g.kernel_width, g.strides[1], width)
     slow = COLUMN_SLOW if g.kernel_width == 1 else WINDOW_SLOW
-    if not _is_product(g):  # whose pixels are copied side by side, or read in other order
-        share *= _conflict(g.strides[1] * g.in_channels)
-    seconds = share * _tile_seconds(pixels, steps, width, slow) + moved / TILE_BYTES
+    seconds = share * _deep(steps, width) * _tile_seconds(pixels, steps, width, slow) + moved / TILE_BYTES
     return seconds + _weights_seconds(g, PACKED_BYTES) + TILE_CALL
 
 
