@@ -151,7 +151,8 @@ def current_device() -> Device:
     device = _current.get()
     if device is not None:
         return device
-    return _from_environment(os.environ.get("DEEPCORE_DEVICE") or "cpu")
+    name = os.environ.get("DEEPCORE_DEVICE")
+    return _from_environment(name) if name else CPU
 
 
 class use_device(contextlib.ContextDecorator):  # noqa: N801 (a context manager, entered in every step)

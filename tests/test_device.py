@@ -130,6 +130,15 @@ def test_environment_variable(value, words):
     assert (done.returncode == 0) == (value == "cpu")
 
 
+def test_what_is_wrong_with_another_variable_is_not_said_of_the_device():
+    program = "import numpy as np; from deepcore import ops; ops.matmul(np.ones((400, 400)), np.ones((400, 400)))"
+    environment = {**os.environ, "DEEPCORE_NUM_THREADS": "many"}
+    environment.pop("DEEPCORE_DEVICE", None)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, env=environment, check=False)
+    assert "ValueError: DEEPCORE_NUM_THREADS must be a positive integer; got 'many'." in done.stderr
+    assert "DEEPCORE_DEVICE" not in done.stderr
+
+
 def test_every_kind_is_described():
     described = {name: (ok, reason) for name, ok, reason in describe_devices()}
     assert list(described) == ["cpu", "emulator", "cuda"]

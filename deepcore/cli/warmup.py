@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deepcore.cli.terminal import sentences
+from deepcore.cli.terminal import INTERRUPTED, sentences
 
 if TYPE_CHECKING:
     from deepcore.benchmarks.warmup import Compiled, Warmed
@@ -45,9 +46,16 @@ def warmup(
     with sentences():
         if dtype not in ("float32", "float64"):
             raise ValueError(f"Kernels are compiled for float32 or float64; got {dtype!r}.")
-        place = as_device(device)
-        with _progress() as report:
-            done = run(place, suite or (), dtype, report)
+        with warnings.catch_warnings():
+            if device == "auto":  # which nobody need have asked for; the last line says what was compiled for
+                warnings.filterwarnings("ignore", "device 'auto' runs on the CPU")
+            place = as_device(device)
+        try:
+            with _progress() as report:
+                done = run(place, suite or (), dtype, report)
+        except KeyboardInterrupt:
+            typer.echo("Interrupted: what was compiled so far is kept; the same command compiles the rest.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
     _print(done)
 
 

@@ -123,11 +123,10 @@ def _build(name: str, make: Callable[[], str]) -> bytes:
     started = time.perf_counter()
     if _building > SILENT_SECONDS and not _told:
         _told = True
-        print(
-            f"deepcore: compiling loops for this CPU, once; they are kept in {cache_folder()} "
-            "(deepcore warmup compiles them all)",
-            file=sys.stderr,
-        )
+        folder = cache_folder()
+        kept = f"once; they are kept in {folder} (deepcore warmup compiles them all)"
+        lasting = kept if folder == kept_folder() else "for this process alone"
+        print(f"deepcore: compiling loops for this CPU, {lasting}", file=sys.stderr)
     code = _emit(make())
     built.append(name)
     _building += time.perf_counter() - started

@@ -68,6 +68,17 @@ def test_misses_are_compiled_and_then_hit(run, monkeypatch, tmp_path):
     assert "emulator: 1 hits, 0 misses" in run("warmup", "--device", "emulator", "--suite", "lenet").stdout
 
 
+def test_ctrl_c_ends_with_a_sentence(run, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(warmup, "warmup", interrupted)
+    ended = run("warmup", "--suite", "lenet")
+    assert ended.exit_code == 130
+    assert ended.stdout == ""
+    assert ended.stderr == ("Interrupted: what was compiled so far is kept; the same command compiles the rest.\n")
+
+
 def in_a_process(program, **settings):
     """What a program prints, in a process of its own: what this one has compiled is neither a hit nor a miss."""
     environment = {**os.environ, "DEEPCORE_DISABLE_JIT": "0", **{name: str(value) for name, value in settings.items()}}

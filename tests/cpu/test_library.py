@@ -113,7 +113,21 @@ def test_a_long_build_says_what_it_is_doing_once(tmp_path, monkeypatch, capsys):
     for name in ("nothing", "worker"):
         library._addresses.pop(f"task pool {name}", None)
         library.task("pool", name)
-    assert capsys.readouterr().err.count("compiling") == 1
+    said = capsys.readouterr().err
+    assert said.count("compiling") == 1
+    assert f"once; they are kept in {tmp_path / 'kernels'} (deepcore warmup compiles them all)" in said
+
+
+def test_what_cannot_be_kept_is_not_said_to_be(tmp_path, monkeypatch, capsys):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("DEEPCORE_HOME", str(blocked))
+    monkeypatch.setattr(library, "_building", library.SILENT_SECONDS + 1)
+    monkeypatch.setattr(library, "_told", False)
+    library._addresses.pop("task pool nothing", None)
+    with pytest.warns(RuntimeWarning, match="not kept"):
+        library.task("pool", "nothing")
+    assert capsys.readouterr().err == "deepcore: compiling loops for this CPU, for this process alone\n"
 
 
 def test_threads_that_ask_at_the_same_time_wait_for_one_that_builds(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ is a convolution again, one for each phase of the stride (``_dgrad``), or the wa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -291,6 +292,12 @@ def _dgrad_gemm_seconds(call: Call) -> float:
     )
 
 
+def _turn_seconds(call: Call) -> float:
+    """Of the weights' transposition, element by element; a 1x1 window is read as it lies."""
+    size = math.prod(call.geometry.w_shape)
+    return numpy_seconds(1, size, 2, call.dtype) if call.geometry.window != (1, 1) else 0.0
+
+
 def _dgrad_elements(g: Conv2DGeometry) -> int:
     taps = g.kernel_height * g.kernel_width
     return max(1, g.batch * g.height * g.width * taps * g.out_channels // (g.strides[0] * g.strides[1]))
@@ -299,7 +306,7 @@ def _dgrad_elements(g: Conv2DGeometry) -> int:
 def _dgrad_numpy_cost(call: Call) -> float:
     g = call.geometry
     fill = _fill_numpy_seconds(call, _dgrad_elements(g), g.kernel_height * g.kernel_width, g.out_channels)
-    return _dgrad_gemm_seconds(call) + fill
+    return _dgrad_gemm_seconds(call) + fill + _turn_seconds(call)
 
 
 @implementation("conv2d_dgrad", "numpy", cost=_dgrad_numpy_cost)
@@ -308,9 +315,8 @@ def _dgrad_numpy(dy: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry) -> np.
 
 
 def _dgrad_numba_cost(call: Call) -> float:
-    return _dgrad_gemm_seconds(call) + _fill_numba_seconds(
-        call, _dgrad_elements(call.geometry), call.geometry.out_channels
-    )
+    fill = _fill_numba_seconds(call, _dgrad_elements(call.geometry), call.geometry.out_channels)
+    return _dgrad_gemm_seconds(call) + fill + _turn_seconds(call)
 
 
 @implementation("conv2d_dgrad", "numba", supports=numba_supports, cost=_dgrad_numba_cost, available=numba_available)
@@ -373,10 +379,18 @@ def _wgrad_gemm_seconds(call: Call) -> float:
     )
 
 
+def _sum_seconds(call: Call) -> float:
+    """Of adding up what each block of columns gives to dw."""
+    size = math.prod(call.geometry.w_shape)
+    elements = _column_elements(call.geometry)
+    blocks = max(1, elements * item_bytes(call.dtype) // max(COLUMNS_BYTES, 2 * size * item_bytes(call.dtype)))
+    return numpy_seconds(blocks, 3 * blocks * size, size, call.dtype)
+
+
 def _wgrad_numpy_cost(call: Call) -> float:
     g = call.geometry
     fill = _fill_numpy_seconds(call, _column_elements(g), g.kernel_height * g.kernel_width, g.in_channels)
-    return _wgrad_gemm_seconds(call) + fill
+    return _wgrad_gemm_seconds(call) + fill + _sum_seconds(call)
 
 
 @implementation("conv2d_wgrad", "numpy", cost=_wgrad_numpy_cost)
@@ -385,9 +399,8 @@ def _wgrad_numpy(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.
 
 
 def _wgrad_numba_cost(call: Call) -> float:
-    return _wgrad_gemm_seconds(call) + _fill_numba_seconds(
-        call, _column_elements(call.geometry), call.geometry.in_channels
-    )
+    fill = _fill_numba_seconds(call, _column_elements(call.geometry), call.geometry.in_channels)
+    return _wgrad_gemm_seconds(call) + fill + _sum_seconds(call)
 
 
 @implementation("conv2d_wgrad", "numba", supports=numba_supports, cost=_wgrad_numba_cost, available=numba_available)
@@ -439,7 +452,7 @@ def _wgrad_pointwise(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) ->
 def _supports_depthwise(call: Call) -> Answer:
     g = call.geometry
     if not g.is_depthwise:
-        return False, f"the convolution must be depthwise; it has {g.groups} groups for {g.in_channels} channels"
+        return False, f"a depthwise convolution has as many groups as channels; this has {g.groups} and {g.in_channels}"
     return True, "depthwise: one input channel a group"
 
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from deepcore.backend.dispatch import Call
 
+ITEM = 4  # bytes of a float32
 GEMM_FLOPS = {"float32": 2.0e11, "float64": 1.0e11}  # a large product, BLAS on all cores
 GEMM_HALF = 16  # a product with an inner or output size this small runs at half that rate: tiles stay partly empty
 GEMM_CALL = 1.5e-6  # checks and dispatch of one np.matmul
+GEMV_BYTES = 1.0e10  # of the matrix that is multiplied with a vector, by the BLAS
+GEMM_BYTES = 1.0e10  # of the right operand, which is put in order before it is multiplied
 NUMPY_CALL = 2.0e-6  # one elementwise call, with the views it works on
 NUMPY_BYTES = 8.0e9  # read or written by an elementwise call on one core, out of the cache
 NUMPY_RUN = 4.0e-9  # the start of one contiguous run within such a call
@@ -20,19 +23,30 @@ SERIAL_BYTES = 1.0e10  # read or written by such a loop
 NUMBA_BYTES = 1.2e10  # read or written by a compiled loop on all cores
 NUMBA_RUN = 3.0e-9  # the start of one contiguous run within such a loop
 PRODUCT_FLOPS = 2.4e11  # of products on register tiles, on all cores
+PRODUCT_BYTES = 2.0e10  # what GEMV_BYTES is to the BLAS
 PRODUCT_HALF = 8  # what GEMM_HALF is to the BLAS
-PRODUCT_CALL = 1.5e-6  # more than that of the BLAS for one product, far less for a batch
+PRODUCT_CALL = 6.0e-6  # more than that of the BLAS for one product, far less for a batch
 TILE_FLOPS = 2.6e11  # of register tiles, on all cores
 TILE_LANES = 16  # elements that a tile's columns are rounded up to
 TILE_CALL = 2.0e-5  # one plan: its records and its launch
-TILE_BYTES = 2.5e10  # inputs and outputs of a tiled convolution
+TILE_BYTES = 2.5e10  # inputs and outputs of a tiled convolution, and sums that do not stay in the cache
+TILE_START = 8  # steps that a tile's beginning and end take
+COLUMN_SLOW = {1: 2.0, 2: 1.2}  # times as long for so few vectors of channels, which load more for a multiplication
+WINDOW_SLOW = {1: 1.25, 2: 1.5}  # the same for windows of several columns, for which there are row tiles
+GRADIENT_SLOW = {2: 1.2}  # the same of their gradients at the weights
+PLACE_SLOW = {1: 1.6, 2: 1.2}  # the same of the products of Winograd's places
+DEEP_SLOW = 1.65  # times as long where the weights of a block of channels do not stay in the second-level cache
+SHARED_SLOW = 1.2  # times as long as their share of it for pixels that share a vector
+THROUGH_MEMORY = 1.6, 2.5  # times as long for products and transforms of Winograd's gradient that do not stay in cache
 DEPTHWISE_BYTES = 1.5e10  # of a depthwise one
 DEPTHWISE_FLOPS = 8.0e10  # of a depthwise convolution on all cores
 TRANSFORM_BYTES = 4.0e10  # read or written by Winograd's transforms, most of it in the cache
-TRANSFORMED_BYTES = 3.0e10  # of weights that Winograd's transform makes, in the cache
-TRANSPOSED_BYTES = 2.0e10  # of weights that are transposed before it
-WEIGHT_BYTES = 4.0e9  # of weights that are packed
-WEIGHT_BACK_BYTES = 1.0e10  # of those that are transposed on the way, a square at a time
+TRANSFORMED_BYTES = 6.0e10  # of weights that Winograd's transform makes, in the cache
+TRANSPOSED_BYTES = 3.4e10  # of weights that are transposed before it
+WEIGHT_BYTES = 1.5e10  # of weights that are read for it
+PACKED_BYTES = 1.0e10  # of weights that are packed
+PACKED_BACK_BYTES = 1.3e10  # of those that are transposed on the way, a square at a time
+FOLD_BYTES = 1.2e11  # of runs that are added where they overlap, in the first-level cache
 VECTOR_MATH = 1.5e-9  # one exp or tanh of a float32 in a compiled loop, where it is vectorised
 SCALAR_MATH = 8.0e-9  # one that is not: float64, and rows too short for a vector
 SHORT_ROW = 32  # columns: shorter than this, a loop's body does not fill its vectors
@@ -45,12 +59,17 @@ def item_bytes(dtype: str) -> int:
 
 def gemm_seconds(batch: int, m: int, n: int, k: int, dtype: str) -> float:
     """``batch`` products of [m, k] and [k, n]."""
+    if min(m, n) == 1:
+        return batch * (m * n * k * item_bytes(dtype) / GEMV_BYTES + GEMM_CALL)
     padded = (m + GEMM_HALF) * (n + GEMM_HALF) * (k + GEMM_HALF)
-    return 2.0 * batch * padded / GEMM_FLOPS.get(dtype, GEMM_FLOPS["float64"]) + batch * GEMM_CALL
+    ordered = batch * k * n * item_bytes(dtype) / GEMM_BYTES
+    return 2.0 * batch * padded / GEMM_FLOPS.get(dtype, GEMM_FLOPS["float64"]) + ordered + batch * GEMM_CALL
 
 
 def product_seconds(batch: int, m: int, n: int, k: int) -> float:
     """The same of float32 on register tiles: whole vectors of columns, or of rows where there are fewer columns."""
+    if min(m, n) == 1:
+        return batch * m * n * k * ITEM / PRODUCT_BYTES + PRODUCT_CALL
     narrow, wide = min(m, n), max(m, n)
     if narrow >= TILE_LANES:
         narrow = -(-narrow // TILE_LANES) * TILE_LANES

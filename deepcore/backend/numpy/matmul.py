@@ -18,6 +18,9 @@ from deepcore.backend.numpy.memory import empty
 
 __all__ = ["matmul"]
 
+ALONE = 1 << 18  # multiply-adds of a product for which OpenBLAS wakes no thread of its own
+VECTOR_ALONE = 9216  # of one with a vector
+
 
 @computed_in_float32()
 def matmul(
@@ -60,7 +63,8 @@ def _blas(
 ) -> np.ndarray:
     left = blas_ready(a.swapaxes(-1, -2) if transpose_a else a)
     right = blas_ready(b.swapaxes(-1, -2) if transpose_b else b)
-    leave_the_cores()
+    if left.size * right.shape[-1] > (ALONE if min(left.shape[-2], right.shape[-1]) > 1 else VECTOR_ALONE):
+        leave_the_cores()
     if right.ndim == 2 and (left.ndim == 2 or left.flags.c_contiguous):
         # One right matrix for the whole batch: one large product instead of many small ones.
         rows = left.reshape(-1, left.shape[-1])

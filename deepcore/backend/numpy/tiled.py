@@ -16,26 +16,43 @@ import numpy as np
 from deepcore.backend.dispatch import Answer, Call, implementation
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy.cost import (
+    COLUMN_SLOW,
+    DEEP_SLOW,
     DEPTHWISE_BYTES,
     DEPTHWISE_FLOPS,
+    FOLD_BYTES,
+    GRADIENT_SLOW,
+    ITEM,
+    PACKED_BACK_BYTES,
+    PACKED_BYTES,
+    PLACE_SLOW,
+    SHARED_SLOW,
+    THROUGH_MEMORY,
     TILE_BYTES,
     TILE_CALL,
     TILE_FLOPS,
     TILE_LANES,
+    TILE_START,
     TRANSFORM_BYTES,
     TRANSFORMED_BYTES,
     TRANSPOSED_BYTES,
-    WEIGHT_BACK_BYTES,
     WEIGHT_BYTES,
+    WINDOW_SLOW,
     product_seconds,
 )
 from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.window import Axis, by_outputs, conv_axes, conv_phases
 
-ITEM = 4
+BLOCK_BYTES = 1 << 20  # of the weights of a block of channels that stay in a second-level cache
+BLOCK_LANES = 64  # of such a block
+CACHED_BYTES = 2 << 20  # of a gradient at the weights that stays in the second-level caches while it is added to
+STRIP_PIXELS = 128  # whose sums are added to it at a time
+SUMS_BYTES = 700_000  # of Winograd's sums that stay in a second-level cache, beside blocks of tiles
+SUMS_TILES = 256  # for which it is worth to keep them there
 MOST_TAPS = 49
 FEW_PIXELS = 600  # of a 1x1 convolution, whose cost is that of its multiplications: pixels come from the caches
+MOST_TOGETHER = 4  # neighbouring pixels that share a vector
 MOST_RUN = 64  # elements of a window's row, for which a tile has columns
 MOST_LOADS = 1024  # of what pixels give to a row of the image, which are written out in the code
 
@@ -67,11 +84,23 @@ def _supports_direct(call: Call) -> Answer:
     return True, "float32, any window, stride, dilation and groups"
 
 
-def _tile_seconds(rows: float, steps: float, width: int, calls: int = 1) -> float:
+def _tile_seconds(rows: float, steps: float, width: int, slow: dict[int, float]) -> float:
     """``rows`` times ``steps`` times ``width`` multiply-adds, the width in whole vectors."""
     vectors = -(-width // TILE_LANES)
-    slow = {1: 2.0, 2: 1.2}.get(vectors, 1.0)
-    return 2.0 * rows * (steps + 8) * vectors * TILE_LANES * slow / TILE_FLOPS + calls * TILE_CALL
+    return 2.0 * rows * (steps + TILE_START) * vectors * TILE_LANES * slow.get(vectors, 1.0) / TILE_FLOPS
+
+
+def _share(g: Conv2DGeometry, columns: int, taps: int, stride: int, width: int) -> float:
+    """What is left of that time where neighbouring columns of few channels share a vector, and taps that both read."""
+    if taps == 1 or g.groups > 1 or g.dilation[1] > 1:
+        return 1.0
+    numbers = [n for n in range(2, MOST_TOGETHER + 1) if n * width <= TILE_LANES and columns % n == 0]
+    return min((SHARED_SLOW * (taps + (n - 1) * stride) / (taps * n) for n in numbers), default=1.0)
+
+
+def _deep(steps: int, width: int) -> float:
+    """How much longer tiles of so many steps take for their weights."""
+    return DEEP_SLOW if steps * min(width, BLOCK_LANES) * ITEM > BLOCK_BYTES else 1.0
 
 
 def _weights_seconds(g: Conv2DGeometry, rate: float) -> float:
@@ -85,11 +114,11 @@ def _direct_fprop_cost(call: Call) -> float:
         return product_seconds(1, pixels, g.out_channels, g.in_channels)
     steps = g.kernel_height * g.kernel_width * g.in_channels // g.groups
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
-    return (
-        _tile_seconds(pixels, steps, g.out_channels // g.groups)
-        + _weights_seconds(g, WEIGHT_BYTES)
-        + moved / TILE_BYTES
-    )
+    width = g.out_channels // g.groups
+    share = _share(g, g.out_width, g.kernel_width, g.strides[1], width)
+    slow = COLUMN_SLOW if g.kernel_width == 1 else WINDOW_SLOW
+    seconds = share * _deep(steps, width) * _tile_seconds(pixels, steps, width, slow) + moved / TILE_BYTES
+    return seconds + _weights_seconds(g, PACKED_BYTES) + TILE_CALL
 
 
 @implementation(
@@ -147,8 +176,11 @@ def _direct_dgrad_cost(call: Call) -> float:
         return product_seconds(1, pixels, g.in_channels, g.out_channels)
     steps = g.kernel_height * g.kernel_width * g.out_channels / g.groups / phases
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float) * phases) * ITEM
-    seconds = _tile_seconds(pixels, steps, g.in_channels // g.groups, phases)
-    return seconds + _weights_seconds(g, WEIGHT_BACK_BYTES) + moved / TILE_BYTES
+    width = g.in_channels // g.groups
+    share = _share(g, g.width // g.strides[1], -(-g.kernel_width // g.strides[1]), 1, width)
+    slow = COLUMN_SLOW if g.kernel_width == 1 else WINDOW_SLOW
+    seconds = share * _tile_seconds(pixels, steps, width, slow) + moved / TILE_BYTES
+    return seconds + _weights_seconds(g, PACKED_BACK_BYTES) + TILE_CALL
 
 
 @implementation(
@@ -183,8 +215,11 @@ def _overlap_cost(call: Call) -> float:
     pixels = g.batch * g.height * g.out_width
     reaching = g.kernel_height * g.out_height / g.height  # rows of dy that a row of dx is made from
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
-    seconds = _tile_seconds(pixels, reaching * g.out_channels, g.kernel_width * g.in_channels, g.strides[0])
-    return seconds + moved / TILE_BYTES
+    run = g.kernel_width * g.in_channels
+    folded = 2.0 * pixels * -(-run // TILE_LANES) * TILE_LANES * ITEM
+    seconds = _tile_seconds(pixels, reaching * g.out_channels, run, WINDOW_SLOW)
+    seconds += folded / FOLD_BYTES + moved / TILE_BYTES
+    return seconds + _weights_seconds(g, PACKED_BACK_BYTES) + g.strides[0] * 2 * TILE_CALL  # each packs its weights
 
 
 @implementation(
@@ -213,8 +248,15 @@ def _direct_wgrad_cost(call: Call) -> float:
     pixels = g.batch * g.out_height * g.out_width * g.groups
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
     short = 1 + 3 / min(rows, 6)  # a tile of few rows waits for each sum before it can add to it again
-    # Each strip of pixels reads and writes dw, which takes a third more than sums that stay in registers.
-    return short / 1.15 * _tile_seconds(rows, pixels, g.out_channels // g.groups, 2) + moved / TILE_BYTES
+    width = g.out_channels // g.groups
+    share = _share(g, g.out_width, g.kernel_width, g.strides[1], width)
+    # Each strip of pixels reads and writes dw, which takes a third more than sums that stay in registers; from memory,
+    # where dw is larger than the cache, once for each image at the least.
+    size = float(np.prod(g.w_shape, dtype=float)) * ITEM
+    if size > CACHED_BYTES:
+        moved += 2.0 * size * g.batch * max(1.0, g.out_height * g.out_width / STRIP_PIXELS)
+    slow = COLUMN_SLOW if g.kernel_width == 1 else GRADIENT_SLOW
+    return short / 1.15 * share * _tile_seconds(rows, pixels, width, slow) + moved / TILE_BYTES + 2 * TILE_CALL
 
 
 @implementation(
@@ -254,11 +296,13 @@ def _winograd_cost(m: int) -> Callable[[Call], float]:
             depth, outputs = outputs, depth
         tiles = g.batch * -(-height // m) * -(-width // m)
         vectors = (-(-depth // TILE_LANES) + -(-outputs // TILE_LANES)) * TILE_LANES
-        if call.op == "conv2d_wgrad":
-            products = _tile_seconds(places * depth, tiles, outputs, 3)
-        else:
-            products = _tile_seconds(places * tiles, depth, outputs, 2)
         transforms = 2.0 * places * tiles * vectors * ITEM / TRANSFORM_BYTES
+        if call.op == "conv2d_wgrad":
+            products = _tile_seconds(places * depth, tiles, outputs, PLACE_SLOW) + 3 * TILE_CALL
+            if places * depth * outputs * ITEM > SUMS_BYTES or tiles < SUMS_TILES:
+                products, transforms = THROUGH_MEMORY[0] * products, THROUGH_MEMORY[1] * transforms
+        else:
+            products = _tile_seconds(places * tiles, depth, outputs, PLACE_SLOW) + 2 * TILE_CALL
         return products + transforms + _transformed_seconds(call, m)
 
     return cost
@@ -267,7 +311,7 @@ def _winograd_cost(m: int) -> Callable[[Call], float]:
 def _transformed_seconds(call: Call, m: int) -> float:
     """Of the weights' transform."""
     size = np.prod(call.geometry.w_shape, dtype=float) * ITEM
-    seconds = size * (m + 2) ** 2 / 9 / TRANSFORMED_BYTES
+    seconds = size / WEIGHT_BYTES + size * (m + 2) ** 2 / 9 / TRANSFORMED_BYTES
     if call.op == "conv2d_dgrad":
         seconds += size / TRANSPOSED_BYTES
     return float(seconds)
