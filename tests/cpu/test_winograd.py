@@ -53,7 +53,7 @@ from oracles import conv as oracle
 from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import use_implementation
 from deepcore.backend.geometry import Conv2DGeometry
-from deepcore.backend.numpy import winograd, winograd_pieces
+from deepcore.backend.numpy import winograd, winograd_gradient, winograd_pieces
 from deepcore.kernels.cpu import threads
 
 rng = np.random.default_rng(6)
@@ -70,8 +70,9 @@ for count, few, places, part, chunk in (
         winograd_pieces.PIECE_TILES, winograd_pieces.BLOCK_TILES = 4, 1
         winograd_pieces.block_tiles = lambda depth, width: 3 if depth != 48 and width != 64 else 0
     winograd.FEW_PLACES, winograd.BLOCK_PLACES, winograd.PART_BYTES = few, places, part
-    winograd.FEW_TILES, winograd.CHUNK_BYTES = 200 if few else 3, chunk
-    for plan in (winograd._convolution, winograd._gradient_by_blocks, winograd._gradient_by_chunks):
+    winograd_gradient.FEW_TILES, winograd_gradient.CHUNK_BYTES = 200 if few else 3, chunk
+    by_blocks, by_chunks = winograd_gradient._gradient_by_blocks, winograd_gradient._gradient_by_chunks
+    for plan in (winograd._convolution, by_blocks, by_chunks):
         plan.cache_clear()
     for x, w, padding in (
         ((3, 13, 17, 40), (3, 3, 40, 33), "same"),

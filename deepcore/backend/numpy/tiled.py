@@ -349,7 +349,7 @@ _winograd(4)
     available=vectors_available,
 )
 def _wgrad_winograd(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-    return _module("winograd").weight_gradient(x, dy, *conv_axes(geometry))
+    return _module("winograd_gradient").weight_gradient(x, dy, *conv_axes(geometry))
 
 
 # Depthwise

@@ -19,6 +19,7 @@ from deepcore.kernels.cpu.transform import transform
 
 TAPS = 3 * 3  # of the window
 GRADIENT_TILE = 4  # outputs of a row of the tiles of which the gradient at the weights is made
+STEP = 4  # tiles that one index of a launch transforms
 PAD = 64  # bytes between rows that would meet in one set of the cache, their distance being a power of two
 
 

@@ -2,15 +2,8 @@
 
 from deepcore.kernels.cpu.native import call, helper, record
 from deepcore.kernels.cpu.record import WINOGRAD_PIECE
-from deepcore.kernels.cpu.tasks.winograd import (
-    ITEM,
-    PLACES,
-    PLACES_ROW,
-    SIDE,
-    product_of,
-    transform,
-    transform_tile,
-)
+from deepcore.kernels.cpu.tasks.winograd import ITEM, SIDE, product_of, transform, transform_tile
+from deepcore.kernels.cpu.tasks.winograd_gradient import PLACES, PLACES_ROW
 
 piece_at = record(WINOGRAD_PIECE)
 
