@@ -9,7 +9,7 @@ A last vector that would be partly empty begins earlier instead, and what it sha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -21,6 +21,7 @@ from deepcore.kernels.cpu.window import Block
 
 MAXIMUM, MEAN = "maximum", "mean"
 READ_AHEAD, WRITE_AHEAD = 512, 1024
+ITEM = 4  # bytes of an element; a place in the window has one
 NOWHERE = 255  # a place that no window has
 
 _BIT, _BYTE, _FLOAT = ir.IntType(1), ir.IntType(8), ir.FloatType()
@@ -106,10 +107,22 @@ class _Body:
         self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]
         self._vectors = list(self._all_vectors())
         self._loaded: dict[tuple, ir.Value] = {}
+        self._computed: dict[tuple[int, int], tuple[ir.Value, ...]] = {}
 
     def emit(self) -> None:
-        for row in range(self.rows.outputs):
-            self._store(row, [self._made(row, lanes) for lanes in self._vectors])
+        """All rows of a part before the next part: what they read alike is then still in registers."""
+        where: dict[Lane, tuple[int, int]] = {}
+        for number, lanes in enumerate(self._vectors):
+            for k, lane in enumerate(lanes):
+                where.setdefault(lane, (number, k))
+        every = sorted(where)
+        for start in _starts(len(every), self.e.host.lanes):
+            part = every[start : start + self.e.host.lanes]
+            picks = [where[lane] for lane in part]
+            if part in self._vectors:
+                picks = [(self._vectors.index(part), k) for k in range(len(part))]
+            for row in range(self.rows.outputs):
+                self._store(row, part, picks)
 
     def _all_vectors(self) -> Iterator[list[Lane]]:
         """The lanes of all vectors of a row of outputs.
@@ -137,7 +150,13 @@ class _Body:
 
     # What is computed: values, and forth of maxima their places, in bytes
 
-    def _made(self, row: int, lanes: list[Lane]) -> tuple[ir.Value, ...]:
+    def _made(self, row: int, number: int) -> tuple[ir.Value, ...]:
+        """Of the vector of that number."""
+        if (row, number) not in self._computed:
+            self._computed[row, number] = self._compute(row, self._vectors[number])
+        return self._computed[row, number]
+
+    def _compute(self, row: int, lanes: list[Lane]) -> tuple[ir.Value, ...]:
         if self.what.kind == MEAN:
             return (self._mean(row, lanes),)
         return (self._picked(row, lanes),) if self.what.back else self._largest(row, lanes)
@@ -209,11 +228,11 @@ class _Body:
             low = min(wanted)
         starts = [low + start for start in range(0, max(wanted) + 1 - low, lanes)]
         begins = [max(0, min(start, every - lanes)) for start in starts]
-        parts = [self._load(array, i, begin) for begin in begins]
+        parts = {n: self._load(array, i, begin) for n, begin in enumerate(begins)}
         numbers = [(element - low) // lanes for element in wanted]
         return self._select(parts, [(n, e - begins[n]) for n, e in zip(numbers, wanted, strict=True)])
 
-    def _select(self, sources: Sequence[ir.Value], picks: Sequence[tuple[int, int]]) -> ir.Value:
+    def _select(self, sources: Mapping[int, ir.Value], picks: Sequence[tuple[int, int]]) -> ir.Value:
         """A vector of lanes of others: ``picks`` says for each the number of its source, and which lane of that."""
         lanes = self.e.host.lanes
         first, *others = sorted({number for number, _ in picks})
@@ -230,28 +249,33 @@ class _Body:
 
     # Memory
 
+    def _offset(self, array: str, row: int, pixel: int, channel: int, item: int = ITEM) -> ir.Value:
+        """Bytes from the first pixel of x or y; of places, whose items are bytes, from that which lies as it does."""
+        e = self.e
+        known = self.what.channels
+        strides = e.arguments[f"{array}_row"], integer(known * ITEM) if known else e.arguments[f"{array}_pixel"]
+        row_bytes, pixel_bytes = (e.builder.sdiv(stride, integer(ITEM // item), flags=("exact",)) for stride in strides)
+        return e.add(e.times(row_bytes, row), e.times(pixel_bytes, pixel), integer(item * channel))
+
     def _load(self, array: str, i: int, element: int) -> ir.Value:
         """A vector of row i from an element on, or as much of it as the row has."""
         key = (array, i, element)
         if key not in self._loaded:
-            e, a = self.e, self.e.arguments
+            e = self.e
             lanes = min(e.host.lanes, self.columns.inputs * self.channels)
-            j, rest = divmod(element, self.channels)
-            offset = e.add(e.times(a["x_row"], i), e.times(a["x_pixel"], j), integer(4 * rest))
+            j, c = divmod(element, self.channels)
             if array == "x":
-                self._loaded[key] = e.load(e.add(self.x, offset), self._first(lanes))
+                address = e.add(self.x, self._offset("x", i, j, c))
+                self._loaded[key] = e.load(address, self._first(lanes))
                 if not self.what.channels and j >= self.columns.inputs - self.columns.step:  # not read before
-                    e.prefetch(e.add(self.x, offset, integer(READ_AHEAD)))
+                    e.prefetch(e.add(address, integer(READ_AHEAD)))
             else:
-                self._loaded[key] = self._load_places(self._place_address(offset), lanes)
+                self._loaded[key] = self._load_places(e.add(self.places, self._offset("x", i, j, c, 1)), lanes)
         return self._loaded[key]
 
     def _first(self, lanes: int) -> ir.Constant | None:
         """The mask of the first lanes; None for all of them."""
         return None if lanes == self.e.host.lanes else self._spread([True] * lanes + [False], _BIT)
-
-    def _place_address(self, offset: ir.Value) -> ir.Value:
-        return self.e.add(self.places, self.e.builder.ashr(offset, integer(2)))
 
     def _load_places(self, address: ir.Value, lanes: int) -> ir.Value:
         b, every = self.e.builder, self.e.host.lanes
@@ -259,28 +283,20 @@ class _Body:
         places.align = 1
         return places if lanes == every else self.e.shuffle(places, places, [min(k, lanes - 1) for k in range(every)])
 
-    def _store(self, row: int, made: list[tuple[ir.Value, ...]]) -> None:
-        """Writes what was made of a row of outputs in their order."""
-        e, a = self.e, self.e.arguments
-        where: dict[Lane, tuple[int, int]] = {}
-        for number, lanes in enumerate(self._vectors):
-            for k, lane in enumerate(lanes):
-                where.setdefault(lane, (number, k))
-        every = sorted(where)
-        for start in _starts(len(every), e.host.lanes):
-            part = every[start : start + e.host.lanes]
-            picks = [where[lane] for lane in part]
-            if part in self._vectors:
-                picks = [(self._vectors.index(part), k) for k in range(len(part))]
-            q, c = part[0]
-            target = e.add(e.times(a["y_row"], row), e.times(a["y_pixel"], q), integer(4 * c))
-            values, *places = (self._select(each, picks) for each in zip(*made, strict=True))
-            if self.what.streamed:
-                e.stream(values, e.add(self.y, target))
-            else:
-                e.store(values, e.add(self.y, target), self._first(len(part)))
-                e.prefetch(e.add(self.y, target, integer(WRITE_AHEAD)), write=True)
-            for each in places:
-                kept = each if len(part) == e.host.lanes else e.shuffle(each, each, range(len(part)))
-                pointer = e.builder.inttoptr(self._place_address(target), kept.type.as_pointer())
-                e.builder.store(kept, pointer).align = 1
+    def _store(self, row: int, part: list[Lane], picks: list[tuple[int, int]]) -> None:
+        """Writes neighbouring elements of a row of outputs: ``picks`` says where each is made."""
+        e, (q, c) = self.e, part[0]
+        made = {number: self._made(row, number) for number in sorted({number for number, _ in picks})}
+        values, *places = (
+            self._select(dict(zip(made, each, strict=True)), picks) for each in zip(*made.values(), strict=True)
+        )
+        target = e.add(self.y, self._offset("y", row, q, c))
+        if self.what.streamed:
+            e.stream(values, target)
+        else:
+            e.store(values, target, self._first(len(part)))
+            e.prefetch(e.add(target, integer(WRITE_AHEAD)), write=True)
+        for each in places:
+            kept = each if len(part) == e.host.lanes else e.shuffle(each, each, range(len(part)))
+            at = e.add(self.places, self._offset("y", row, q, c, 1))
+            e.builder.store(kept, e.builder.inttoptr(at, kept.type.as_pointer())).align = 1
