@@ -340,11 +340,16 @@ def as_array(data: Any, dtype: Any, device: Device) -> Any:
         )
     if not isinstance(array, np.ndarray):
         return device.run(_adopted, array, dtype, device.index)
-    array = array if dtype is None else array.astype(dtype, copy=False)
+    array = in_native_order(array if dtype is None else array.astype(dtype, copy=False))
     if device.kind == "cpu":
         return array
     # A number costs no copy. An array of one element does: its value is not known before the program runs.
     return backend.scalar(array) if isinstance(data, bool | int | float | np.generic) else backend.from_host(array)
+
+
+def in_native_order(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """``array`` with its bytes in the order that kernels read; files may have the other one."""
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _adopted(array: Any, dtype: Any, index: int) -> Any:

@@ -17,6 +17,15 @@ def test_an_array_goes_in_and_comes_out_without_a_copy():
     assert np.shares_memory(tensor.detach().data, array)
 
 
+@pytest.mark.parametrize("dtype", [">f4", ">f8", ">i2", "<f4", "<i8"])
+def test_bytes_of_either_order_mean_the_same_numbers(dtype):
+    array = np.arange(1, 7, dtype=dtype).reshape(2, 3)
+    for tensor in (Tensor(array), Tensor(array.tolist(), dtype=dtype)):
+        assert tensor.dtype.isnative
+        assert ops.sum(ops.matmul(tensor, np.ones((3, 5), tensor.dtype))).numpy() == 5 * 21
+    assert array.dtype == dtype, "what was given is left alone"
+
+
 def test_dlpack_objects_come_in_without_a_copy():
     class Foreign:
         def __init__(self, array):

@@ -13,7 +13,7 @@ from deepcore.device import CPU, Device
 from deepcore.models.dataset import PyDataset, batches_of, unpack_x_y_sample_weight
 from deepcore.random import Generator
 from deepcore.structure import leaves, like, map_leaves
-from deepcore.tensor import Tensor
+from deepcore.tensor import Tensor, in_native_order
 
 
 class Batch(NamedTuple):
@@ -276,7 +276,7 @@ def to_tensor(array: Any, device: Device, dtype: np.dtype[Any]) -> Tensor:
     if array.dtype.kind == "f" and array.dtype != dtype:
         array = array.astype(dtype)
     if isinstance(array, np.ndarray) and device.kind == "cpu":
-        return Tensor.wrap(array, device)
+        return Tensor.wrap(in_native_order(array), device)
     return array if isinstance(array, Tensor) and array.device == device else Tensor(array, device=device)
 
 

@@ -323,6 +323,16 @@ def test_images_of_bytes_and_labels_of_bytes_are_taken_as_they_are():
 # Callbacks
 
 
+def test_bytes_of_either_order_are_the_same_data(data):
+    x, y = data
+    losses_of = []
+    for kind in ("<", ">"):
+        random.set_seed(3)
+        model = linear(x)
+        losses_of.append(model.fit(x.astype(f"{kind}f4"), y.astype(f"{kind}i8"), verbose=0).history["loss"])
+    assert losses_of[0] == losses_of[1]
+
+
 def test_callbacks_are_told_everything_in_order(data, model):
     told = []
 
