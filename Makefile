@@ -23,6 +23,8 @@ bench: $(VENV)/bench.installed
 	$(BIN)/deepcore bench ops
 
 test: $(VENV)/test.installed
+	@[ -n "$$DEEPCORE_TEST_HOME" ] || \
+		echo "Most of this run is compiling. DEEPCORE_TEST_HOME=<folder> keeps what it builds for the next one."
 	$(BIN)/python -m pytest -n auto
 
 test-slow: $(VENV)/test.installed

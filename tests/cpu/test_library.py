@@ -18,10 +18,10 @@ SCRIPT = """
 import sys
 import numpy as np
 from deepcore.backend import numpy_backend
-from deepcore.backend.geometry import Conv2DGeometry
-g = Conv2DGeometry.of((2, 9, 9, 16), (3, 3, 16, 64), 1, "same")
-y = numpy_backend().conv2d_fprop(np.ones(g.x_shape, np.float32), np.ones(g.w_shape, np.float32), g)
-assert abs(y[0, 4, 4] - 144).max() < 1e-3, y[0, 4, 4]
+from deepcore.backend.geometry import Pool2DGeometry
+g = Pool2DGeometry.of((2, 9, 9, 16), 3, 2, "same")
+y = numpy_backend().avg_pool2d_fprop(np.full(g.x_shape, 2, np.float32), g)
+assert (y == 2).all(), y
 print("numba" in sys.modules)
 """
 

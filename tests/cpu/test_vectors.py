@@ -72,25 +72,25 @@ print(" ".join(sorted(ran)))
 """
 
 
-def run(tmp_path, **settings):
-    environment = {**os.environ, "DEEPCORE_HOME": str(tmp_path), "PYTHONPATH": "tests", **settings}
+def run(**settings):
+    environment = {**os.environ, "PYTHONPATH": "tests", **settings}
     done = subprocess.run([sys.executable, "-c", SCRIPT], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
 
 @pytest.mark.parametrize("vector", [host.vector for host in hosts()[:-1]])
-def test_narrower_vectors(vector, tmp_path):
+def test_narrower_vectors(vector):
     every = {"tiles", "overlap-add", "winograd-2", "winograd-4", "vectors-depthwise", "vectors"}
-    assert every <= run(tmp_path, DEEPCORE_VECTOR=vector)
+    assert every <= run(DEEPCORE_VECTOR=vector)
 
 
-def test_numpy_alone(tmp_path):
-    ran = run(tmp_path, DEEPCORE_DISABLE_JIT="1")
+def test_numpy_alone():
+    ran = run(DEEPCORE_DISABLE_JIT="1")
     assert ran == {"numpy", "numpy-depthwise"}
 
 
-def test_an_unknown_vector_unit_is_refused(tmp_path):
+def test_an_unknown_vector_unit_is_refused():
     environment = {**os.environ, "DEEPCORE_VECTOR": "avx9"}
     script = "from deepcore.kernels.cpu.host import host; host()"
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False)

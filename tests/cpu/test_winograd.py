@@ -97,8 +97,8 @@ for count, few, places, part, chunk in (
 
 
 @pytest.mark.parametrize("vector", [host.vector for host in hosts()])
-def test_several_blocks_parts_and_runs(vector, tmp_path):
-    environment = {**os.environ, "DEEPCORE_HOME": str(tmp_path), "PYTHONPATH": "tests", "DEEPCORE_VECTOR": vector}
+def test_several_blocks_parts_and_runs(vector):
+    environment = {**os.environ, "PYTHONPATH": "tests", "DEEPCORE_VECTOR": vector}
     done = subprocess.run([sys.executable, "-c", BLOCKS], env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
