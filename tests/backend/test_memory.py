@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import platform
+import subprocess
+import sys
 import threading
 import weakref
 
@@ -215,3 +218,25 @@ def test_many_threads_never_share():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+FAULTS = """
+import resource
+import numpy as np
+import deepcore.backend.numpy.memory
+def rounds(count):
+    for _ in range(count):
+        held = [np.ones(size, np.uint8) for size in (200_000, 700_000, 1_000_000, 300_000)]
+        del held
+rounds(3)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+rounds(20)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has other habits")
+def test_smaller_arrays_come_from_memory_that_the_process_has():
+    pages = 20 * 2_200_000 // 4096
+    done = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < pages / 10

@@ -30,6 +30,10 @@ LARGE = 1 << 20  # bytes; the system serves smaller arrays from memory that the 
 LIMIT = 1 << 27  # bytes that are kept beyond what was in use at once, and that are not lent
 STALE = 10_000  # requests after which a size counts as not needed any more; a step makes some hundred
 
+# The C library takes arrays of more than 128 KB from the system each time, and gives free memory back soon, until it
+# has freed a large one: from then on it keeps arrays up to that size, and twice as much of free memory.
+np.empty(1 << 24, np.uint8)
+
 _lock = free_in_children(threading.Lock(), 2)
 _free: OrderedDict[int, list[Pages]] = OrderedDict()  # by size, the one asked for last at the end
 _asked: dict[int, int] = {}  # for each size the number of the last request
