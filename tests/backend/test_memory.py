@@ -165,7 +165,7 @@ def test_the_size_that_was_asked_for_last_is_given_up_first(monkeypatch):
 def test_a_size_that_is_needed_no_more_is_given_up(monkeypatch, stale, left):
     empty((2 * COUNT,), "float32")
     sizes_of_steps(monkeypatch, 6, stale)
-    assert len(memory._free[2 * LARGE]) == left
+    assert len(memory._free.get(2 * LARGE, ())) == left
 
 
 @pytest.mark.skipif(not memory.ADVISES, reason="the system takes no advice about memory")
@@ -218,6 +218,15 @@ def test_many_threads_never_share():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_sizes_that_nobody_asks_for_again_are_forgotten(monkeypatch):
+    monkeypatch.setattr(memory, "STALE", 5)
+    for extra in range(16):
+        empty((LARGE * (1 + extra),), "int8")
+    assert len(memory._free) <= 7
+    assert len(memory._asked) <= 7
+    assert kept() == sum(size * len(blocks) for size, blocks in memory._free.items())
 
 
 FAULTS = """

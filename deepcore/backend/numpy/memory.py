@@ -107,6 +107,7 @@ def _taken(size: int) -> Pages | None:
     _most_used = max(_most_used, _used)
     _requests += 1
     _asked[size] = _requests
+    _forget()
     blocks = _free.setdefault(size, [])
     _free.move_to_end(size)
     if not blocks:
@@ -133,7 +134,21 @@ def _make_room() -> None:
     global _kept
     most = LIMIT + (_most_used - _used if ADVISES else 0)
     while _kept > most:
-        sizes = [size for size, blocks in _free.items() if blocks]
-        size = sizes[0] if _requests - _asked.get(sizes[0], 0) > STALE else sizes[-1]
+        size = next(size for size, blocks in _free.items() if blocks)
+        if not _is_stale(size):
+            size = next(size for size, blocks in reversed(_free.items()) if blocks)
         _free[size].pop()
         _kept -= size
+
+
+def _is_stale(size: int) -> bool:
+    return _requests - _asked.get(size, 0) > STALE
+
+
+def _forget() -> None:
+    """Gives up the size that was asked for longest ago if it is stale: a program may ask for ever other ones."""
+    global _kept
+    oldest = next(iter(_free), None)
+    if oldest is not None and _is_stale(oldest):
+        _kept -= oldest * len(_free.pop(oldest))
+        _asked.pop(oldest, None)

@@ -23,8 +23,8 @@ from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import COPIED, DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, address, addresses
-from deepcore.kernels.cpu.scratch import LINE
 from deepcore.kernels.cpu.tile import most_rows
 from deepcore.kernels.cpu.transpose import transpose
 
