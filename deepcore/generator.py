@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from deepcore.autograd.trace import Draw, tracing
 from deepcore.backend.contract import blocks_used
 from deepcore.device import CPU, DeviceLike, as_device, current_device
 from deepcore.tensor import FLOATX, Tensor
@@ -50,6 +51,20 @@ class Generator:
 
     def reserve(self, size: int, dtype: Any = FLOATX) -> int:
         """The position of the next ``size`` numbers of ``dtype``, which no other draw will use."""
+        trace = tracing()
+        if trace is not None:
+            trace.give_up()  # what becomes of the position is not known
+        return self._reserve(size, dtype)
+
+    def draw(self, size: int) -> Draw:
+        """The next ``size`` float32 numbers, for a primitive that draws them."""
+        draw = Draw(self.seed, self._reserve(size, FLOATX))
+        trace = tracing()
+        if trace is not None:
+            trace.draw(draw, lambda: self.draw(size))
+        return draw
+
+    def _reserve(self, size: int, dtype: Any) -> int:
         with self._lock:
             offset = self.offset
             self.offset += blocks_used(size, dtype)

@@ -9,6 +9,7 @@ import numpy as np
 
 from deepcore import initializers
 from deepcore.absent import Explaining
+from deepcore.autograd.trace import tracing
 from deepcore.backend.numpy import packed
 from deepcore.config import floatx
 from deepcore.device import CPU, DeviceLike, as_device, current_device, use_device
@@ -104,6 +105,12 @@ class Variable(Explaining, Tensor):
 
     def assign(self, value: Any) -> Variable:  # type: ignore[override]
         """Writes ``value`` into the variable's memory. Raises ``ValueError`` if the shapes differ."""
+        trace = tracing()
+        if trace is not None:
+            if isinstance(value, Tensor):
+                trace.effect(self.assign, value)
+            else:
+                trace.give_up()
         array = self._here(value)
         if array.shape != self.shape:
             raise ValueError(
@@ -124,6 +131,9 @@ class Variable(Explaining, Tensor):
         return self._change(value, -1)
 
     def _change(self, value: Any, sign: int) -> Variable:
+        trace = tracing()
+        if trace is not None:
+            trace.give_up()
         array = self._here(value)
         fits = array.shape in ((), self.shape) or np.broadcast_shapes(array.shape, self.shape) == self.shape
         if not fits:

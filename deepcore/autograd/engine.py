@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deepcore.autograd.graph import Node, edge_of, is_recording, recording
+from deepcore.autograd.trace import tracing
 from deepcore.tensor import Tensor
 
 
@@ -127,6 +128,9 @@ def _seed(outputs: Sequence[Tensor], output_gradients: Sequence[Tensor | None] |
                     "the gradient that arrives at it."
                 )
             gradient = Tensor.wrap(output.device.backend.xp.ones(output.shape, output.dtype), output.device)
+            trace = tracing()
+            if trace is not None:
+                trace.constant(gradient)
         elif gradient.shape != output.shape:
             raise ValueError(
                 f"The gradient of an output must have its shape {output.shape}; got shape {gradient.shape}."

@@ -36,6 +36,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from deepcore.autograd.graph import Node, edge_of, is_recording
+from deepcore.autograd.trace import tracing
 from deepcore.device import is_silent, quietly
 from deepcore.errors import DeviceMismatchError
 from deepcore.tensor import Tensor
@@ -178,11 +179,17 @@ class Primitive:
             result = self.forward(device.backend, *arrays, **attributes)
         else:
             result = quietly(self.forward, device.backend, *arrays, **attributes)
-        if not (requires_grad and is_recording()):
-            if self.single:
-                return Tensor.wrap(result, device)
-            return tuple([Tensor.wrap(array, device) for array in result])
-        return self._record(inputs, attributes, result, device)
+        results: Any
+        if requires_grad and is_recording():
+            results = self._record(inputs, attributes, result, device)
+        elif self.single:
+            results = Tensor.wrap(result, device)
+        else:
+            results = tuple([Tensor.wrap(array, device) for array in result])
+        trace = tracing()
+        if trace is not None:
+            trace.call(self.forward, inputs, attributes, results)
+        return results
 
     def _record(self, inputs: tuple[Tensor | None, ...], attributes: dict[str, Any], result: Any, device: Any) -> Any:
         # Written as loops, because comprehensions and generators cost more than the few elements here.

@@ -29,6 +29,7 @@ _NOT_MEMBERS = {
     "_given",
     "_inbound_nodes",
     "_own_weights",
+    "_replay",
     "_stack",
     "_states",
 }
@@ -197,6 +198,11 @@ def note_change() -> None:
     """To be called whenever a layer may hold something else than before."""
     global _changes
     _changes += 1
+
+
+def changes() -> int:
+    """A number that is another one after ``note_change``, and so after any attribute of any layer was set."""
+    return _changes
 
 
 class _Family:

@@ -6,6 +6,7 @@ from typing import Any
 
 from deepcore import layers as layers_module
 from deepcore import serialization
+from deepcore.models import replay
 from deepcore.models.model import Model
 
 
@@ -42,6 +43,7 @@ class Functional(Model):
             self.trainable = trainable
 
 
+replay.KINDS.add(Functional)
 layers_module.registry.register("Model")(Functional)
 for _home in ("keras", "keras.models"):
     serialization.export(_home, Functional, alias="Model")

@@ -9,6 +9,7 @@ from deepcore import layers as layers_module
 from deepcore import ops, serialization
 from deepcore.layers.input import InputLayer
 from deepcore.layers.layer import Layer
+from deepcore.models import replay
 from deepcore.models.graph import Graph
 from deepcore.models.inference import is_fusing
 from deepcore.models.model import Model
@@ -218,6 +219,7 @@ def _input_of(layer: Layer) -> InputLayer | None:
     return None
 
 
+replay.KINDS.add(Sequential)
 layers_module.registry.register()(Sequential)
 for _home in ("keras.models", "keras"):
     serialization.export(_home, Sequential)

@@ -24,6 +24,7 @@ from deepcore.models.dataset import pack_x_y_sample_weight, unpack_x_y_sample_we
 from deepcore.models.interrupt import InterruptBetweenSteps
 from deepcore.models.outputs import flat
 from deepcore.models.progress import Feed, Progress
+from deepcore.models.replay import Replay, Step
 from deepcore.random import as_generator
 from deepcore.structure import leaves, like, map_leaves, map_shapes
 from deepcore.tensor import Tensor
@@ -61,6 +62,7 @@ class Trainer:
     _compile_arguments: Mapping[str, Any] = {}
     _tracker: metrics.Mean | None = None
     _watch: LossWatch | None = None
+    _replay: Replay | None = None
 
     def compile(
         self,
@@ -87,7 +89,9 @@ class Trainer:
                 output and the targets say.
             weighted_metrics: the same, weighted by sample and class weights.
             steps_per_execution: how many steps are taken between two calls of ``on_train_batch_begin``.
-            run_eagerly, jit_compile, auto_scale_loss: accepted as Keras has them; every step runs eagerly here.
+            run_eagerly: whether every step calls the layers. By default, steps of a drawn model of layers and losses of
+                deepcore's own repeat what an earlier one computed, which is the same to the bit.
+            jit_compile, auto_scale_loss: accepted as Keras has them.
 
         Raises ``ValueError`` for a name that nobody knows, with the nearest ones, and for metrics that are neither a
         list nor a dictionary.
@@ -107,6 +111,7 @@ class Trainer:
         self._compile_loss, self._compile_metrics, self._tracker = compile_loss, compile_metrics, None
         self.steps_per_execution = int(steps_per_execution)
         self.run_eagerly, self.jit_compile = bool(run_eagerly), jit_compile is True
+        self._replay = Replay()
         self._compile_arguments = {
             "optimizer": optimizer,
             "loss": loss,
@@ -134,15 +139,21 @@ class Trainer:
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         if self.optimizer is None:
             raise ValueError("The model was compiled with optimizer=None, so it cannot be trained; name an optimizer.")
+        ordinary = functools.partial(self._differentiated, x, y, sample_weight)
+        step = ordinary() if self._replay is None else self._replay.step(self, (x, y, sample_weight), ordinary)
+        if step.weights:
+            self.optimizer.apply(step.gradients, step.weights)
+        self._track(step.loss, x)
+        return self.compute_metrics(x, y, step.y_pred, sample_weight)
+
+    def _differentiated(self, x: Any, y: Any, sample_weight: Any) -> Step:
+        """Outputs, loss and gradients, by calling the layers."""
         with recording(True):
             y_pred = self(x, training=True)  # type: ignore[operator]
             loss = self._loss_of(x, y, y_pred, sample_weight, True)
             weights = self.trainable_weights  # type: ignore[attr-defined]
             found = gradients(self.optimizer.scale_loss(loss), weights, unused=None) if weights else ()
-        if weights:
-            self.optimizer.apply(found, weights)
-        self._track(loss.detach(), x)
-        return self.compute_metrics(x, y, _detached(y_pred), sample_weight)
+        return Step(_detached(y_pred), loss.detach(), weights, found)
 
     def test_step(self, data: Any) -> Mapping[str, Any]:
         """Gives loss and metrics so far."""

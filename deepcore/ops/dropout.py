@@ -6,6 +6,7 @@ from typing import Any
 
 from deepcore.autograd import is_recording
 from deepcore.autograd.primitive import primitive
+from deepcore.autograd.trace import Draw
 from deepcore.backend.dtype import is_half
 from deepcore.generator import Generator, as_generator
 from deepcore.ops.activation import Thinned, behind
@@ -14,33 +15,33 @@ from deepcore.tensor import Tensor
 
 
 @primitive
-def _dropout(backend: Any, x: Any, *, rate: float, seed: int, offset: int, rectified: bool) -> Any:
-    return backend.dropout(x, rate, seed, offset)
+def _dropout(backend: Any, x: Any, *, rate: float, draw: Draw, rectified: bool) -> Any:
+    return backend.dropout(x, rate, draw.seed, draw.offset)
 
 
 @_dropout.gradient("x", keeps=lambda rectified: {"y"} if rectified else set())
-def _(dy: Tensor, y: Tensor | None, rate: float, seed: int, offset: int) -> Tensor:
+def _(dy: Tensor, y: Tensor | None, rate: float, draw: Draw) -> Tensor:
     if y is None or is_recording():
-        return _again(dy, rate, seed, offset)
-    return _DropoutGradient(dy, y, rate, seed, offset)
+        return _again(dy, rate, draw)
+    return _DropoutGradient(dy, y, rate, draw)
 
 
-def _again(dy: Tensor, rate: float, seed: int, offset: int) -> Tensor:
-    dx: Tensor = _dropout(dy, rate=rate, seed=seed, offset=offset, rectified=False)
+def _again(dy: Tensor, rate: float, draw: Draw) -> Tensor:
+    dx: Tensor = _dropout(dy, rate=rate, draw=draw, rectified=False)
     return dx
 
 
 class _DropoutGradient(Thinned):
     """The gradient that dropout gives to its input."""
 
-    __slots__ = ("numbers",)
+    __slots__ = ("draw", "rate")
 
-    def __init__(self, dy: Tensor, y: Tensor, rate: float, seed: int, offset: int) -> None:
+    def __init__(self, dy: Tensor, y: Tensor, rate: float, draw: Draw) -> None:
         super().__init__(dy, y, 1 / (1 - rate))
-        self.numbers = rate, seed, offset
+        self.rate, self.draw = rate, draw
 
     def at_input(self, dy: Tensor) -> Tensor:
-        return _again(dy, *self.numbers)
+        return _again(dy, self.rate, self.draw)
 
 
 def dropout(x: Any, rate: float, seed: int | Generator | None = None) -> Tensor:
@@ -62,4 +63,4 @@ def dropout(x: Any, rate: float, seed: int | Generator | None = None) -> Tensor:
         return tensor
     stream = as_generator(seed)
     rectified = behind(tensor) == "relu" and not is_half(tensor.dtype)  # of which the scale would be rounded
-    return _dropout(tensor, rate=float(rate), seed=stream.seed, offset=stream.reserve(tensor.size), rectified=rectified)
+    return _dropout(tensor, rate=float(rate), draw=stream.draw(tensor.size), rectified=rectified)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from deepcore.autograd.primitive import primitive
-from deepcore.ops.operand import cast, floating, tensor_of, whole_axis
+from deepcore.ops.operand import cast, floating, off_the_tape, tensor_of, whole_axis
 from deepcore.ops.reduction import max
 from deepcore.ops.shape import getitem, reshape
 from deepcore.tensor import FLOATX, Tensor
@@ -87,14 +87,13 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     numbers = _whole(tensor_of(x))
     if numbers.dtype.kind not in "iu":
         raise ValueError(f"one_hot expects integer class numbers; got {numbers.dtype}.")
-    xp = numbers.device.backend.xp
 
-    def compared(array: Any) -> Any:
-        return (array[..., None] == xp.arange(num_classes, dtype=numbers.dtype)).astype(dtype or FLOATX)
+    def compared(backend: Any, array: Any) -> Any:
+        xp = backend.xp
+        hot = (array[..., None] == xp.arange(num_classes, dtype=array.dtype)).astype(dtype or FLOATX)
+        return hot if axis in (-1, array.ndim) else xp.moveaxis(hot, -1, axis)
 
-    hot = numbers.device.run(compared, numbers.data)
-    tensor = Tensor.wrap(hot, numbers.device)
-    return tensor if axis in (-1, numbers.ndim) else Tensor.wrap(xp.moveaxis(hot, -1, axis), numbers.device)
+    return off_the_tape(compared, numbers)
 
 
 def multi_hot(

@@ -8,11 +8,13 @@ one of them has 64. So float32 stays float32 unless a float64 array is brought i
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from deepcore.autograd.primitive import device_mismatch, primitive
+from deepcore.autograd.trace import tracing
 from deepcore.backend.dtype import floating as named_floating
 from deepcore.backend.dtype import is_float_dtype, standardize_dtype
 from deepcore.config import floatx
@@ -106,7 +108,11 @@ def _meet(value: Any, tensor: Tensor) -> Tensor:
         fits = tensor.dtype.kind == "f" or (isinstance(value, int | np.integer) and tensor.dtype.kind in "iu")
         kind = "int32" if isinstance(value, int) and not isinstance(value, bool) else None
         dtype = tensor.dtype if fits else (FLOATX if isinstance(value, float | np.floating) else kind)
-        return Tensor.wrap(tensor.device.backend.scalar(np.asarray(value, dtype)), tensor.device)
+        number = Tensor.wrap(tensor.device.backend.scalar(np.asarray(value, dtype)), tensor.device)
+        trace = tracing()
+        if trace is not None:
+            trace.constant(number)
+        return number
     return Tensor(value, device=tensor.device)
 
 
@@ -139,11 +145,25 @@ def cast(x: Any, dtype: Any) -> Tensor:
 
 def without_gradient(function: str, *tensors: Tensor, **options: Any) -> Tensor:
     """A function of the array namespace, of that name, of tensors on one device; no gradient flows through it."""
-    device = tensors[0].device
-    if any(tensor.device != device for tensor in tensors):
+    if any(tensor.device != tensors[0].device for tensor in tensors):
         raise device_mismatch(function, tensors)
-    result = device.run(getattr(device.backend.xp, function), *(tensor._array for tensor in tensors), **options)
-    return Tensor.wrap(result, device)
+
+    def forward(backend: Any, *arrays: Any, **given: Any) -> Any:
+        return getattr(backend.xp, function)(*arrays, **given)
+
+    return off_the_tape(forward, *tensors, **options)
+
+
+def off_the_tape(forward: Callable[..., Any], *tensors: Tensor, **attributes: Any) -> Tensor:
+    """The result of ``forward(backend, *arrays, **attributes)``, for tensors on one device; no gradient flows through
+    it."""
+    device = tensors[0].device
+    found = device.run(forward, device.backend, *(tensor._array for tensor in tensors), **attributes)
+    result = Tensor.wrap(found, device)
+    trace = tracing()
+    if trace is not None:
+        trace.call(forward, tensors, attributes, result)
+    return result
 
 
 def whole_axis(axis: int, ndim: int, op: str) -> int:

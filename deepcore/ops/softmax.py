@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.autograd.primitive import Primitive, primitive
+from deepcore.autograd.trace import tracing
 from deepcore.ops.elementwise import exp
 from deepcore.ops.indexing import one_hot
 from deepcore.ops.operand import cast, floating, tensor_of
@@ -186,6 +188,9 @@ def check_labels(labels: Tensor, classes: int) -> None:
     """Raises ``ValueError`` if a class number is not from 0 to ``classes`` - 1. On a GPU nothing is looked at."""
     if labels.device.kind == "cuda" or labels.size == 0:
         return
+    trace = tracing()
+    if trace is not None:
+        trace.effect(functools.partial(check_labels, classes=classes), labels)
     values = labels._array
     # As unsigned numbers, of which the negative ones are the largest: one pass instead of two.
     if np.maximum.reduce(values.view(f"u{values.itemsize}"), axis=None) >= classes:
