@@ -21,7 +21,7 @@ from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.plans import CLAMPS, ITEM, PLANS, streams, tasks_wanted
 from deepcore.backend.numpy.window import Axis
 from deepcore.backend.numpy.winograd_tiles import PAD, STEP, TAPS, Layout, image, places_of, products, tiles_of
-from deepcore.kernels.cpu import scratch
+from deepcore.kernels.cpu import panel, scratch
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pages import LINE
@@ -54,6 +54,9 @@ def _parts(depth: int, bytes_of_step: int) -> tuple[int, int]:
 def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...], channels: Channels) -> dict[str, Any]:
     """What a task is told of weights [3, 3, depth, width] with these strides."""
     across = strides[3] != ITEM
+    # The taps of a channel often meet in one set of a cache. Before a line that several vectors read is read to its end
+    # it would be gone, had it not been copied to where it stays.
+    copies = not across and host().vector_bytes < LINE
     return {
         "w_row": strides[0],
         "w_tap": strides[1],
@@ -63,6 +66,8 @@ def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...]
         "weights_tail": transform("weights", m, True) if channels.tail else 0,
         "transpose": transpose() if across else 0,
         "transpose_tail": transpose(True) if across else 0,
+        "wide_copy": panel.copy(channels.vectors, False) if copies and channels.wide else 0,
+        "last_copy": panel.copy(channels.last_vectors, channels.tail) if copies and channels.last_vectors else 0,
         "vector_bytes": host().vector_bytes,
         "m": m,
         "wide": channels.wide,
@@ -77,7 +82,7 @@ def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...]
 
 
 def _taps_bytes(part_depth: int, channels: Channels) -> int:
-    """Of weights while they are transposed, of which a task has whole vectors."""
+    """Of weights while they are transposed, or copied, of which a task has whole vectors."""
     return TAPS * -(-part_depth // host().lanes) * host().lanes * channels.widest * host().vector_bytes
 
 
