@@ -5,6 +5,9 @@
 The sums are short: as many steps as there are channels, or tiles of a block. A register tile (``tile.py``) would spend
 much of its time before and after them, on strides, limits and calls. Here tiles follow each other in one call, all
 strides are known when the code is made, and nothing is clamped.
+
+Vectors narrower than a line make narrow blocks of b, for each of which all of a is read again: more often than with
+wide ones, and from farther away. There a tile asks for what the next one reads of a, where that lies in order.
 """
 
 from __future__ import annotations
@@ -16,7 +19,9 @@ from llvmlite import ir
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.pages import LINE
 
+ITEM = 4  # bytes of a float32
 TOGETHER = 4  # steps of one round, whose places are found from one address
 
 
@@ -47,6 +52,14 @@ def emit_place(rows: int, vectors: int, strides: Strides, adds: bool, host: Host
     places = [(i, v) for i in range(rows) for v in range(vectors)]
     rounds = e.builder.udiv(steps, integer(TOGETHER))
     rest = e.builder.sub(steps, e.times(rounds, TOGETHER))
+    asks = host.vector_bytes < LINE and strides.a_step == ITEM
+    asked = rows * TOGETHER * ITEM  # bytes of the next tile in a round, which reads as much of this one
+
+    def ask(from_next: ir.Value) -> ir.Value:
+        """Asks for what a round reads; the address of the following."""
+        for line in range(0, asked, LINE):
+            e.prefetch(e.add(from_next, integer(line)))
+        return e.opaque(e.add(from_next, integer(asked)))
 
     def add_products(carried: list[ir.Value], count: int) -> list[ir.Value]:
         """What the next round carries: where a and b are, and the sums."""
@@ -69,9 +82,11 @@ def emit_place(rows: int, vectors: int, strides: Strides, adds: bool, host: Host
         from_a, to_c = tile.carried
         targets = [e.add(to_c, integer(i * strides.c_row + v * width)) for i, v in places]
         begun = [e.load(target) for target in targets] if adds else [e.constant(0.0)] * len(places)
-        with e.loop(rounds, [from_a, b, *begun], least=0) as several:
-            several.carried = add_products(several.carried, TOGETHER)
-        with e.loop(rest, several.carried, least=0) as one:
+        following = [e.add(from_a, integer(rows * strides.a_row))] if asks else []
+        with e.loop(rounds, [*following, from_a, b, *begun], least=0) as several:
+            asking, carried = several.carried[: len(following)], several.carried[len(following) :]
+            several.carried = [*map(ask, asking), *add_products(carried, TOGETHER)]
+        with e.loop(rest, several.carried[len(following) :], least=0) as one:
             one.carried = add_products(one.carried, 1)
         for target, total in zip(targets, one.carried[2:], strict=True):
             e.store(total, target)

@@ -208,10 +208,10 @@ DOTS = _record(
 )
 
 # Weights of Winograd's convolution, which are transformed by blocks of output channels; ``w_width`` is a float's size,
-# or else ``w_depth`` is.
+# or else ``w_depth`` is. ``wide_copy`` and ``last_copy`` copy them first, or are 0.
 _WINOGRAD_WEIGHTS = """
     w w_row w_tap w_depth w_width
-    weights weights_tail transpose transpose_tail vector_bytes m
+    weights weights_tail transpose transpose_tail wide_copy last_copy vector_bytes m
     wide wide_vectors wide_bytes last_vectors last_tail last_bytes
     depth part_depth
     u u_place

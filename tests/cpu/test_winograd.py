@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from microkernels import compiled
 
-from deepcore.kernels.cpu.host import hosts
+from deepcore.backend.numpy import channels, winograd, winograd_tiles
+from deepcore.kernels.cpu.host import Host, hosts
 from deepcore.kernels.cpu.record import address
 from deepcore.kernels.cpu.transform import KINDS, emit_transform
 
@@ -151,3 +152,37 @@ def test_outputs_that_pass_the_caches_by_are_the_same(rng):
         results.append(target)
     assert results[0].any()
     np.testing.assert_array_equal(*results)
+
+
+@pytest.fixture
+def cut_for(monkeypatch):
+    """How a convolution is cut into blocks for any vector unit, whether or not this machine has it."""
+
+    def cut(host, *sizes):
+        for module in (channels, winograd, winograd_tiles):
+            monkeypatch.setattr(module, "host", lambda: host)
+        channels.Channels.of.cache_clear()
+        return winograd._Cut.of(*sizes)
+
+    yield cut
+    channels.Channels.of.cache_clear()
+
+
+@pytest.mark.parametrize("host", [Host("avx512", 16, 32, True, None), Host("avx2", 8, 16, True, None)])
+@pytest.mark.parametrize("depth", [16, 64, 128, 192, 256, 512])
+@pytest.mark.parametrize("width", [64, 256])
+def test_blocks_have_enough_tiles_for_the_weights_that_they_read(host, depth, width, cut_for):
+    """Of 4 x 28 x 28: with few tiles each of many blocks reads, or makes, all weights."""
+    assert cut_for(host, depth, width, 196, 4, 1).block >= 18
+
+
+def test_few_tiles_are_one_block(cut_for):
+    """Of 4 x 14 x 14, where each block would transform all weights for itself."""
+    for host in (Host("avx512", 16, 32, True, None), Host("avx2", 8, 16, True, None)):
+        cut = cut_for(host, 256, 256, 64, 4, 1)
+        assert (cut.once, cut.blocks) == (False, 1)
+
+
+def test_blocks_with_all_weights_stay_in_the_second_level_cache(cut_for):
+    cut = cut_for(Host("avx2", 8, 16, True, None), 256, 16, 784, 4, 1)
+    assert cut.layout.bytes + cut.places * cut.sums_place < 500_000

@@ -21,9 +21,10 @@ from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.plans import CLAMPS, ITEM, PLANS, streams, tasks_wanted
 from deepcore.backend.numpy.window import Axis
 from deepcore.backend.numpy.winograd_tiles import PAD, STEP, TAPS, Layout, image, places_of, products, tiles_of
-from deepcore.kernels.cpu import scratch
+from deepcore.kernels.cpu import panel, scratch
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.place import Strides
 from deepcore.kernels.cpu.record import WINOGRAD, WINOGRAD_WEIGHTS, address
 from deepcore.kernels.cpu.tile import most_rows
@@ -34,6 +35,7 @@ FEW_PLACES = 64 * 36  # of all tiles, up to which weights are transformed part b
 PART_BYTES = 600_000  # transformed weights that are made and used at once, while they are in the second-level cache
 BLOCK_PLACES = 96 * 36  # of a block of tiles: fewer read all weights more often, of more the sums leave the cache
 BLOCK_BYTES = 450_000  # of a block's tiles and sums, where the weights stay in the second-level cache beside them
+LEAST_TILES = 20  # of such a block, unless it has all weights: fewer read them too often, a part after the other
 OWN_TILES = 48  # of a block at least, where there are more of them so that every task has its own
 KEPT_BYTES = 10 << 20  # of all transformed weights, up to which they are kept with the weights that they are made of
 
@@ -52,6 +54,9 @@ def _parts(depth: int, bytes_of_step: int) -> tuple[int, int]:
 def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...], channels: Channels) -> dict[str, Any]:
     """What a task is told of weights [3, 3, depth, width] with these strides."""
     across = strides[3] != ITEM
+    # The taps of a channel often meet in one set of a cache. Before a line that several vectors read is read to its end
+    # it would be gone, had it not been copied to where it stays.
+    copies = not across and host().vector_bytes < LINE
     return {
         "w_row": strides[0],
         "w_tap": strides[1],
@@ -61,6 +66,8 @@ def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...]
         "weights_tail": transform("weights", m, True) if channels.tail else 0,
         "transpose": transpose() if across else 0,
         "transpose_tail": transpose(True) if across else 0,
+        "wide_copy": panel.copy(channels.vectors, False) if copies and channels.wide else 0,
+        "last_copy": panel.copy(channels.last_vectors, channels.tail) if copies and channels.last_vectors else 0,
         "vector_bytes": host().vector_bytes,
         "m": m,
         "wide": channels.wide,
@@ -75,7 +82,7 @@ def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...]
 
 
 def _taps_bytes(part_depth: int, channels: Channels) -> int:
-    """Of weights while they are transposed, of which a task has whole vectors."""
+    """Of weights while they are transposed, or copied, of which a task has whole vectors."""
     return TAPS * -(-part_depth // host().lanes) * host().lanes * channels.widest * host().vector_bytes
 
 
@@ -131,7 +138,9 @@ def convolve(
         w = np.ascontiguousarray(w)
     width = w.shape[3]
     clamped = activation if activation in CLAMPS else "linear"
-    plan = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, streams(out), tasks_wanted())
+    # A transform writes one vector of all pixels before the next: where that is a part of a line, it stays in a cache.
+    streamed = host().vector_bytes % LINE == 0 and streams(out)
+    plan = _convolution(x.shape, width, w.strides, rows, cols, m, clamped, streamed, tasks_wanted())
     bias = plan.zeros if bias is None else np.ascontiguousarray(bias)
     kept = None
     if owner is not None and 0 < plan.u_bytes <= KEPT_BYTES:
@@ -204,7 +213,7 @@ class _Cut:
     def of(depth: int, width: int, tiles: int, m: int, tasks: int) -> _Cut:
         channels, places = Channels.of(width), places_of(m)
         highest, widest = most_rows(channels.widest, host()), channels.widest * host().vector_bytes
-        blocks = -(-tiles // _block(places, depth, widest, highest))
+        blocks = -(-tiles // _block(places, depth, channels, highest))
         # A block that tasks share is written and read again. With a block for each of them, all weights are read again.
         enough = -(-tasks // 2)
         if blocks < enough <= tiles // OWN_TILES and (enough - blocks) * width < 2 * tiles:
@@ -346,10 +355,12 @@ def _convolution(
     )
 
 
-def _block(places: int, depth: int, widest: int, highest: int) -> int:
+def _block(places: int, depth: int, channels: Channels, highest: int) -> int:
     """Tiles that are transformed, multiplied and transformed back together: whole register tiles of them."""
-    most = BLOCK_PLACES // places
+    most, widest = BLOCK_PLACES // places, channels.widest * host().vector_bytes
     if places * depth * widest <= PART_BYTES:
         v_tile = -(-depth // host().lanes) * host().vector_bytes
-        most = min(most, BLOCK_BYTES // (places * (v_tile + widest)))
+        beside = BLOCK_BYTES // (places * (v_tile + widest))
+        if beside >= LEAST_TILES or channels.blocks == 1:
+            most = min(most, beside)
     return max(1, most // highest) * highest

@@ -153,10 +153,20 @@ def transpose_taps(t, source, count, size, channels, taps):
 
 
 @helper
+def copy_taps(t, source, count, size, kernel, tail, taps):
+    """The same where neighbouring floats are output channels: one tap after the other, by a copy of panels."""
+    for tap in range(TAPS):
+        row = tap // SIDE
+        from_w = source + row * t.w_row + (tap - SIDE * row) * t.w_tap
+        call(kernel, (from_w, t.w_depth, taps + tap * t.part_depth * size, size, count, tail))
+
+
+@helper
 def weights_of_block(t, block, begin, end, target, target_place, taps):
     """The weights of one block of output channels from the input channels ``begin`` to ``end``, at every place.
 
-    Where neighbouring floats are input channels, they are transposed first, into ``taps``.
+    Where neighbouring floats are input channels, they are transposed first, into ``taps``, and where it is asked for
+    they are copied there.
     """
     wide = block < t.wide
     size = t.wide_bytes if wide else t.last_bytes
@@ -164,8 +174,12 @@ def weights_of_block(t, block, begin, end, target, target_place, taps):
     tail = 0 if wide else t.last_tail
     row, tap, depth, ahead = t.w_row, t.w_tap, t.w_depth, AHEAD * t.w_depth
     source = t.w + block * (t.wide_bytes // ITEM) * t.w_width + begin * t.w_depth
-    if t.w_width != ITEM:
-        transpose_taps(t, source, end - begin, size, (vectors, tail), taps)
+    kernel = t.wide_copy if wide else t.last_copy
+    if t.w_width != ITEM or kernel:
+        if kernel:
+            copy_taps(t, source, end - begin, size, kernel, tail, taps)
+        else:
+            transpose_taps(t, source, end - begin, size, (vectors, tail), taps)
         source, depth, ahead = taps, size, size
         tap = t.part_depth * size
         row = SIDE * tap
