@@ -17,6 +17,7 @@ from llvmlite import ir
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import INT32, Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.window import Block
 
 MAXIMUM, MEAN = "maximum", "mean"
@@ -41,6 +42,7 @@ class Pool:
         tail: whether the channels of a pixel end with a part of a vector.
         divided: for the gradient of a mean: whether what is read was divided already.
         streamed: whether y is written past the caches; then all vectors of it are whole, at multiples of their size.
+        vectors: neighbouring vectors of channels that are made together, where ``channels`` is 0.
     """
 
     kind: str
@@ -49,9 +51,11 @@ class Pool:
     tail: bool
     divided: bool = False
     streamed: bool = False
+    vectors: int = 1
 
     def __str__(self) -> str:
-        lanes = f"{self.channels} channels" if self.channels else f"vectors{' tail' if self.tail else ''}"
+        together = f"{self.vectors} " if self.vectors > 1 else ""
+        lanes = f"{self.channels} channels" if self.channels else f"{together}vectors{' tail' if self.tail else ''}"
         how = f"{' divided' if self.divided else ''}{' streamed' if self.streamed else ''}"
         return f"{self.kind} {self.block} {lanes}{how}"
 
@@ -63,9 +67,9 @@ class Pool:
 def pool(what: Pool) -> int:
     """The address of ``pooling(x, x_row, x_pixel, y, y_row, y_pixel, places, count)``.
 
-    Of few channels, makes ``count`` blocks below each other; else one block, of so many whole vectors of channels and
-    the rest. ``x`` is the first input of the block that exists. ``places``, one byte each, lie as y does, on the way
-    back as x does.
+    Of few channels, makes ``count`` blocks below each other; else one block, of so many times ``vectors`` whole vectors
+    of channels and the rest. ``x`` is the first input of the block that exists. ``places``, one byte each, lie as y
+    does, on the way back as x does.
     """
     return library.function(f"pooling {what}", lambda: emit_pool(what, host()))
 
@@ -84,10 +88,10 @@ def emit_pool(what: Pool, one: Host) -> str:
         return e.finish()
     with e.loop(count, [x, y, places]) as loop:
         _Body(e, what, *loop.carried).emit()
-        steps = (one.vector_bytes, one.vector_bytes, one.lanes)
+        steps = (what.vectors * step for step in (one.vector_bytes, one.vector_bytes, one.lanes))
         loop.carried = [e.add(at, integer(step)) for at, step in zip(loop.carried, steps, strict=True)]
     if what.tail:
-        last = e.builder.sub(e.arguments["x_pixel"], integer(one.vector_bytes))
+        last = e.builder.sub(e.arguments["x_pixel"], integer(what.vectors * one.vector_bytes))
         _Body(e, what, e.add(x, last), e.add(y, last), e.add(places, e.builder.ashr(last, integer(2)))).emit()
     return e.finish()
 
@@ -98,31 +102,37 @@ def _starts(count: int, each: int) -> list[int]:
 
 
 class _Body:
-    """A block of outputs, for all channels or a vector of them, where x, y and places begin at these addresses."""
+    """A block of outputs, for all channels or some vectors of them, where x, y and places begin at these addresses."""
 
     def __init__(self, e: Emitter, what: Pool, x: ir.Value, y: ir.Value, places: ir.Value) -> None:
         self.e, self.what, self.x, self.y, self.places = e, what, x, y, places
         self.rows, self.columns = what.block.rows, what.block.columns
-        self.channels = what.channels or e.host.lanes
+        self.channels = what.channels or what.vectors * e.host.lanes
         self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]
         self._vectors = list(self._all_vectors())
         self._loaded: dict[tuple, ir.Value] = {}
         self._computed: dict[tuple[int, int], tuple[ir.Value, ...]] = {}
 
     def emit(self) -> None:
-        """All rows of a part before the next part: what they read alike is then still in registers."""
+        """All rows of a part before the next part: what they read alike is then still in registers.
+
+        Vectors that are made together are stored one after the other: a cache line that is written past the caches must
+        be whole before the next is begun, or each of its parts is a write to memory that reads what it leaves.
+        """
         where: dict[Lane, tuple[int, int]] = {}
         for number, lanes in enumerate(self._vectors):
             for k, lane in enumerate(lanes):
                 where.setdefault(lane, (number, k))
         every = sorted(where)
-        for start in _starts(len(every), self.e.host.lanes):
-            part = every[start : start + self.e.host.lanes]
-            picks = [where[lane] for lane in part]
-            if part in self._vectors:
-                picks = [(self._vectors.index(part), k) for k in range(len(part))]
+        starts = _starts(len(every), self.e.host.lanes)
+        for first in range(0, len(starts), self.what.vectors):
             for row in range(self.rows.outputs):
-                self._store(row, part, picks)
+                for start in starts[first : first + self.what.vectors]:
+                    part = every[start : start + self.e.host.lanes]
+                    picks = [where[lane] for lane in part]
+                    if part in self._vectors:
+                        picks = [(self._vectors.index(part), k) for k in range(len(part))]
+                    self._store(row, part, picks)
 
     def _all_vectors(self) -> Iterator[list[Lane]]:
         """The lanes of all vectors of a row of outputs.
@@ -267,7 +277,8 @@ class _Body:
             if array == "x":
                 address = e.add(self.x, self._offset("x", i, j, c))
                 self._loaded[key] = e.load(address, self._first(lanes))
-                if not self.what.channels and j >= self.columns.inputs - self.columns.step:  # not read before
+                unread = j >= self.columns.inputs - self.columns.step
+                if not self.what.channels and unread and c * ITEM % LINE == 0:  # not asked for by the vector before
                     e.prefetch(e.add(address, integer(READ_AHEAD)))
             else:
                 self._loaded[key] = self._load_places(e.add(self.places, self._offset("x", i, j, c, 1)), lanes)
