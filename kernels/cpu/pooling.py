@@ -3,6 +3,8 @@
 Forth, what neighbouring pixels read lies a stride apart; it is loaded as it lies, and put in order by shuffles that are
 known when the code is made. Back, a gradient is gathered: each pixel of dx is written once, from all the windows that
 hold it. Pixels a stride apart are in neighbouring windows: they share a vector, and are shuffled to their places last.
+Without AVX-512 shuffles are dearer: where windows do not overlap, what they give is shuffled to its places first, once
+for all rows of a window.
 
 A last vector that would be partly empty begins earlier instead, and what it shares with the one before is made twice.
 """
@@ -108,6 +110,11 @@ class _Body:
         self.e, self.what, self.x, self.y, self.places = e, what, x, y, places
         self.rows, self.columns = what.block.rows, what.block.columns
         self.channels = what.channels or what.vectors * e.host.lanes
+        # AVX-512 puts the lanes of two vectors in order by one instruction, and compares bytes of as many lanes as a
+        # vector has; without it either takes three.
+        narrow = e.host.vector_bytes < LINE
+        self._place = INT32 if narrow and what.back else _BYTE
+        self._side_by_side = narrow and what.back and what.channels > 0 and self.columns.taps <= self.columns.stride
         self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]
         self._vectors = list(self._all_vectors())
         self._loaded: dict[tuple, ir.Value] = {}
@@ -137,10 +144,11 @@ class _Body:
     def _all_vectors(self) -> Iterator[list[Lane]]:
         """The lanes of all vectors of a row of outputs.
 
-        A vector has neighbouring elements, but on the way back whole pixels, of one phase of the stride.
+        A vector has neighbouring elements, but on the way back whole pixels, of one phase of the stride. Where windows
+        do not overlap, neighbours are side by side there, too, if that takes fewer instructions.
         """
         lanes, count = self.e.host.lanes, self.columns.outputs * self.channels
-        apart = self.columns.stride if self.what.back and self.what.channels else 1
+        apart = self.columns.stride if self.what.back and self.what.channels and not self._side_by_side else 1
         each = lanes if apart == 1 else apart * (lanes - lanes % self.channels)
         for first in _starts(count, each):
             run = [divmod(element, self.channels) for element in range(first, min(first + each, count))]
@@ -149,14 +157,17 @@ class _Body:
                 if lanes_of_phase:
                     yield lanes_of_phase
 
-    def _reads(self, row: int, lanes: list[Lane]) -> Iterator[tuple[int, int, Slot]]:
-        """(row of the input, place in the window, slot) of all that is read, in the order of the window."""
-        taps = sorted({tap for q, _ in lanes for tap in self._reads_of[q]})
+    def _reads(self, row: int, lanes: list[Lane]) -> Iterator[tuple[int, list[int], Slot]]:
+        """(row of the input, places in the window, slot) of all that is read, in the order of the window."""
+        every = sorted({tap for q, _ in lanes for tap in self._reads_of[q]})
+        taps = [dict.fromkeys(range(self.columns.outputs), tap) for tap in every]
+        if self._side_by_side:  # each has one tap, or none
+            taps = [{q: next(iter(self._reads_of[q]), 0) for q, _ in lanes}] if every else []
         for i, r in self.rows.of(row):
             for tap in taps:
-                columns = [(self._reads_of[q].get(tap), c) for q, c in lanes]
+                columns = [(self._reads_of[q].get(tap[q]), c) for q, c in lanes]
                 slot = [None if j is None else j * self.channels + c for j, c in columns]
-                yield i, r * self.columns.taps + tap, slot
+                yield i, [r * self.columns.taps + tap[q] for q, _ in lanes], slot
 
     # What is computed: values, and forth of maxima their places, in bytes
 
@@ -183,7 +194,7 @@ class _Body:
                 continue
             # NaN is larger than all but another NaN.
             take = b.and_(b.fcmp_unordered(">", value, best), b.fcmp_ordered("==", best, best))
-            best, place = b.select(take, value, best), b.select(take, self._spread([here], INT32), place)
+            best, place = b.select(take, value, best), b.select(take, self._spread(here, INT32), place)
         return best, b.trunc(place, ir.VectorType(_BYTE, self.e.host.lanes))
 
     def _picked(self, row: int, lanes: list[Lane]) -> ir.Value:
@@ -191,8 +202,8 @@ class _Body:
         b = self.e.builder
         total = zero = self.e.constant(0.0)
         for i, here, slot in self._reads(row, lanes):
-            taps = [NOWHERE if element is None else here for element in slot]
-            hit = b.icmp_unsigned("==", self._ordered("places", i, slot), self._spread(taps, _BYTE))
+            taps = [NOWHERE if element is None else place for place, element in zip(here, slot, strict=True)]
+            hit = b.icmp_unsigned("==", self._ordered("places", i, slot), self._spread(taps, self._place))
             value = self._ordered("x", i, slot)
             total = b.select(hit, value if total is zero else b.fadd(total, value), total)
         return total
@@ -234,7 +245,7 @@ class _Body:
             return self._load(array, i, start)
         wanted = [anything if element is None else element for element in slot]
         low = min(wanted) // lanes * lanes  # other slots will want the same vectors
-        if max(wanted) >= low + 2 * lanes:
+        if self._side_by_side or max(wanted) >= low + 2 * lanes:
             low = min(wanted)
         starts = [low + start for start in range(0, max(wanted) + 1 - low, lanes)]
         begins = [max(0, min(start, every - lanes)) for start in starts]
@@ -292,7 +303,9 @@ class _Body:
         b, every = self.e.builder, self.e.host.lanes
         places = b.load(b.inttoptr(address, ir.VectorType(_BYTE, lanes).as_pointer()))
         places.align = 1
-        return places if lanes == every else self.e.shuffle(places, places, [min(k, lanes - 1) for k in range(every)])
+        if lanes < every:
+            places = self.e.shuffle(places, places, [min(k, lanes - 1) for k in range(every)])
+        return places if self._place is _BYTE else b.zext(places, ir.VectorType(self._place, every))
 
     def _store(self, row: int, part: list[Lane], picks: list[tuple[int, int]]) -> None:
         """Writes neighbouring elements of a row of outputs: ``picks`` says where each is made."""
