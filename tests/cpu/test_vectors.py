@@ -29,6 +29,8 @@ for x, w, strides, padding, dilation, groups in (
     ((2, 9, 7, 3), (2, 3, 3, 37), 1, "same", 2, 1),
     ((2, 9, 40, 21), (3, 3, 1, 21), 1, "same", 1, 21),
     ((2, 9, 7, 21), (3, 3, 1, 21), 2, "same", 1, 21),
+    ((1, 11, 8, 128), (3, 3, 1, 128), 1, "same", 1, 128),
+    ((1, 11, 8, 128), (3, 3, 1, 128), 2, "same", 1, 128),
 ):
     g = Conv2DGeometry.of(x, w, strides, padding, dilation, groups)
     x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.w_shape, g.y_shape))
