@@ -3,6 +3,8 @@
 Forth, what neighbouring pixels read lies a stride apart; it is loaded as it lies, and put in order by shuffles that are
 known when the code is made. Back, a gradient is gathered: each pixel of dx is written once, from all the windows that
 hold it. Pixels a stride apart are in neighbouring windows: they share a vector, and are shuffled to their places last.
+Without AVX-512 shuffles are dearer: where windows do not overlap, what they give is shuffled to its places first, once
+for all rows of a window.
 
 A last vector that would be partly empty begins earlier instead, and what it shares with the one before is made twice.
 """
@@ -17,6 +19,7 @@ from llvmlite import ir
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import INT32, Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.window import Block
 
 MAXIMUM, MEAN = "maximum", "mean"
@@ -41,6 +44,7 @@ class Pool:
         tail: whether the channels of a pixel end with a part of a vector.
         divided: for the gradient of a mean: whether what is read was divided already.
         streamed: whether y is written past the caches; then all vectors of it are whole, at multiples of their size.
+        vectors: neighbouring vectors of channels that are made together, where ``channels`` is 0.
     """
 
     kind: str
@@ -49,9 +53,11 @@ class Pool:
     tail: bool
     divided: bool = False
     streamed: bool = False
+    vectors: int = 1
 
     def __str__(self) -> str:
-        lanes = f"{self.channels} channels" if self.channels else f"vectors{' tail' if self.tail else ''}"
+        together = f"{self.vectors} " if self.vectors > 1 else ""
+        lanes = f"{self.channels} channels" if self.channels else f"{together}vectors{' tail' if self.tail else ''}"
         how = f"{' divided' if self.divided else ''}{' streamed' if self.streamed else ''}"
         return f"{self.kind} {self.block} {lanes}{how}"
 
@@ -63,9 +69,9 @@ class Pool:
 def pool(what: Pool) -> int:
     """The address of ``pooling(x, x_row, x_pixel, y, y_row, y_pixel, places, count)``.
 
-    Of few channels, makes ``count`` blocks below each other; else one block, of so many whole vectors of channels and
-    the rest. ``x`` is the first input of the block that exists. ``places``, one byte each, lie as y does, on the way
-    back as x does.
+    Of few channels, makes ``count`` blocks below each other; else one block, of so many times ``vectors`` whole vectors
+    of channels and the rest. ``x`` is the first input of the block that exists. ``places``, one byte each, lie as y
+    does, on the way back as x does.
     """
     return library.function(f"pooling {what}", lambda: emit_pool(what, host()))
 
@@ -84,10 +90,10 @@ def emit_pool(what: Pool, one: Host) -> str:
         return e.finish()
     with e.loop(count, [x, y, places]) as loop:
         _Body(e, what, *loop.carried).emit()
-        steps = (one.vector_bytes, one.vector_bytes, one.lanes)
+        steps = (what.vectors * step for step in (one.vector_bytes, one.vector_bytes, one.lanes))
         loop.carried = [e.add(at, integer(step)) for at, step in zip(loop.carried, steps, strict=True)]
     if what.tail:
-        last = e.builder.sub(e.arguments["x_pixel"], integer(one.vector_bytes))
+        last = e.builder.sub(e.arguments["x_pixel"], integer(what.vectors * one.vector_bytes))
         _Body(e, what, e.add(x, last), e.add(y, last), e.add(places, e.builder.ashr(last, integer(2)))).emit()
     return e.finish()
 
@@ -98,39 +104,51 @@ def _starts(count: int, each: int) -> list[int]:
 
 
 class _Body:
-    """A block of outputs, for all channels or a vector of them, where x, y and places begin at these addresses."""
+    """A block of outputs, for all channels or some vectors of them, where x, y and places begin at these addresses."""
 
     def __init__(self, e: Emitter, what: Pool, x: ir.Value, y: ir.Value, places: ir.Value) -> None:
         self.e, self.what, self.x, self.y, self.places = e, what, x, y, places
         self.rows, self.columns = what.block.rows, what.block.columns
-        self.channels = what.channels or e.host.lanes
+        self.channels = what.channels or what.vectors * e.host.lanes
+        # AVX-512 puts the lanes of two vectors in order by one instruction, and compares bytes of as many lanes as a
+        # vector has; without it either takes three.
+        narrow = e.host.vector_bytes < LINE
+        self._place = INT32 if narrow and what.back else _BYTE
+        self._side_by_side = narrow and what.back and what.channels > 0 and self.columns.taps <= self.columns.stride
         self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]
         self._vectors = list(self._all_vectors())
         self._loaded: dict[tuple, ir.Value] = {}
         self._computed: dict[tuple[int, int], tuple[ir.Value, ...]] = {}
 
     def emit(self) -> None:
-        """All rows of a part before the next part: what they read alike is then still in registers."""
+        """All rows of a part before the next part: what they read alike is then still in registers.
+
+        Vectors that are made together are stored one after the other: a cache line that is written past the caches must
+        be whole before the next is begun, or each of its parts is a write to memory that reads what it leaves.
+        """
         where: dict[Lane, tuple[int, int]] = {}
         for number, lanes in enumerate(self._vectors):
             for k, lane in enumerate(lanes):
                 where.setdefault(lane, (number, k))
         every = sorted(where)
-        for start in _starts(len(every), self.e.host.lanes):
-            part = every[start : start + self.e.host.lanes]
-            picks = [where[lane] for lane in part]
-            if part in self._vectors:
-                picks = [(self._vectors.index(part), k) for k in range(len(part))]
+        starts = _starts(len(every), self.e.host.lanes)
+        for first in range(0, len(starts), self.what.vectors):
             for row in range(self.rows.outputs):
-                self._store(row, part, picks)
+                for start in starts[first : first + self.what.vectors]:
+                    part = every[start : start + self.e.host.lanes]
+                    picks = [where[lane] for lane in part]
+                    if part in self._vectors:
+                        picks = [(self._vectors.index(part), k) for k in range(len(part))]
+                    self._store(row, part, picks)
 
     def _all_vectors(self) -> Iterator[list[Lane]]:
         """The lanes of all vectors of a row of outputs.
 
-        A vector has neighbouring elements, but on the way back whole pixels, of one phase of the stride.
+        A vector has neighbouring elements, but on the way back whole pixels, of one phase of the stride. Where windows
+        do not overlap, neighbours are side by side there, too, if that takes fewer instructions.
         """
         lanes, count = self.e.host.lanes, self.columns.outputs * self.channels
-        apart = self.columns.stride if self.what.back and self.what.channels else 1
+        apart = self.columns.stride if self.what.back and self.what.channels and not self._side_by_side else 1
         each = lanes if apart == 1 else apart * (lanes - lanes % self.channels)
         for first in _starts(count, each):
             run = [divmod(element, self.channels) for element in range(first, min(first + each, count))]
@@ -139,14 +157,17 @@ class _Body:
                 if lanes_of_phase:
                     yield lanes_of_phase
 
-    def _reads(self, row: int, lanes: list[Lane]) -> Iterator[tuple[int, int, Slot]]:
-        """(row of the input, place in the window, slot) of all that is read, in the order of the window."""
-        taps = sorted({tap for q, _ in lanes for tap in self._reads_of[q]})
+    def _reads(self, row: int, lanes: list[Lane]) -> Iterator[tuple[int, list[int], Slot]]:
+        """(row of the input, places in the window, slot) of all that is read, in the order of the window."""
+        every = sorted({tap for q, _ in lanes for tap in self._reads_of[q]})
+        taps = [dict.fromkeys(range(self.columns.outputs), tap) for tap in every]
+        if self._side_by_side:  # each has one tap, or none
+            taps = [{q: next(iter(self._reads_of[q]), 0) for q, _ in lanes}] if every else []
         for i, r in self.rows.of(row):
             for tap in taps:
-                columns = [(self._reads_of[q].get(tap), c) for q, c in lanes]
+                columns = [(self._reads_of[q].get(tap[q]), c) for q, c in lanes]
                 slot = [None if j is None else j * self.channels + c for j, c in columns]
-                yield i, r * self.columns.taps + tap, slot
+                yield i, [r * self.columns.taps + tap[q] for q, _ in lanes], slot
 
     # What is computed: values, and forth of maxima their places, in bytes
 
@@ -173,7 +194,7 @@ class _Body:
                 continue
             # NaN is larger than all but another NaN.
             take = b.and_(b.fcmp_unordered(">", value, best), b.fcmp_ordered("==", best, best))
-            best, place = b.select(take, value, best), b.select(take, self._spread([here], INT32), place)
+            best, place = b.select(take, value, best), b.select(take, self._spread(here, INT32), place)
         return best, b.trunc(place, ir.VectorType(_BYTE, self.e.host.lanes))
 
     def _picked(self, row: int, lanes: list[Lane]) -> ir.Value:
@@ -181,8 +202,8 @@ class _Body:
         b = self.e.builder
         total = zero = self.e.constant(0.0)
         for i, here, slot in self._reads(row, lanes):
-            taps = [NOWHERE if element is None else here for element in slot]
-            hit = b.icmp_unsigned("==", self._ordered("places", i, slot), self._spread(taps, _BYTE))
+            taps = [NOWHERE if element is None else place for place, element in zip(here, slot, strict=True)]
+            hit = b.icmp_unsigned("==", self._ordered("places", i, slot), self._spread(taps, self._place))
             value = self._ordered("x", i, slot)
             total = b.select(hit, value if total is zero else b.fadd(total, value), total)
         return total
@@ -224,7 +245,7 @@ class _Body:
             return self._load(array, i, start)
         wanted = [anything if element is None else element for element in slot]
         low = min(wanted) // lanes * lanes  # other slots will want the same vectors
-        if max(wanted) >= low + 2 * lanes:
+        if self._side_by_side or max(wanted) >= low + 2 * lanes:
             low = min(wanted)
         starts = [low + start for start in range(0, max(wanted) + 1 - low, lanes)]
         begins = [max(0, min(start, every - lanes)) for start in starts]
@@ -267,7 +288,8 @@ class _Body:
             if array == "x":
                 address = e.add(self.x, self._offset("x", i, j, c))
                 self._loaded[key] = e.load(address, self._first(lanes))
-                if not self.what.channels and j >= self.columns.inputs - self.columns.step:  # not read before
+                unread = j >= self.columns.inputs - self.columns.step
+                if not self.what.channels and unread and c * ITEM % LINE == 0:  # not asked for by the vector before
                     e.prefetch(e.add(address, integer(READ_AHEAD)))
             else:
                 self._loaded[key] = self._load_places(e.add(self.places, self._offset("x", i, j, c, 1)), lanes)
@@ -281,7 +303,9 @@ class _Body:
         b, every = self.e.builder, self.e.host.lanes
         places = b.load(b.inttoptr(address, ir.VectorType(_BYTE, lanes).as_pointer()))
         places.align = 1
-        return places if lanes == every else self.e.shuffle(places, places, [min(k, lanes - 1) for k in range(every)])
+        if lanes < every:
+            places = self.e.shuffle(places, places, [min(k, lanes - 1) for k in range(every)])
+        return places if self._place is _BYTE else b.zext(places, ir.VectorType(self._place, every))
 
     def _store(self, row: int, part: list[Lane], picks: list[tuple[int, int]]) -> None:
         """Writes neighbouring elements of a row of outputs: ``picks`` says where each is made."""

@@ -16,6 +16,8 @@ from oracles import conv as oracle, pool
 from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import Call, implementations, use_implementation
 from deepcore.backend.geometry import Conv2DGeometry, Pool2DGeometry
+from deepcore.backend.numpy import plans, pooling
+from deepcore.backend.numpy.memory import aligned
 
 rng = np.random.default_rng(5)
 backend = numpy_backend()
@@ -27,6 +29,8 @@ for x, w, strides, padding, dilation, groups in (
     ((2, 9, 7, 3), (2, 3, 3, 37), 1, "same", 2, 1),
     ((2, 9, 40, 21), (3, 3, 1, 21), 1, "same", 1, 21),
     ((2, 9, 7, 21), (3, 3, 1, 21), 2, "same", 1, 21),
+    ((1, 11, 8, 128), (3, 3, 1, 128), 1, "same", 1, 128),
+    ((1, 11, 8, 128), (3, 3, 1, 128), 2, "same", 1, 128),
 ):
     g = Conv2DGeometry.of(x, w, strides, padding, dilation, groups)
     x, w, dy = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.w_shape, g.y_shape))
@@ -43,9 +47,12 @@ for x, w, strides, padding, dilation, groups in (
                     got = getattr(backend, op)(*arguments, g)
                 error = abs(got - right).max() / abs(right).max()
                 assert error < 2e-5, (op, record.name, g, error)
+pooling.empty, plans.STREAMED_BYTES = aligned, 0
 for shape, window, strides, padding in (
+    ((2, 9, 11, 32), 3, 2, "same"),
     ((2, 9, 37, 1), 3, 2, "same"),
     ((2, 8, 11, 3), 2, 2, "valid"),
+    ((2, 8, 31, 3), 2, (2, 3), "valid"),
     ((1, 7, 9, 6), (2, 3), (1, 3), ((0, 1), (2, 0))),
     ((2, 7, 6, 21), 3, 1, "same"),
 ):

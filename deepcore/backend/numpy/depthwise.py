@@ -7,6 +7,7 @@ is padded or copied.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from deepcore.backend.numpy.window import Axis, phase
 from deepcore.kernels.cpu import depthwise
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import BLOCK, DEPTHWISE, DEPTHWISE_WEIGHTS, address
 from deepcore.kernels.cpu.window import Block, Line
 
@@ -29,6 +31,11 @@ SUMS_BYTES = 1 << 20  # of partial gradients at the weights
 # then the next block reads on where this one ended, in as few streams as there are rows.
 ROWS = 6
 COLUMNS = 1
+# Where a vector is a part of a cache line, the line must stay in the first-level cache from its first vector to its
+# last. Rows whose distance is a multiple of ``WAY_BYTES`` share eight places there: so many of them are read at most by
+# a block, and so many written, beside the columns of each and what is asked for ahead.
+WAY_BYTES = 1 << 12
+READ_TOGETHER, WRITTEN_TOGETHER = 6, 4
 
 
 def convolve(
@@ -98,7 +105,8 @@ def _convolution(
 ) -> tuple[Launch, np.ndarray]:
     """The launch, and zeros to use as a bias; ``back`` from dy, of ``x_shape``, to dx."""
     zeros, clamp = np.zeros(x_shape[3], np.float32), np.array(CLAMPS[activation], np.float32)
-    fields, keep = _blocks(x_shape, out_strides, cut(rows, ROWS, back), cut(cols, COLUMNS, back), depthwise.convolve)
+    pieces = _row_pieces(rows, x_shape[2] * x_shape[3] * ITEM, out_strides[1], back)
+    fields, keep = _blocks(x_shape, out_strides, pieces, cut(cols, COLUMNS, back), depthwise.convolve)
     parts = max(x_shape[1] * fields["x_row"] // TASK_BYTES, -(-PIECES // x_shape[0]))
     parts = min(parts, fields["rows"])
     launch = Launch(
@@ -121,7 +129,8 @@ def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[
     images, channels = x_shape[0], x_shape[3]
     pixel = channels * ITEM
     strides = (rows.outputs * cols.outputs * pixel, cols.outputs * pixel, pixel)
-    fields, keep = _blocks(x_shape, strides, cut(rows, ROWS), cut(cols, COLUMNS), depthwise.accumulate)
+    cut_rows = _row_pieces(rows, x_shape[2] * pixel, strides[1])
+    fields, keep = _blocks(x_shape, strides, cut_rows, cut(cols, COLUMNS), depthwise.accumulate)
     all_rows = images * fields["rows"]
     w_bytes = rows.taps * cols.taps * -(-channels // host().lanes) * host().vector_bytes
     pieces = max(1, min(PIECES, all_rows, SUMS_BYTES // w_bytes))
@@ -138,6 +147,22 @@ def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[
         all_rows=all_rows,
     )
     return launch, pieces
+
+
+def _row_pieces(axis: Axis, x_row: int, y_row: int, back: bool = False) -> list[Piece]:
+    """The rows of outputs in pieces of blocks, where rows of the input and of the output are so many bytes apart."""
+    pieces = cut(axis, ROWS, back)
+    if host().vector_bytes >= LINE:
+        return pieces
+    most_read, most_written = (
+        most * WAY_BYTES // math.gcd(row, WAY_BYTES)
+        for most, row in ((READ_TOGETHER, x_row), (WRITTEN_TOGETHER, y_row))
+    )
+    for rows in range(ROWS, 0, -1):
+        pieces = cut(axis, rows, back)
+        if all(line.inputs <= most_read and line.outputs <= most_written for line, _, _ in pieces):
+            break
+    return pieces
 
 
 def _blocks(

@@ -16,6 +16,7 @@ from deepcore.backend.numpy.window import pool_axes
 from deepcore.kernels.cpu import pooling
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.pooling import MAXIMUM, MEAN, Pool
 from deepcore.kernels.cpu.record import POOLING, RUN, address
 from deepcore.kernels.cpu.window import Block
@@ -26,6 +27,10 @@ RUN_BYTES = 1 << 14  # read and written by a call of a kernel that makes several
 # Outputs that are made together, below each other and side by side. Of whole vectors of channels many rows and one
 # column: each row is a stream of memory. On the way back the rows are those of x, and read fewer of dy.
 BLOCK_FORTH, BLOCK_BACK = (4, 1), (8, 1)
+# Where a vector is a part of a cache line, the line must stay in the first-level cache from its first vector to its
+# last, and of rows that are a multiple of 4 KB apart that holds eight lines: forth two rows, or as many as have these
+# bytes in a column, back two rows, and as many columns as have these bytes in a row.
+FEWEST_ROWS, COLUMN_BYTES_FORTH, ROW_BYTES_BACK = 2, 1 << 8, 1 << 9
 # Where pixels are not more than a vector, which holds as many as fit: rows and vectors. On the way back a pixel has as
 # many windows fewer as these move further, and a block may be wider, so that whole rows are written one by one.
 BLOCK_OF_VECTORS, WIDEST = (2, 8), 32
@@ -64,19 +69,15 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
     vertical, horizontal = pool_axes(g)
     lanes = host().lanes
     few = g.channels < lanes
-    height, width = BLOCK_BACK if back else BLOCK_FORTH
-    if few or (back and g.channels == lanes):
-        height, width = BLOCK_OF_VECTORS
-        if back:
-            width = min(width * g.strides[0] * g.strides[1], WIDEST)
-        width *= lanes // g.channels
     pixel = g.channels * ITEM
+    height, width = _block_size(g, back)
     (x_height, x_width), (y_height, y_width) = (g.height, g.width), (g.out_height, g.out_width)
     if back:
         x_height, x_width, y_height, y_width = y_height, y_width, x_height, x_width
     x_row, y_row = x_width * pixel, y_width * pixel
     image_bytes = x_height * x_row + y_height * y_row
     rows, columns = cut(vertical, height, back), cut(horizontal, width, back)
+    vectors = max(1, LINE // host().vector_bytes) if streamed else 1
     runs = list(_runs(rows, max(1, len(rows) * RUN_BYTES // image_bytes) if few else 1))
     table = np.zeros((len(runs), len(columns)), RUN)
     kernels: dict[Block, int] = {}
@@ -84,12 +85,11 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
         for j, (column, first_column, output_column) in enumerate(columns):
             block = Block(row, column)
             if block not in kernels:
-                what = Pool(
-                    kind, block, g.channels if few else 0, not few and g.channels % lanes > 0, divided, streamed
-                )
+                tail = not few and g.channels % lanes > 0
+                what = Pool(kind, block, g.channels if few else 0, tail, divided, streamed, vectors)
                 kernels[block] = pooling.pool(what)
             x_at, y_at = first_row * x_row + first_column * pixel, output_row * y_row + output_column * pixel
-            table[i, j] = (x_at, y_at, kernels[block], count if few else g.channels // lanes)
+            table[i, j] = (x_at, y_at, kernels[block], count if few else g.channels // (vectors * lanes))
     every, all_bytes = g.batch * len(runs), g.batch * image_bytes
     tasks = min(all_bytes // TASK_BYTES, every) if all_bytes >= SHARED_BYTES else 1
     return Launch(
@@ -112,6 +112,22 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
         image_rows=len(runs),
         tasks=tasks,
     )
+
+
+def _block_size(g: Pool2DGeometry, back: bool) -> tuple[int, int]:
+    """Rows and columns of outputs, on the way back pixels of x, that are made together."""
+    lanes, pixel = host().lanes, g.channels * ITEM
+    if g.channels < lanes or (back and g.channels == lanes):
+        height, width = BLOCK_OF_VECTORS
+        if back:
+            width = min(width * g.strides[0] * g.strides[1], WIDEST)
+        return height, width * (lanes // g.channels)
+    height, width = BLOCK_BACK if back else BLOCK_FORTH
+    if host().vector_bytes >= LINE:
+        return height, width
+    if back:
+        return FEWEST_ROWS, max(1, ROW_BYTES_BACK // pixel)
+    return max(FEWEST_ROWS, min(height, COLUMN_BYTES_FORTH // pixel)), width
 
 
 def _runs(pieces: list[Piece], most: int) -> Iterator[tuple[Piece, int]]:
