@@ -184,6 +184,10 @@ OVERLAP = _record(
 # Where there are ``shares`` of the rows, workers take one after the other, by counting those that are ``taken``, and
 # put b side by side once.
 #
+# A ``group`` of blocks of b is put side by side at a time; a worker's memory holds the panels of so many as there are
+# ``slots``. While a block is multiplied, its first ``asking`` tiles ask for what is put side by side for the next
+# group; what tells them so lies at ``asking_told`` of the worker's memory.
+#
 # What is done with a block of b before tiles read it: nothing; its rows are copied side by side; or its columns are.
 IN_PLACE, COPIED, TRANSPOSED = range(3)
 PRODUCT = _record(
@@ -192,7 +196,7 @@ PRODUCT = _record(
     b b_step b_width b_starts packing
     c c_row c_item c_piece bias
     steps depth parts pieces
-    row_tasks column_tasks column_blocks chunk panel_step shares taken
+    row_tasks column_tasks column_blocks chunk panel_step slots group group_copy shares taken asking asking_told
     told last_part first_part
     wide wide_columns wide_bytes wide_tall wide_low wide_copy wide_told
     last_columns last_bytes last_tall last_low last_copy last_told

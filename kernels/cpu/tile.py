@@ -53,6 +53,11 @@ def tile_cycles(rows: int, vectors: int) -> float:
     return max(rows * vectors / 2, rows + vectors, 4) if rows and vectors else 0.0
 
 
+def steps_of_an_ask(rows: int, down: bool) -> int:
+    """Steps of a tile for each line of memory that it asks for: in so many, its rows move by a line between them."""
+    return 1 if down else max(1, LINE // ITEM // rows)
+
+
 def tile(rows: int, vectors: int, tail: bool = False, down: bool = False) -> int:
     """The address of a tile for this host."""
     name = f"tile {rows}x{vectors}{' tail' if tail else ''}{' down' if down else ''}"
@@ -77,7 +82,7 @@ def emit_tile(rows: int, vectors: int, tail: bool, down: bool, host: Host) -> st
     places = [(i, v) for i in range(rows) for v in range(vectors)]
     a_row, a_step = (integer(ITEM), field("a_step")) if down else (field("a_row"), integer(ITEM))
     shared = rows if down else ROWS_OF_A_POINTER
-    asking = 1 if down else max(1, LINE // ITEM // rows)  # steps in which the rows move by a line between them
+    asking = steps_of_an_ask(rows, down)
     starts = [e.times(a_row, i) for i in range(0, rows, shared)]
     rounds, over = e.builder.udiv(steps, integer(STEPS)), e.builder.urem(steps, integer(STEPS))
 

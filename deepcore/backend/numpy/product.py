@@ -25,7 +25,7 @@ from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import COPIED, DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, address, addresses
-from deepcore.kernels.cpu.tile import most_rows
+from deepcore.kernels.cpu.tile import most_rows, steps_of_an_ask
 from deepcore.kernels.cpu.transpose import transpose
 
 DEPTH = 512  # steps of a part of the sum: a panel of b, and with it the rows of a, stay in the second-level cache
@@ -33,6 +33,7 @@ ROWS_BYTES = 1 << 18  # of a that stay in the second-level cache, with one panel
 CHUNK_BYTES = 1 << 15  # of more of a, in the first-level cache, with one panel after the other of ...
 PANELS_BYTES = 3 << 18  # ... those that stay in the second-level cache
 PACKED_BYTES = 1 << 19  # of a that a task puts side by side
+GROUP_BYTES = 256  # of a row of b that are read together
 ROWS_OF_A_TASK = 256  # for which packing b once more is cheaper than reading a once more
 FEW_ROWS = 12  # for which b is not worth packing
 FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from side by side
@@ -252,7 +253,9 @@ class Cut:
     def panel_bytes(self) -> int:
         """Of a block of columns of b, side by side."""
         width = self.columns.widest * host().vector_bytes
-        return 0 if self.packing == IN_PLACE else up(self.depth * width, LINE)
+        if self.packing == IN_PLACE:
+            return 0
+        return up(self.depth * width, LINE) + (LINE if self.group > 1 else 0)  # which do not meet in a set of the cache
 
     @property
     def row_vectors(self) -> int:
@@ -273,6 +276,18 @@ class Cut:
     def gathered_row(self) -> int:
         """Bytes of a row of a chunk that is put side by side: rows do not meet in few sets of the cache."""
         return self.depth * ITEM + LINE
+
+    @property
+    def group(self) -> int:
+        """How many blocks of b are put side by side at a time: where one is narrow, several read whole runs of a row."""
+        if self.packing != COPIED or host().vector_bytes >= LINE:
+            return 1
+        return min(GROUP_BYTES // self.columns.wide_bytes, max(1, self.columns.wide))
+
+    @property
+    def asking(self) -> int:
+        """How many tiles of a block ask for the next group, each for other steps, while they multiply."""
+        return steps_of_an_ask(self.rows.rows, self.down) if self.group > 1 else 0
 
     @property
     def panels(self) -> int:
@@ -310,14 +325,15 @@ class Cut:
         told["floor"][:, 1], told["ceiling"][:, 1] = clamp
         return told
 
-    def kernels(self) -> dict[str, int]:
-        """Addresses of what a task calls."""
+    def kernels(self, group: int) -> dict[str, int]:
+        """Addresses of what a task calls that puts a ``group`` of blocks side by side at a time."""
         cut = self.columns
         copied, transposed = self.packing == COPIED, self.packing == TRANSPOSED
         return {
             **cut.tiles(self.rows.rows, bool(self.rows.low), self.down),
             "wide_copy": panel.copy(cut.vectors, False) if copied and cut.wide else 0,
             "last_copy": panel.copy(cut.last_vectors, cut.tail) if copied and cut.last_vectors else 0,
+            "group_copy": panel.copy_group(cut.vectors, group) if group > 1 else 0,
             "transpose": transpose(False) if transposed else 0,
             "transpose_tail": transpose(True) if transposed else 0,
             "copy_rows": panel.copy(self.row_vectors, True) if self.packs_a else 0,
@@ -343,8 +359,9 @@ def _tiles(
     keeps = items == cut.parts == column_tasks == 1 and cut.chunk < cut.tiles
     shares = row_tasks if keeps else 0
     row_tasks = min(row_tasks, -(-wanted // TASKS_OF_A_THREAD)) if keeps else row_tasks
-    panel_step = cut.panel_bytes if cut.chunk < cut.tiles else 0
-    panels_bytes = (column_blocks if panel_step else 1) * cut.panel_bytes
+    group = min(cut.group, column_blocks)
+    slots = column_blocks if cut.chunk < cut.tiles else group
+    panels_bytes = slots * cut.panel_bytes
     rows_bytes = -(-cut.tiles // row_tasks) * cut.packed_tile
     if a.run:
         rows_bytes = cut.chunk * rows.rows * cut.gathered_row
@@ -357,10 +374,10 @@ def _tiles(
         ("product", "product"),
         ("a", "b", "c", "bias") if biased else ("a", "b", "c"),
         items * cut.pieces * row_tasks * column_tasks,
-        panels_bytes + rows_bytes,
+        panels_bytes + up(rows_bytes, LINE) + TILE.itemsize,
         (told, a.starts, b.starts, no_bias),
         **bias,
-        **cut.kernels(),
+        **cut.kernels(group),
         a_row=a.row,
         a_step=a.column,
         a_starts=address(a.starts),
@@ -385,9 +402,13 @@ def _tiles(
         column_tasks=column_tasks,
         column_blocks=column_blocks,
         chunk=cut.chunk,
-        panel_step=panel_step,
+        panel_step=cut.panel_bytes,
+        slots=slots,
+        group=group,
         shares=shares,
         taken=0,
+        asking=cut.asking,
+        asking_told=panels_bytes + up(rows_bytes, LINE),
         told=address(told),
         first_part=told.strides[0],
         last_part=told.strides[1],

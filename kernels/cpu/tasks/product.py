@@ -15,13 +15,24 @@ which operands that are is decided in ``deepcore/backend/numpy/product.py``.
 
 import numpy as np
 
-from deepcore.kernels.cpu.native import call, copy, fetch_add, helper, load_float, load_int, record, store_float
-from deepcore.kernels.cpu.record import DOTS, IN_PLACE, PRODUCT, TRANSPOSED, offset
+from deepcore.kernels.cpu.native import (
+    call,
+    copy,
+    fetch_add,
+    helper,
+    load_float,
+    load_int,
+    record,
+    store_float,
+    store_int,
+)
+from deepcore.kernels.cpu.record import DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, offset
 
 product_at = record(PRODUCT)
 dots_at = record(DOTS)
 
 TAKEN = offset(PRODUCT, "taken")
+NEXT_A, NEXT_STEP, TILE_BYTES = offset(TILE, "next_a"), offset(TILE, "next_step"), TILE.itemsize
 ITEM = 4  # bytes of a float32
 RUN = 8  # steps of which rows are put side by side at a time
 ZERO = np.float32(0)
@@ -57,6 +68,16 @@ def pack_block(t, b, wide, panel, steps):
 
 
 @helper
+def pack_group(t, b, block, last_block, panel, steps):
+    """A group of blocks, as many as there are: b is where the first of them begins."""
+    if t.group > 1 and block + t.group <= min(t.wide, last_block):
+        call(t.group_copy, (b, t.b_step, panel, t.wide_bytes, steps, t.panel_step))
+    else:
+        for i in range(min(t.group, last_block - block)):
+            pack_block(t, b + i * t.wide_columns * t.b_width, block + i < t.wide, panel + i * t.panel_step, steps)
+
+
+@helper
 def pack_rows(t, a, first, last, packed, steps):
     """The rows of each tile side by side: packed[tile, k, i] = a[k, i], where the rows i are neighbours.
 
@@ -82,6 +103,14 @@ def gather_rows(t, first, stop, done, gathered, steps):
 
 
 @helper
+def ask(told, tile_told, tile_a, wanted, step):
+    """Has ``told`` say what ``tile_told`` does, but to ask for what lies at ``wanted`` and every ``step`` behind."""
+    copy(told, tile_told, TILE_BYTES)
+    store_int(told + NEXT_A, wanted - tile_a)
+    store_int(told + NEXT_STEP, step)
+
+
+@helper
 def multiply(t, share, shares, item_piece, first_block, last_block, worker, packs):
     """One of the ``shares`` of the rows of c, for one piece of the sum, of one product of the batch.
 
@@ -98,12 +127,14 @@ def multiply(t, share, shares, item_piece, first_block, last_block, worker, pack
     c = t.c + item * t.c_item + piece * t.c_piece + first_row * t.c_row
     panels = t.scratch + worker * t.scratch_bytes
     packed_a = panels + t.packed_a
+    block_step = t.wide_columns * t.b_width
 
-    begin = t.parts * piece // t.pieces
-    for part in range(begin, t.parts * (piece + 1) // t.pieces):
+    begin, end = t.parts * piece // t.pieces, t.parts * (piece + 1) // t.pieces
+    for part in range(begin, end):
         done = part * t.depth
         steps = min(t.depth, t.steps - done)
         part_told = t.told + (t.first_part if part == begin else 0) + (t.last_part if part == t.parts - 1 else 0)
+        b_part = b + done * t.b_step
         from_a = a + done * t.a_step
         if t.packed_tile:
             pack_rows(t, from_a, first_tile, last_tile, packed_a, steps)
@@ -123,11 +154,19 @@ def multiply(t, share, shares, item_piece, first_block, last_block, worker, pack
                 tile_told = part_told + (t.wide_told if wide else t.last_told)
                 tall_tile = t.wide_tall if wide else t.last_tall
                 low_tile = t.wide_low if wide else t.last_low
-                from_b = b + done * t.b_step + block * t.wide_columns * t.b_width
+                from_b = b_part + block * block_step
+                asking, wanted = 0, 0
                 if t.packing != IN_PLACE:
-                    panel = panels + (block - first_block) * t.panel_step
+                    number = block - first_block
+                    panel = panels + number % t.slots * t.panel_step
                     if packs and chunk == first_tile:
-                        pack_block(t, from_b, wide, panel, steps)
+                        if number % t.group == 0:
+                            pack_group(t, from_b, block, last_block, panel, steps)
+                        if block + t.group < last_block:
+                            asking, wanted = t.asking, from_b + t.group * block_step
+                        elif part + 1 < end:
+                            asking = t.asking
+                            wanted = b_part + steps * t.b_step + (first_block + number % t.group) * block_step
                     from_b = panel
                 tile_a = chunk_a
                 tile_c = chunk_c + block * t.wide_bytes
@@ -136,7 +175,11 @@ def multiply(t, share, shares, item_piece, first_block, last_block, worker, pack
                     tall = tile < t.tall
                     rows = t.tall_rows if tall else t.tall_rows - 1
                     init = bias if part == begin else tile_c
-                    call(tall_tile if tall else low_tile, (tile_told, tile_a, from_b, init, tile_c))
+                    this_told = tile_told
+                    if tile - chunk < asking:
+                        this_told = panels + t.asking_told
+                        ask(this_told, tile_told, tile_a, wanted + (tile - chunk) * t.b_step, t.b_step)
+                    call(tall_tile if tall else low_tile, (this_told, tile_a, from_b, init, tile_c))
                     tile_a += t.packed_tile if t.packed_tile else rows * tile_row
                     tile_c += rows * t.c_row
 
