@@ -115,7 +115,7 @@ def test_where_a_result_is_written_changes_none_of_it(width, groups, rng, monkey
 @pytest.mark.parametrize(("stride", "taps", "columns"), [(1, 3, 28), (2, 3, 15), (1, 5, 21)])
 def test_gradient_at_the_weights_of_few_channels(width, stride, taps, columns, strips, rng, monkeypatch):
     if strips == "strips of one row":
-        monkeypatch.setattr(direct_wgrad, "STRIP_BYTES", 0)
+        monkeypatch.setattr(direct_wgrad, "STRIP_PIXELS", 0)
         monkeypatch.setattr(direct_wgrad, "LONG_STRIP_BYTES", 0)
     direct_wgrad._weight_gradient.cache_clear()
     rows, cols = (Axis(size, -(-size // stride), taps, stride, before=taps // 2) for size in (9, columns))
