@@ -7,7 +7,7 @@ import pytest
 from oracles import conv as oracle
 
 from deepcore.backend.geometry import Conv2DGeometry
-from deepcore.backend.numpy import columns, direct, direct_wgrad, packed, plans
+from deepcore.backend.numpy import channels, columns, direct, direct_wgrad, packed, plans
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns, of_outputs_in_blocks
 from deepcore.backend.numpy.direct import ROW_VECTORS
@@ -71,6 +71,13 @@ def test_row_tiles_for_blocks_of_channels(host, monkeypatch):
     for tiles in filter(None, (found(taps, depth) for taps in (3, 5) for depth in (3, 128))):
         sums = tiles.cut.rows * ROW_VECTORS
         assert sums >= columns.MULTIPLICATIONS * LATENCY
+
+
+def test_low_tiles_are_wider_where_registers_are_few(monkeypatch):
+    monkeypatch.setattr(channels, "host", lambda: Host("avx2", 8, 16, True, None))
+    assert [Channels.of.__wrapped__(512, columns).vectors for columns in (0, 7, 14, 28)] == [2, 3, 2, 2]
+    monkeypatch.setattr(channels, "host", lambda: Host("avx512", 16, 32, True, None))
+    assert [Channels.of.__wrapped__(512, columns).vectors for columns in (0, 7, 14, 28)] == [4, 3, 4, 4]
 
 
 @pytest.mark.parametrize("stride", [1, 2])
