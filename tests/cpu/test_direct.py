@@ -7,14 +7,17 @@ import pytest
 from oracles import conv as oracle
 
 from deepcore.backend.geometry import Conv2DGeometry
-from deepcore.backend.numpy import direct, direct_wgrad, packed, plans
+from deepcore.backend.numpy import channels, columns, direct, direct_wgrad, packed, plans
 from deepcore.backend.numpy.channels import Channels
-from deepcore.backend.numpy.columns import Columns
+from deepcore.backend.numpy.columns import Columns, of_outputs_in_blocks
+from deepcore.backend.numpy.direct import ROW_VECTORS
 from deepcore.backend.numpy.lines import without_padding
 from deepcore.backend.numpy.memory import aligned, empty
 from deepcore.backend.numpy.weights import pack
 from deepcore.backend.numpy.window import Axis, by_outputs, conv_axes
+from deepcore.kernels.cpu.host import Host
 from deepcore.kernels.cpu.record import CORRELATE, REQUEST
+from deepcore.kernels.cpu.row import LATENCY
 
 LAYOUTS = {  # of the axes group, row, column, depth, width: in which order they lie in memory
     "in order": (0, 1, 2, 3, 4),
@@ -53,6 +56,28 @@ def test_pixels_in_rows_that_fill_their_tiles(length, most):
         assert columns <= max(most, grid.stop - grid.first)
     rows, columns = grids[0].shape
     assert columns == length or columns / (6 * -(-columns // 6)) >= direct.WELL_FILLED
+
+
+@pytest.mark.parametrize("host", [Host("avx512", 16, 32, True, None), Host("avx2", 8, 16, True, None)], ids=str)
+def test_row_tiles_for_blocks_of_channels(host, monkeypatch):
+    monkeypatch.setattr(columns, "host", lambda: host)
+
+    def found(taps, depth):
+        return of_outputs_in_blocks.__wrapped__(28, taps, depth, 1, 1, ROW_VECTORS)
+
+    many_registers = host.registers == 32
+    assert bool(found(3, 128)) == bool(found(5, 3)) == many_registers
+    assert found(3, 3)
+    for tiles in filter(None, (found(taps, depth) for taps in (3, 5) for depth in (3, 128))):
+        sums = tiles.cut.rows * ROW_VECTORS
+        assert sums >= columns.MULTIPLICATIONS * LATENCY
+
+
+def test_low_tiles_are_wider_where_registers_are_few(monkeypatch):
+    monkeypatch.setattr(channels, "host", lambda: Host("avx2", 8, 16, True, None))
+    assert [Channels.of.__wrapped__(512, columns).vectors for columns in (0, 7, 14, 28)] == [2, 3, 2, 2]
+    monkeypatch.setattr(channels, "host", lambda: Host("avx512", 16, 32, True, None))
+    assert [Channels.of.__wrapped__(512, columns).vectors for columns in (0, 7, 14, 28)] == [4, 3, 4, 4]
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -97,7 +122,7 @@ def test_where_a_result_is_written_changes_none_of_it(width, groups, rng, monkey
 @pytest.mark.parametrize(("stride", "taps", "columns"), [(1, 3, 28), (2, 3, 15), (1, 5, 21)])
 def test_gradient_at_the_weights_of_few_channels(width, stride, taps, columns, strips, rng, monkeypatch):
     if strips == "strips of one row":
-        monkeypatch.setattr(direct_wgrad, "STRIP_BYTES", 0)
+        monkeypatch.setattr(direct_wgrad, "STRIP_PIXELS", 0)
         monkeypatch.setattr(direct_wgrad, "LONG_STRIP_BYTES", 0)
     direct_wgrad._weight_gradient.cache_clear()
     rows, cols = (Axis(size, -(-size // stride), taps, stride, before=taps // 2) for size in (9, columns))

@@ -6,9 +6,10 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-from deepcore.backend.numpy.columns import Columns, RowTiles
+from deepcore.backend.numpy.columns import MULTIPLICATIONS, Columns, RowTiles
 from deepcore.backend.numpy.plans import ITEM
 from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.row import LATENCY
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
 
 _LOADS = {1: 2.0, 2: 1.2}  # how much longer a vector takes in a tile of one or two, which loads more than it multiplies
@@ -38,9 +39,7 @@ class Channels:
             blocks = ((cut.wide, cut.vectors), (1, cut.last_vectors))
             return sum(count * width * _LOADS.get(width, 1.0) for count, width in blocks)
 
-        return min(
-            (Channels.cut(channels, width) for width in range(min(most_vectors(host()), vectors), 0, -1)), key=cost
-        )
+        return min((Channels.cut(channels, width) for width in range(min(_widest(columns), vectors), 0, -1)), key=cost)
 
     @staticmethod
     def cut(channels: int, width: int) -> Channels:
@@ -125,6 +124,19 @@ class Channels:
         """(tasks, blocks of each) when blocks are handed out to as many as ``tasks`` tasks."""
         share = -(-self.blocks // max(1, min(tasks, self.blocks)))
         return -(-self.blocks // share), share
+
+
+def _widest(columns: int) -> int:
+    """Vectors of the widest block in tiles of a row of so many ``columns``; 0 where pixels lie in rows at will.
+
+    With 16 registers tiles of fewer than 4 rows wait for their sums, of which a wider one has enough: 7 columns are
+    tiles of 4 and 3 rows.
+    """
+    widest = most_vectors(host())
+    if not columns or host().registers >= 32:
+        return widest
+    low = min(height for _, height in Columns.of(columns, most_rows(widest, host())).heights)
+    return widest + 1 if low * widest < MULTIPLICATIONS * LATENCY else widest
 
 
 def _vectors(channels: int) -> tuple[int, int]:

@@ -16,6 +16,8 @@ from deepcore.kernels.cpu.window import Line
 MOST_PRODUCTS = 256  # of a row tile, which are written out in its code
 MOST_PIXELS = 16  # that a row tile makes, or that it sums, in one step
 STEP = 5  # instructions of a step beside products and loads
+FEW_STEPS = 4  # of a tap, for which a row tile is faster than a register tile as wide
+MULTIPLICATIONS = 2  # of vectors that begin in a cycle
 GAIN_IN_BLOCKS = 0.9  # of the instructions, at most, to be worth blocks of few channels
 
 
@@ -153,12 +155,18 @@ def of_taps(
 
 
 @functools.cache
-def of_outputs_in_blocks(outputs: int, taps: int, stride: int, dilation: int, vectors: int) -> RowTiles | None:
+def of_outputs_in_blocks(
+    outputs: int, taps: int, depth: int, stride: int, dilation: int, vectors: int
+) -> RowTiles | None:
     """The row tiles for blocks of so many ``vectors``, None where register tiles of wide blocks are better."""
     widest = most_vectors(host())
+    narrower = vectors < widest
+    if not narrower and depth > FEW_STEPS:
+        return None
     found, least = None, GAIN_IN_BLOCKS * taps * vectors / widest * _register_instructions(outputs, widest)
     for tiles in _along_outputs(outputs, taps, stride, dilation, vectors):
-        if tiles.instructions(vectors) < least:
+        waits = tiles.cut.rows * vectors < MULTIPLICATIONS * row.LATENCY
+        if tiles.instructions(vectors) < least and (narrower or not waits):
             found, least = tiles, tiles.instructions(vectors)
     return found
 

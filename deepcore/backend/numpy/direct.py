@@ -62,7 +62,7 @@ def _row_tiles(shape: tuple[int, ...], cols: Axis, channels: Channels) -> RowTil
         return of_outputs(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)[0]
     if channels.widest > ROW_VECTORS or channels.last_vectors:
         return None
-    return of_outputs_in_blocks(cols.outputs, cols.taps, cols.stride, cols.dilation, channels.widest)
+    return of_outputs_in_blocks(cols.outputs, cols.taps, shape[3], cols.stride, cols.dilation, channels.widest)
 
 
 def correlate(

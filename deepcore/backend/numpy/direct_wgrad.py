@@ -19,12 +19,12 @@ from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import TILE, WEIGHTS, address
-from deepcore.kernels.cpu.tile import most_rows
+from deepcore.kernels.cpu.tile import most_rows, most_vectors
 
 CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of the first-level cache
 GAP = 64  # bytes between them, that they do not
 COPIED_BYTES = 1 << 18  # input rows that a task copies for the gradient at the weights
-STRIP_BYTES = 1 << 15  # of an output's gradient that is read for one tile after the other
+STRIP_PIXELS = 128  # of the widest block of channels of an output's gradient, read for one tile after the other
 LONG_STRIP_BYTES = 1 << 18  # of it, and of the input, where both are close together
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 PIECE_PIXELS = 1536  # summed by a piece at least
@@ -84,10 +84,11 @@ def _weight_gradient(
 
     # dy is copied strip by strip, one block of channels side by side, to be read from the first-level cache; or it lies
     # that way already. Each strip is a pass over dw: longer ones pay, unless their pixels lie on too many pages.
+    strip_bytes = STRIP_PIXELS * most_vectors(host()) * host().vector_bytes
     strip_row, x_rows = cols.outputs * channels.widest * host().vector_bytes, rows.stride * source.row
-    most = max(STRIP_BYTES // strip_row, LONG_STRIP_BYTES // max(strip_row, x_rows))
+    most = max(strip_bytes // strip_row, LONG_STRIP_BYTES // max(strip_row, x_rows))
     if in_blocks:  # which one after the other read other parts of the same lines
-        most = max(1, STRIP_BYTES // strip_row)
+        most = max(1, strip_bytes // strip_row)
         task_rows = even(rows.outputs, max(most, INPUT_BYTES // (channels.blocks * strip_row)))
     else:
         task_rows = even(rows.outputs, max(most, COPIED_BYTES // x_rows) if source.copied else most)
@@ -114,8 +115,8 @@ def _weight_gradient(
         # The next strip comes from memory while this one is multiplied: tiles of each run ask for a share of it.
         ahead = -(-row_tiles.pixels // len(starts))
         tiles = channels.row_tiles(row_tiles, pixel=source.pixel, tap=pixel, clamps=False, ahead=ahead)
-        strip_bytes = np.arange(strip + 1)[:, np.newaxis, np.newaxis] * (cols.outputs * pixel)
-        told["next_b"] = strip_bytes + np.arange(len(starts)) * strip_bytes // len(starts)
+        following = np.arange(strip + 1)[:, np.newaxis, np.newaxis] * (cols.outputs * pixel)
+        told["next_b"] = following + np.arange(len(starts)) * following // len(starts)
         told["b_run"], told["b_step"] = cols.outputs * pixel, row_tiles.pixels * pixel
         told["a_step"] *= row_tiles.pixels
         told["steps"] //= row_tiles.pixels
