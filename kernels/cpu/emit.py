@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from deepcore.kernels.cpu.host import Host
+from deepcore.kernels.cpu.host import Host, has_slow_masks
 from deepcore.kernels.cpu.record import offset
 
 INT = ir.IntType(64)
@@ -53,6 +53,7 @@ class Emitter:
             argument.name = label
         self.arguments = dict(zip(arguments, function.args, strict=True))
         self.builder = ir.IRBuilder(function.append_basic_block("entry"))
+        self._counts: dict[ir.Value, ir.Value] = {}  # of the lanes of masks
 
     def finish(self) -> str:
         """The module's text, with the function ended."""
@@ -102,26 +103,72 @@ class Emitter:
     def store_scalar(self, value: ir.Value, address: ir.Value) -> None:
         self.builder.store(value, self.builder.inttoptr(address, FLOAT.as_pointer())).align = 4
 
-    def load(self, address: ir.Value, mask: ir.Value | None = None) -> ir.Value:
-        """A vector; where ``mask`` is false, zeros, and the memory is not touched."""
+    def load(self, address: ir.Value, mask: ir.Value | int | None = None) -> ir.Value:
+        """A vector; where ``mask`` is false, zeros, and the memory is not touched. A number: so many lanes are read."""
         if mask is None:
             return self._load(address, self.vector)
+        if isinstance(mask, int):
+            return self._load_parts(address, mask)
         kind = self.vector.as_pointer()
         declared = ir.FunctionType(self.vector, [kind, INT32, mask.type, self.vector])
         load = self.declare(f"llvm.masked.load.{self._name}.{_pointer(self._name)}", declared)
         pointer = self.builder.inttoptr(address, kind)
         return self.builder.call(load, [pointer, ir.Constant(INT32, 4), mask, self.constant(0.0)])
 
-    def store(self, value: ir.Value, address: ir.Value, mask: ir.Value | None = None) -> None:
-        """Stores a vector; where ``mask`` is false, the memory is not touched."""
+    def store(self, value: ir.Value, address: ir.Value, mask: ir.Value | int | None = None) -> None:
+        """Stores a vector; where ``mask`` is false, the memory is not touched. A number: so many lanes are stored."""
         kind = self.vector.as_pointer()
         pointer = self.builder.inttoptr(address, kind)
         if mask is None:
             self.builder.store(value, pointer).align = 4
             return
+        if isinstance(mask, int):
+            self._store_parts(value, address, mask)
+            return
+        if has_slow_masks(self.host) and mask in self._counts:
+            self._store_counted(value, address, self._counts[mask])
+            return
         declared = ir.FunctionType(ir.VoidType(), [self.vector, kind, INT32, mask.type])
         store = self.declare(f"llvm.masked.store.{self._name}.{_pointer(self._name)}", declared)
         self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
+
+    # A part of a vector, without a mask: a half of it, a quarter, an element, those of which its lanes are the sum.
+
+    def _parts(self, count: int) -> list[tuple[int, int]]:
+        """(first lane, lanes) of what ``count`` lanes, fewer than all, are made of."""
+        sizes = [
+            size for size in (self.host.lanes >> k for k in range(1, self.host.lanes.bit_length())) if count & size
+        ]
+        return [(sum(sizes[:number]), size) for number, size in enumerate(sizes)]
+
+    def _load_parts(self, address: ir.Value, count: int) -> ir.Value:
+        value = self.constant(0.0)
+        for first, size in self._parts(count):
+            part = self._load(self.add(address, integer(4 * first)), ir.VectorType(FLOAT, size))
+            whole = self.shuffle(part, part, [min(k, size - 1) for k in range(self.host.lanes)])
+            order = [self.host.lanes + k - first if first <= k < first + size else k for k in range(self.host.lanes)]
+            value = self.shuffle(value, whole, order)
+        return value
+
+    def _store_parts(self, value: ir.Value, address: ir.Value, count: int) -> None:
+        for first, size in self._parts(count):
+            part = self.shuffle(value, value, range(first, first + size))
+            pointer = self.builder.inttoptr(self.add(address, integer(4 * first)), part.type.as_pointer())
+            self.builder.store(part, pointer).align = 4
+
+    def _store_counted(self, value: ir.Value, address: ir.Value, count: ir.Value) -> None:
+        """The same for a number of lanes, at most all, that is known when the code runs."""
+        lanes, size = self.host.lanes, self.host.lanes
+        while size:
+            has = self.builder.icmp_signed("!=", self.builder.and_(count, integer(size)), integer(0))
+            with self.builder.if_then(has):
+                part = self.shuffle(value, value, range(size))
+                self.builder.store(part, self.builder.inttoptr(address, part.type.as_pointer())).align = 4
+            if size > 1:
+                following = self.shuffle(value, value, [min(size + k, lanes - 1) for k in range(lanes)])
+                value = self.builder.select(has, following, value)
+                address = self.builder.select(has, self.add(address, integer(4 * size)), address)
+            size //= 2
 
     def stream(self, value: ir.Value, address: ir.Value) -> None:
         """Stores a vector past the caches, at a multiple of its size."""
@@ -184,7 +231,9 @@ class Emitter:
         every = self.builder.shuffle_vector(
             one, ir.Constant(wide, ir.Undefined), ir.Constant(wide, [0] * self.host.lanes)
         )
-        return self.builder.icmp_signed("<", ir.Constant(wide, list(range(self.host.lanes))), every)
+        mask = self.builder.icmp_signed("<", ir.Constant(wide, list(range(self.host.lanes))), every)
+        self._counts[mask] = count
+        return mask
 
     def declare(self, name: str, signature: ir.FunctionType) -> ir.Function:
         found = self.module.globals.get(name)

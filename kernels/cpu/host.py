@@ -37,6 +37,11 @@ class Host:
         return 4 * self.lanes
 
 
+def has_slow_masks(one: Host) -> bool:
+    """Whether a masked store takes as long as ten others: AVX2 has some, which AMD's processors make of many steps."""
+    return one.vector == "avx2"
+
+
 @dataclass(frozen=True)
 class Processor:
     """What can be known of this machine's: ``name`` is another for each kind, ``features`` are what it can do."""

@@ -152,7 +152,7 @@ WEIGHTS = _record(
     dy dy_row dy_group out_rows out_columns
     dw dw_row dw_group dw_run dw_piece
     row_stride before_rows before_columns reach_rows
-    padded buffer_row buffer_pixel a_row panel strip
+    padded buffer_row buffer_pixel a_row panel strip chunks chunk_x chunk_dy
     groups rows blocks pieces all_blocks
     told part_bytes run_told starts runs row_tasks
     wide wide_bytes last_bytes last_filled wide_tall wide_low last_tall last_low wide_told last_told

@@ -15,6 +15,7 @@ each asks for a share of what comes next, so that memory is read all the time.
 from __future__ import annotations
 
 import functools
+import itertools
 from dataclasses import dataclass
 
 from llvmlite import ir
@@ -22,6 +23,7 @@ from llvmlite import ir
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import TILE, offset
 from deepcore.kernels.cpu.window import Line
 
@@ -29,16 +31,20 @@ LATENCY = 4  # cycles until a sum can be added to again
 CACHED, FAR, STREAMED = "cached", "far", "streamed"
 
 
-def registers(line: Line, elements: int, vectors: int) -> int:
+def registers(line: Line, elements: int, vectors: int, chains: int = 1) -> int:
     """What a row tile keeps: its sums, the vectors of b that places near each other read, and elements of a."""
     taps = min(line.taps, -(-line.outputs * line.stride // line.dilation))
-    return vectors * (line.outputs * elements + taps) + elements
+    return vectors * (line.outputs * elements * chains + taps) + elements
 
 
-def cycles(line: Line, elements: int, vectors: int) -> float:
-    """Cycles of one step, as an estimate: two multiplications, or one load, a cycle; each sum waits for itself."""
-    loads = line.span * elements + line.taps * vectors
-    return max(line.outputs * line.taps * elements * vectors / 2, loads, line.taps * LATENCY)
+def cycles(line: Line, elements: int, vectors: int, host: Host, chains: int = 1) -> float:
+    """Cycles of one step, as an estimate: two multiplications a cycle; each sum waits for itself; and loads.
+
+    Of these there is one a cycle where a vector is as long as a line of the cache, so that most are of two lines; of
+    shorter ones, two.
+    """
+    loads = (line.span * elements + line.taps * vectors) / (1 if host.vector_bytes >= LINE else 2)
+    return max(line.outputs * line.taps * elements * vectors / 2, loads, line.taps * LATENCY / chains)
 
 
 def instructions(line: Line, elements: int, vectors: int) -> int:
@@ -63,6 +69,9 @@ class Row:
         target: where c is: ``CACHED``; ``FAR``, from where it is asked for, some of it in each step; or ``STREAMED``,
             whole vectors at multiples of their size, which are written past the caches.
         ahead: how many taps each step asks for, of those that lie ``next_b`` bytes from b, and are read later.
+        lanes: of the last vector, where the code knows how many exist; else 0, and it is told.
+        chains: sums of each output, which take its taps in turn and are added at last: few sums would wait for each
+            other's additions.
     """
 
     line: Line
@@ -75,9 +84,13 @@ class Row:
     clamps: bool = True
     target: str = CACHED
     ahead: int = 0
+    lanes: int = 0
+    chains: int = 1
 
     def __str__(self) -> str:
-        shape = f"{self.vectors}x{self.elements}{' tail' if self.tail else ''}{f' of {self.depth}' * (self.depth > 0)}"
+        tail = f" tail{f' of {self.lanes}' * (self.lanes > 0)}" * self.tail
+        chains = f" in {self.chains}" * (self.chains > 1)
+        shape = f"{self.vectors}x{self.elements}{tail}{chains}{f' of {self.depth}' * (self.depth > 0)}"
         how = f"{self.target}{' clamped' if self.clamps else ''}{f' {self.ahead} ahead' * (self.ahead > 0)}"
         return f"{self.line} at {self.pixel} {self.tap} {shape} {how}"
 
@@ -97,13 +110,19 @@ def emit_row(what: Row, host: Host) -> str:
     steps, runs, init_row, c_row, c_element = (
         field(name) for name in ("steps", "runs", "init_row", "c_row", "c_element")
     )
-    masks = [None] * (vectors - 1) + [e.first_lanes(field("lanes")) if what.tail else None]
+    masks = [None] * (vectors - 1) + [(what.lanes or e.first_lanes(field("lanes"))) if what.tail else None]
     places = [(i, g, v) for i in range(line.outputs) for g in range(elements) for v in range(vectors)]
+
+    # What is read of b ends with the lanes of its last tap. Whole vectors may be read of what lies so far in front of
+    # that end: a mask would take a register.
+    last_step = (line.taps - 1) * what.tap + (max(1, what.depth) - 1) * what.tap // max(1, what.depth)
+    whole_to = last_step + 4 * (what.lanes - host.lanes) + (vectors - 1) * host.vector_bytes if what.lanes else -1
 
     def at(base: ir.Value, row: ir.Value, i: int, g: int, v: int) -> ir.Value:
         return e.add(base, e.times(row, i), e.times(c_element, g), integer(v * host.vector_bytes))
 
     sums = [e.load(at(init, init_row, i, g, v), masks[v]) for i, g, v in places]
+    sums += [e.constant(0.0)] * ((what.chains - 1) * len(places))
     last_row = e.add(c, e.times(c_row, line.outputs - 1))
 
     def add_products(carried: list[ir.Value], k: int) -> list[ir.Value]:
@@ -113,7 +132,7 @@ def emit_row(what: Row, host: Host) -> str:
             for v in range(vectors):
                 e.prefetch(e.add(asked, integer(v * host.vector_bytes)), write=True)
             asked = e.builder.select(e.below(asked, last_row), e.add(asked, c_row), asked)
-        total = dict(zip(places, step_sums, strict=True))
+        total = dict(zip(itertools.product(range(what.chains), places), step_sums, strict=True))
         left: dict[tuple[int, int], ir.Value] = {}
         right: dict[int, list[ir.Value]] = {}
         for place, i, t in line.reads:
@@ -123,13 +142,17 @@ def emit_row(what: Row, host: Host) -> str:
                     for start in starts:
                         e.prefetch(e.add(next_b, integer(start)), 2)
                 first = k * what.tap // max(1, what.depth)
-                right[t] = [e.load(e.add(from_b, integer(first + starts[v])), masks[v]) for v in range(vectors)]
+                right[t] = [
+                    e.load(e.add(from_b, integer(first + start)), mask if first + start > whole_to else None)
+                    for start, mask in zip(starts, masks, strict=True)
+                ]
             for g in range(elements):
                 if (place, g) not in left:
                     element = e.add(from_a, integer(place * what.pixel + 4 * (g + k)))
                     left[place, g] = e.broadcast(e.load_scalar(element))
                 for v in range(vectors):
-                    total[i, g, v] = e.multiply_add(left[place, g], right[t][v], total[i, g, v])
+                    one = t % what.chains, (i, g, v)
+                    total[one] = e.multiply_add(left[place, g], right[t][v], total[one])
         return [from_a, from_b, asked, e.add(next_b, integer(what.ahead * what.tap)), *total.values()]
 
     rounds = integer(1) if what.depth else steps
@@ -142,7 +165,9 @@ def emit_row(what: Row, host: Host) -> str:
             step.carried = [e.add(carried[0], a_step), e.add(carried[1], b_step), *carried[2:]]
         run.carried = [e.add(run_at, integer(8)), e.add(b_start, b_run), *step.carried[2:]]
     bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
-    for (i, g, v), total in zip(places, run.carried[4:], strict=True):
+    totals = run.carried[4:]
+    for number, (i, g, v) in enumerate(places):
+        total = functools.reduce(e.builder.fadd, totals[number :: len(places)])
         result = e.clamp(total, bounds) if what.clamps else total
         if what.target == STREAMED:
             e.stream(result, at(c, c_row, i, g, v))

@@ -15,8 +15,9 @@ from deepcore.backend.numpy.lines import without_padding
 from deepcore.backend.numpy.memory import aligned, empty
 from deepcore.backend.numpy.weights import pack
 from deepcore.backend.numpy.window import Axis, by_outputs, conv_axes
-from deepcore.kernels.cpu.host import Host
-from deepcore.kernels.cpu.record import CORRELATE, REQUEST
+from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.pages import LINE
+from deepcore.kernels.cpu.record import CORRELATE, REQUEST, WEIGHTS
 from deepcore.kernels.cpu.row import LATENCY
 
 LAYOUTS = {  # of the axes group, row, column, depth, width: in which order they lie in memory
@@ -117,10 +118,13 @@ def test_where_a_result_is_written_changes_none_of_it(width, groups, rng, monkey
     np.testing.assert_allclose(results[1], exact.reshape(results[1].shape), rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("strips", ["long strips", "strips of one row"])
-@pytest.mark.parametrize("width", [32, 64, 96, 200])
+@pytest.mark.parametrize("strips", ["long strips", "strips of one row", "parts of rows"])
+@pytest.mark.parametrize("width", [6, 32, 64, 96, 200])
 @pytest.mark.parametrize(("stride", "taps", "columns"), [(1, 3, 28), (2, 3, 15), (1, 5, 21)])
 def test_gradient_at_the_weights_of_few_channels(width, stride, taps, columns, strips, rng, monkeypatch):
+    if strips == "parts of rows":
+        monkeypatch.setattr(direct_wgrad, "CHUNK_BYTES", 14 * width * 4)
+        monkeypatch.setattr(direct_wgrad, "FEW_COLUMNS", 2)
     if strips == "strips of one row":
         monkeypatch.setattr(direct_wgrad, "STRIP_PIXELS", 0)
         monkeypatch.setattr(direct_wgrad, "LONG_STRIP_BYTES", 0)
@@ -135,6 +139,15 @@ def test_gradient_at_the_weights_of_few_channels(width, stride, taps, columns, s
             read = padded[:, r : r + rows.outputs * stride : stride, s : s + cols.outputs * stride : stride]
             exact[r, s] = np.einsum("nhwc,nhwk->ck", read, dy)
     np.testing.assert_allclose(direct_wgrad.weight_gradient(x, dy, rows, cols, 1), exact, rtol=1e-4, atol=1e-4)
+
+
+def test_a_part_of_a_row_stays_in_the_cache_where_blocks_share_its_lines():
+    axis = Axis(224, 224, 3, before=1)
+    launch, _ = direct_wgrad._weight_gradient((1, 224, 224, 3), (1, 224, 224, 64), axis, axis, 1, 1)
+    names = WEIGHTS.names
+    chunks, chunk_bytes = (int(launch.fixed[len(REQUEST.names) + names.index(name)]) for name in ("chunks", "chunk_dy"))
+    assert chunks * chunk_bytes == 224 * 64 * 4
+    assert host().vector_bytes >= LINE or chunk_bytes <= direct_wgrad.CHUNK_BYTES
 
 
 @pytest.mark.parametrize("apart", [False, True], ids=["runs of taps", "taps apart"])

@@ -84,6 +84,9 @@ LINES = {
         ("whole", {"target": STREAMED, "depth": 3, "clamps": False}),
         ("tail", {"target": CACHED, "clamps": False}),
         ("tail", {"target": FAR, "depth": 3, "ahead": 1}),
+        ("tail", {"target": FAR, "known": True, "depth": 3}),
+        ("tail", {"target": CACHED, "known": True, "chains": 2}),
+        ("whole", {"target": CACHED, "chains": 4, "clamps": False}),
     ],
     ids=str,
 )
@@ -104,7 +107,9 @@ def test_sums_of_rows(host, line, vectors, elements, end, how, rng):
     init = rng.standard_normal((line.outputs, elements, vectors * host.lanes)).astype(np.float32)
     c = aligned((line.outputs, elements, (vectors + 1) * host.lanes), np.float32)
     c[...] = GUARD
-    what = Row(line, a.strides[2], b.strides[2], vectors, tail, elements, **how)
+    known = lanes if how.get("known") else 0
+    how = {name: value for name, value in how.items() if name != "known"}
+    what = Row(line, a.strides[2], b.strides[2], vectors, tail, elements, lanes=known, **how)
     row = compiled(emit_row(what, host), "row", host)
     offsets = np.array([a.strides[0], 0], np.int64)
     told = np.zeros((), TILE)

@@ -8,7 +8,7 @@ from typing import Any
 
 from deepcore.backend.numpy.columns import MULTIPLICATIONS, Columns, RowTiles
 from deepcore.backend.numpy.plans import ITEM
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import has_slow_masks, host
 from deepcore.kernels.cpu.row import LATENCY
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
 
@@ -111,7 +111,8 @@ class Channels:
 
     def row_tile(self, tiles: RowTiles, rows: int, **how: Any) -> tuple[int, int]:
         """The same of row tiles, for the only block of channels or for blocks of one width; ``how``: as it says."""
-        found = tiles.tile(rows, self.widest, tail=self.tail, **how)
+        lanes = self.lanes if self.tail and has_slow_masks(host()) else 0
+        found = tiles.tile(rows, self.widest, tail=self.tail, lanes=lanes, **how)
         return (found, 0) if self.wide else (0, found)
 
     def row_tiles(self, tiles: RowTiles, **how: Any) -> dict[str, Any]:

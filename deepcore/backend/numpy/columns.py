@@ -18,6 +18,8 @@ MOST_PIXELS = 16  # that a row tile makes, or that it sums, in one step
 STEP = 5  # instructions of a step beside products and loads
 FEW_STEPS = 4  # of a tap, for which a row tile is faster than a register tile as wide
 MULTIPLICATIONS = 2  # of vectors that begin in a cycle
+STARTED = 4  # instructions in a cycle, beside which addresses and branches find room
+CHAINS = (1, 2, 4)  # sums of each output that there may be
 GAIN_IN_BLOCKS = 0.9  # of the instructions, at most, to be worth blocks of few channels
 
 
@@ -58,6 +60,7 @@ class RowTiles:
         cut: of the outputs' columns, or for a gradient at the weights of the input's channels.
         taps, stride, dilation: of the window along the axis.
         pixels: that are summed in one step of a gradient at the weights; 0 for a convolution.
+        chains: sums of each output, to be added at last.
     """
 
     cut: Columns
@@ -65,6 +68,7 @@ class RowTiles:
     stride: int
     dilation: int
     pixels: int = 0
+    chains: int = 1
 
     def line(self, height: int) -> tuple[Line, int]:
         """What a tile of so many columns, or channels, reads, and the neighbouring elements of each place."""
@@ -74,7 +78,11 @@ class RowTiles:
 
     def cycles(self, vectors: int) -> float:
         """Of one step of each tile."""
-        return sum(count * row.cycles(*self.line(height), vectors) for count, height in self.cut.heights)
+        every = [(count, *self.line(height)) for count, height in self.cut.heights]
+        cycles = sum(
+            count * row.cycles(line, elements, vectors, host(), self.chains) for count, line, elements in every
+        )
+        return max(cycles, self.instructions(vectors) / STARTED) if _has_few_registers() else cycles
 
     def instructions(self, vectors: int) -> int:
         """Of one step of each tile."""
@@ -83,14 +91,21 @@ class RowTiles:
     def fits(self, vectors: int) -> bool:
         line, elements = self.line(self.cut.rows)
         products = line.outputs * line.taps * elements * vectors
-        return products <= MOST_PRODUCTS and row.registers(line, elements, vectors) < host().registers
+        used = row.registers(line, elements, vectors, self.chains)
+        return products <= MOST_PRODUCTS and used < host().registers + _has_few_registers()
 
     def tile(self, height: int, vectors: int, depth: int = 0, **how: Any) -> int:
         """Its address. ``depth``: the steps of a run, to be written out where they are few; ``how``: what else a
         ``row.Row`` is told."""
         line, elements = self.line(height)
         few = depth * line.outputs * line.taps * elements * vectors <= MOST_PRODUCTS
-        return row.row(row.Row(line, vectors=vectors, elements=elements, depth=depth if few else 0, **how))
+        depth = depth if few else 0
+        return row.row(row.Row(line, vectors=vectors, elements=elements, depth=depth, chains=self.chains, **how))
+
+
+def _has_few_registers() -> bool:
+    """Whether sums alone nearly fill the registers, as on AVX2, where a multiplication may read b from memory."""
+    return host().fused and host().registers < 32
 
 
 def _register_cycles(elements: int, vectors: int) -> float:
@@ -120,11 +135,12 @@ def _along_taps(
     for pixels in range(2, min(outputs, MOST_PIXELS) + 1 if taps > 1 else 0):
         if outputs % pixels:
             continue
-        for most in range(1, depth + 1):
-            tiles = RowTiles(Columns.of(depth, most), taps, stride, dilation, pixels)
-            if not tiles.fits(vectors):
-                break
-            yield tiles, outputs // pixels
+        for chains in CHAINS if _has_few_registers() else CHAINS[:1]:
+            for most in range(1, depth + 1):
+                tiles = RowTiles(Columns.of(depth, most), taps, stride, dilation, pixels, chains)
+                if not tiles.fits(vectors):
+                    break
+                yield tiles, outputs // pixels
 
 
 @functools.cache
@@ -180,3 +196,24 @@ def of_taps_in_blocks(taps: int, depth: int, outputs: int, stride: int, dilation
         if tiles.cut.rows == depth and steps * tiles.instructions(vectors) < least:
             found, least = tiles, steps * tiles.instructions(vectors)
     return found
+
+
+@functools.cache
+def of_taps_in_lines(
+    taps: int, depth: int, outputs: int, width: int, stride: int, dilation: int
+) -> tuple[RowTiles | None, int]:
+    """The same where several vectors make a line of the cache, and how many of them a block of ``width`` channels has.
+
+    Such blocks read a line again while it is in the first-level cache, and are as narrow as leaves registers for all
+    channels of a pixel.
+    """
+    widest = most_vectors(host())
+    found, block, least = None, 0, (outputs * _register_cycles(taps * depth, widest) / widest, 0.0)
+    for vectors in range(1, widest + 1):
+        if width % (vectors * host().lanes):
+            continue
+        for tiles, steps in _along_taps(taps, depth, outputs, stride, dilation, vectors):
+            cost = steps * tiles.cycles(vectors) / vectors, steps * tiles.instructions(vectors) / vectors
+            if tiles.cut.rows == depth and cost < least:
+                found, block, least = tiles, vectors, cost
+    return found, block

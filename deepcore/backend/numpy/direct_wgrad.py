@@ -11,13 +11,14 @@ import functools
 import numpy as np
 
 from deepcore.backend.numpy.channels import Channels
-from deepcore.backend.numpy.columns import Columns, of_taps, of_taps_in_blocks
+from deepcore.backend.numpy.columns import Columns, of_taps, of_taps_in_blocks, of_taps_in_lines
 from deepcore.backend.numpy.direct import INPUT_BYTES, ROW_VECTORS, best_together, columns_together
 from deepcore.backend.numpy.plans import ITEM, PIECES, PLANS, even, tasks_wanted
 from deepcore.backend.numpy.source import Source
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import TILE, WEIGHTS, address
 from deepcore.kernels.cpu.tile import most_rows, most_vectors
 
@@ -25,6 +26,8 @@ CONFLICT = 1024  # bytes: pixels at multiples of this distance share few sets of
 GAP = 64  # bytes between them, that they do not
 COPIED_BYTES = 1 << 18  # input rows that a task copies for the gradient at the weights
 STRIP_PIXELS = 128  # of the widest block of channels of an output's gradient, read for one tile after the other
+CHUNK_BYTES = 1 << 14  # of it that stays in the first-level cache, beside what it is multiplied with
+FEW_COLUMNS = 16  # of such a chunk, for which a tile's sums are not worth reading and writing
 LONG_STRIP_BYTES = 1 << 18  # of it, and of the input, where both are close together
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 PIECE_PIXELS = 1536  # summed by a piece at least
@@ -69,13 +72,19 @@ def _weight_gradient(
     # One line of each pixel is read again and again: at such a distance all of them meet in a few sets of the cache.
     source = Source(rows, cols, x_shape[3], GAP if x_shape[3] * ITEM % CONFLICT == 0 else 0)
     starts, length = source.starts(groups)
-    row_tiles, in_blocks = None, None
+    row_tiles, in_blocks, in_lines = None, None, host().vector_bytes < LINE and groups == 1 and channels.blocks > 1
+    chunk = cols.outputs  # of a row of dy, which tiles of all runs and blocks read one after the other
     if channels.blocks == 1:
         reads = cols.taps, depth, cols.outputs, cols.stride, cols.dilation
         row_tiles, _ = of_taps(*reads, channels.widest)
         narrow = Channels.cut(width, ROW_VECTORS)
         if groups == 1 and narrow.wide > 1 and not narrow.last_vectors:
             in_blocks = of_taps_in_blocks(*reads, ROW_VECTORS)
+    elif in_lines:
+        part = _chunk(cols.outputs, width)
+        in_blocks, vectors = of_taps_in_lines(cols.taps, depth, part, width, cols.stride, cols.dilation)
+        if in_blocks:
+            narrow, chunk = Channels.cut(width, vectors), part
     if in_blocks:
         row_tiles, channels = in_blocks, narrow
     if row_tiles:
@@ -88,7 +97,7 @@ def _weight_gradient(
     strip_row, x_rows = cols.outputs * channels.widest * host().vector_bytes, rows.stride * source.row
     most = max(strip_bytes // strip_row, LONG_STRIP_BYTES // max(strip_row, x_rows))
     if in_blocks:  # which one after the other read other parts of the same lines
-        most = max(1, strip_bytes // strip_row)
+        most = max(1, CHUNK_BYTES // (cols.outputs * width * ITEM) if in_lines else strip_bytes // strip_row)
         task_rows = even(rows.outputs, max(most, INPUT_BYTES // (channels.blocks * strip_row)))
     else:
         task_rows = even(rows.outputs, max(most, COPIED_BYTES // x_rows) if source.copied else most)
@@ -107,7 +116,7 @@ def _weight_gradient(
     told = np.zeros((strip + 1, 2, len(starts)), TILE)  # of so many rows; of wide blocks and the last; of a run
     told["a_row"], told["a_step"], told["offsets"] = ITEM, cols.stride * source.pixel, address(offsets)
     told["b_step"] = [[channels.wide_bytes], [channels.last_bytes]] if copied else all_width * ITEM
-    told["steps"], told["runs"] = cols.outputs, np.arange(strip + 1)[:, np.newaxis, np.newaxis]
+    told["steps"], told["runs"] = chunk, np.arange(strip + 1)[:, np.newaxis, np.newaxis]
     told["init_row"] = told["c_row"] = all_width * ITEM
     told["lanes"], told["floor"], told["ceiling"] = channels.lanes, -np.inf, np.inf
     if row_tiles:
@@ -115,7 +124,7 @@ def _weight_gradient(
         # The next strip comes from memory while this one is multiplied: tiles of each run ask for a share of it.
         ahead = -(-row_tiles.pixels // len(starts))
         tiles = channels.row_tiles(row_tiles, pixel=source.pixel, tap=pixel, clamps=False, ahead=ahead)
-        following = np.arange(strip + 1)[:, np.newaxis, np.newaxis] * (cols.outputs * pixel)
+        following = np.arange(strip + 1)[:, np.newaxis, np.newaxis] * (chunk * pixel)
         told["next_b"] = following + np.arange(len(starts)) * following // len(starts)
         told["b_run"], told["b_step"] = cols.outputs * pixel, row_tiles.pixels * pixel
         told["a_step"] *= row_tiles.pixels
@@ -145,6 +154,9 @@ def _weight_gradient(
         buffer_pixel=source.pixel,
         panel=panel if copied else 0,
         strip=strip,
+        chunks=cols.outputs // chunk,
+        chunk_x=chunk * cols.stride * source.pixel,
+        chunk_dy=chunk * all_width * ITEM,
         last_bytes=channels.last_bytes,
         last_filled=width * ITEM - channels.wide * channels.wide_bytes,
         dw_row=all_width * ITEM,
@@ -173,3 +185,9 @@ def _weight_gradient(
         channel_blocks=channel_blocks,
     )
     return launch, (pieces, rows.taps, cols.taps, depth, all_width)
+
+
+def _chunk(columns: int, width: int) -> int:
+    """How many columns of dy, all channels of which stay in the first-level cache: a part of a row, or all of it."""
+    most = CHUNK_BYTES // (width * ITEM)
+    return next((n for n in range(min(columns, most), FEW_COLUMNS - 1, -1) if columns % n == 0), columns)

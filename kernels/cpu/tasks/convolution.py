@@ -212,12 +212,14 @@ def weights(told, index, worker):
                 width, left = t.in_columns, t.before_columns
                 fill_apart(x, t.x_row, t.in_rows, width, t.x_pixel, top, left, a, t.buffer_row, t.buffer_pixel, reach)
         dy = t.dy + (image * t.out_rows + first) * t.dy_row
-        blocks, strips = last_block - first_block, -(-rows // t.strip)
+        blocks, strips = last_block - first_block, -(-rows // t.strip) * t.chunks
         for group in range(t.groups):
             for each in range(blocks * strips):
                 # All blocks read the same lines of dy where it lies; what is copied of it is read by one.
                 block = first_block + (each // strips if t.panel else each % blocks)
-                strip = (each % strips if t.panel else each // blocks) * t.strip
+                part = each % strips if t.panel else each // blocks
+                strip = part // t.chunks * t.strip
+                chunk = part % t.chunks
                 wide = block < t.wide
                 tall_tile = t.wide_tall if wide else t.last_tall
                 low_tile = t.wide_low if wide else t.last_low
@@ -225,7 +227,7 @@ def weights(told, index, worker):
                 size = t.wide_bytes if wide else t.last_bytes
                 strip_rows = min(t.strip, rows - strip)
                 tile_told = t.told + strip_rows * t.part_bytes + (t.wide_told if wide else t.last_told)
-                b = dy + strip * t.dy_row + group * t.dy_group + block * t.wide_bytes
+                b = dy + strip * t.dy_row + chunk * t.chunk_dy + group * t.dy_group + block * t.wide_bytes
                 if t.panel:
                     panel = t.scratch + worker * t.scratch_bytes + t.panel
                     for pixel in range(strip_rows * t.out_columns):
@@ -236,6 +238,7 @@ def weights(told, index, worker):
                     in_run = tile - run * tiles
                     row = in_run * t.tall_rows - max(0, in_run - t.tall)
                     kernel = tall_tile if in_run < t.tall else low_tile
-                    from_a = a + strip * t.a_row + group * t.x_group + load_int(t.starts + 8 * run) + 4 * row
+                    from_a = a + strip * t.a_row + chunk * t.chunk_x + group * t.x_group
+                    from_a += load_int(t.starts + 8 * run) + 4 * row
                     to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes + row * t.dw_row
                     call(kernel, (tile_told + run * t.run_told, from_a, b, to_c, to_c))

@@ -1,0 +1,39 @@
+"""Parts of vectors, for every vector unit that this machine has: nothing beside them is read or written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from microkernels import compiled
+
+from deepcore.kernels.cpu.emit import Emitter
+from deepcore.kernels.cpu.host import hosts
+from deepcore.kernels.cpu.record import address
+
+GUARD = 123.5
+CASES = [
+    pytest.param(host, count, id=f"{host.vector} {count}") for host in hosts() for count in range(1, host.lanes + 1)
+]
+
+
+def emit_part(host, known):
+    """``part(source, target, count)``: copies the first lanes, ``known`` of them, or ``count`` if that is 0."""
+    e = Emitter("part", ("source", "target", "count"), host)
+    source, target, count = e.arguments.values()
+    mask = known or e.first_lanes(count)
+    e.store(e.load(source, mask), target, mask)
+    return e.finish()
+
+
+@pytest.mark.parametrize("known", [False, True], ids=["told", "known"])
+@pytest.mark.parametrize(("host", "count"), CASES)
+def test_a_part_of_a_vector(host, count, known, rng):
+    if known and count == host.lanes:
+        pytest.skip("that is no part")
+    part = compiled(emit_part(host, count if known else 0), "part", host)
+    source = rng.standard_normal(host.lanes).astype(np.float32)
+    target = np.full(3 * host.lanes, GUARD, np.float32)
+    part(address(source), address(target) + host.vector_bytes, count)
+    np.testing.assert_array_equal(target[host.lanes : host.lanes + count], source[:count])
+    assert (target[: host.lanes] == GUARD).all()
+    assert (target[host.lanes + count :] == GUARD).all()
