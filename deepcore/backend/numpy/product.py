@@ -302,16 +302,25 @@ class Cut:
     def tasks(self, m: int, items: int, wanted: int) -> tuple[int, int, int]:
         """(tasks of rows, tasks of columns, blocks of each): some ``wanted`` in all, long rows before columns."""
         threads = -(-wanted // TASKS_OF_A_THREAD)
+        most = max(1, m // ROWS_OF_A_TASK)
         if _is_narrow() and threads > 1 and self.packs_a:
             wanted //= NARROW_TASKS
         elif _is_narrow() and threads > 1 and not self.down:
-            wanted *= NARROW_TASKS
+            # As long as there are rows enough, each task has all columns, so that threads can take rows in turn.
+            wanted = min(wanted * NARROW_TASKS, most // threads * threads if most >= wanted else wanted * NARROW_TASKS)
         wanted = -(-wanted // (items * self.pieces))
-        while items * self.pieces * wanted % threads:  # of tasks of one size, each thread is to have as many
-            wanted += 1
         least = -(-m * self.depth * ITEM // PACKED_BYTES) if self.packs_a else 1
-        most = max(1, m // ROWS_OF_A_TASK)
-        rows = max(least, *(count for count in range(1, min(wanted, most) + 1) if wanted % count == 0))
+        rows, columns, blocks = self._split(max(least, min(wanted, most)), wanted)
+        if not _is_narrow() and items * self.pieces * rows * columns % threads == 0:
+            return rows, columns, blocks
+        # Each thread is to have as many tasks, all of one size.
+        while items * self.pieces * wanted % threads:
+            wanted += 1
+        divisors = (count for count in range(1, min(wanted, most) + 1) if wanted % count == 0)
+        return self._split(max(least, *divisors), wanted)
+
+    def _split(self, rows: int, wanted: int) -> tuple[int, int, int]:
+        """What ``tasks`` returns, for at least so many tasks of rows."""
         columns, blocks = self.columns.split(max(-(-self.columns.blocks // self.panels), -(-wanted // rows)))
         return min(self.tiles, max(rows, -(-wanted // columns))), columns, blocks
 
