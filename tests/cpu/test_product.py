@@ -11,6 +11,8 @@ import pytest
 
 from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import use_implementation
+from deepcore.backend.numpy.plans import TASKS_OF_A_THREAD
+from deepcore.backend.numpy.product import Cut, Matrices
 from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import hosts
 
@@ -82,6 +84,20 @@ def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
         monkeypatch.setattr(threads, "_pool", threads.Pool(count))
         for key, value in products().items():
             np.testing.assert_array_equal(value, alone[key], err_msg=str(key))
+
+
+@pytest.mark.parametrize("count", [2, 4])
+@pytest.mark.parametrize(
+    ("sizes", "transpose_a"), [((784, 512, 1024), False), ((784, 1024, 256), False), ((128, 512, 3136), True)]
+)
+def test_each_thread_has_as_many_tasks(sizes, transpose_a, count):
+    m, n, k = sizes
+    start = np.zeros(1, np.int64)
+    a = Matrices(start, 4, 4 * m) if transpose_a else Matrices(start, 4 * k, 4)
+    cut = Cut.of(a, Matrices(start, 4 * n, 4), m, n, k)
+    rows, columns, blocks = cut.tasks(m, 1, count * TASKS_OF_A_THREAD)
+    assert (columns - 1) * blocks < cut.columns.blocks <= columns * blocks
+    assert cut.pieces * rows * columns % count == 0
 
 
 @pytest.mark.parametrize(("m", "n"), [(40, 300), (300, 40), (200, 9), (1, 64), (64, 1)])

@@ -33,7 +33,9 @@ ROWS_BYTES = 1 << 18  # of a that stay in the second-level cache, with one panel
 CHUNK_BYTES = 1 << 15  # of more of a, in the first-level cache, with one panel after the other of ...
 PANELS_BYTES = 3 << 18  # ... those that stay in the second-level cache
 PACKED_BYTES = 1 << 19  # of a that a task puts side by side
-GROUP_BYTES = 256  # of a row of b that are read together
+GROUP_BYTES = 256  # of a row of b that are read together, where panels are narrow
+NARROW_DEPTH = 256  # of packed rows there: a panel takes half of the first-level cache
+NARROW_TASKS = 2  # times as many tasks there, which are more alike, or as few where each packs rows of a once more
 ROWS_OF_A_TASK = 256  # for which packing b once more is cheaper than reading a once more
 FEW_ROWS = 12  # for which b is not worth packing
 FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from side by side
@@ -230,7 +232,10 @@ class Cut:
         # Tiles whose rows are neighbours read a line of the cache for a few elements: those are put side by side, or
         # the lines are so few that the next tile finds them in the first-level cache.
         read = m * NEIGHBOURS_DEPTH * ITEM * columns.blocks
-        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and read >= MANY_BYTES
+        many = read >= MANY_BYTES or (_is_narrow() and n >= m)
+        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and many
+        if packs_a and _is_narrow():
+            depth = min(depth, NARROW_DEPTH)
         if a.row == ITEM and not packs_a:
             depth = min(depth, NEIGHBOURS_DEPTH)
         depth = up(-(-k // -(-k // depth)), host().lanes)
@@ -279,8 +284,8 @@ class Cut:
 
     @property
     def group(self) -> int:
-        """How many blocks of b are put side by side at a time: where one is narrow, several read whole runs of a row."""
-        if self.packing != COPIED or host().vector_bytes >= LINE:
+        """How many blocks of b are put side by side at a time: several of narrow ones, so that whole lines are read."""
+        if self.packing != COPIED or not _is_narrow():
             return 1
         return min(GROUP_BYTES // self.columns.wide_bytes, max(1, self.columns.wide))
 
@@ -295,10 +300,27 @@ class Cut:
         return self.columns.blocks if self.chunk >= self.tiles else max(1, PANELS_BYTES // max(1, self.panel_bytes))
 
     def tasks(self, m: int, items: int, wanted: int) -> tuple[int, int, int]:
-        """(tasks of rows, tasks of columns, blocks of each): as many as ``wanted`` in all, long rows before columns."""
+        """(tasks of rows, tasks of columns, blocks of each): some ``wanted`` in all, long rows before columns."""
+        threads = -(-wanted // TASKS_OF_A_THREAD)
+        most = max(1, m // ROWS_OF_A_TASK)
+        if _is_narrow() and threads > 1 and self.packs_a:
+            wanted //= NARROW_TASKS
+        elif _is_narrow() and threads > 1 and not self.down:
+            # As long as there are rows enough, each task has all columns, so that threads can take rows in turn.
+            wanted = min(wanted * NARROW_TASKS, most // threads * threads if most >= wanted else wanted * NARROW_TASKS)
         wanted = -(-wanted // (items * self.pieces))
         least = -(-m * self.depth * ITEM // PACKED_BYTES) if self.packs_a else 1
-        rows = max(least, min(wanted, m // ROWS_OF_A_TASK))
+        rows, columns, blocks = self._split(max(least, min(wanted, most)), wanted)
+        if not _is_narrow() and items * self.pieces * rows * columns % threads == 0:
+            return rows, columns, blocks
+        # Each thread is to have as many tasks, all of one size.
+        while items * self.pieces * wanted % threads:
+            wanted += 1
+        divisors = (count for count in range(1, min(wanted, most) + 1) if wanted % count == 0)
+        return self._split(max(least, *divisors), wanted)
+
+    def _split(self, rows: int, wanted: int) -> tuple[int, int, int]:
+        """What ``tasks`` returns, for at least so many tasks of rows."""
         columns, blocks = self.columns.split(max(-(-self.columns.blocks // self.panels), -(-wanted // rows)))
         return min(self.tiles, max(rows, -(-wanted // columns))), columns, blocks
 
@@ -338,6 +360,11 @@ class Cut:
             "transpose_tail": transpose(True) if transposed else 0,
             "copy_rows": panel.copy(self.row_vectors, True) if self.packs_a else 0,
         }
+
+
+def _is_narrow() -> bool:
+    """Whether a vector is shorter than a line of the cache: a block of columns is a line or two wide."""
+    return host().vector_bytes < LINE
 
 
 _nowhere = np.zeros(1, np.int64)  # where the only run of a tile's steps begins
