@@ -210,7 +210,7 @@ class Program:
             if draws:
                 attributes = {**attributes, **{name: registers[register] for name, register in draws}}
             found = function(backend, *[registers[register] for register in arguments], **attributes)
-            if type(results) is tuple:
+            if isinstance(results, tuple):
                 for register, each in zip(results, found, strict=True):
                     registers[register] = each
             else:
