@@ -72,7 +72,8 @@ class Trace:
 
     def __init__(self, inputs: Sequence[Tensor], variables: Sequence[Tensor]) -> None:
         self._inputs, self._variables = len(inputs), tuple(variables)
-        self._given_up = False
+        known = {id(tensor._array) for tensor in (*inputs, *variables)}
+        self._given_up = len(known) < len(inputs) + len(variables)  # of one array in two places, which of them is read?
         self._registers = 1  # the first one holds None
         self._where: dict[int, tuple[Any, int]] = {}  # by the id of an array: a reference to it, its register
         self._drawn: list[tuple[Draw, int]] = []
@@ -201,7 +202,7 @@ class Program:
         return quietly(self._run, backend, inputs)
 
     def _run(self, backend: Any, inputs: Sequence[Any]) -> list[Any]:
-        registers = [None, *inputs, *(variable._array for variable in self._variables)]
+        registers = [None, *inputs, *[variable._array for variable in self._variables]]
         registers += [None] * (self._registers - len(registers))
         for register, array in self._constants:
             registers[register] = array
@@ -209,7 +210,7 @@ class Program:
             if draws:
                 attributes = {**attributes, **{name: registers[register] for name, register in draws}}
             found = function(backend, *[registers[register] for register in arguments], **attributes)
-            if type(results) is tuple:
+            if isinstance(results, tuple):
                 for register, each in zip(results, found, strict=True):
                     registers[register] = each
             else:

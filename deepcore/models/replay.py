@@ -21,6 +21,7 @@ from deepcore import layers, losses
 from deepcore.autograd.trace import Program, Trace
 from deepcore.layers.composite import PLAIN, changes
 from deepcore.layers.layer import Layer
+from deepcore.models.compile_loss import Term
 from deepcore.optimizers import Optimizer
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
@@ -170,17 +171,14 @@ class _Model:
         self._changes = changes()
         self._weights = _settings(weights)
         self._parts = _parts(model)
-        self._loss = _loss_of(model)
-        self._state = None if self._loss is None else _state(self._loss)
+        self._loss = _loss_parts(model)
         plain = bool(weights) and all(v.regularizer is None and v.requires_grad for v in weights)
-        self.can_be_traced = plain and self._loss is not None and _is_ours(model, self._loss)
+        self.can_be_traced = plain and _is_ours(model)
         self.traced = False
 
     def is_still(self, model: Any, weights: Sequence[Variable]) -> bool:
         """Whether all of it is as it was; cheap where no layer was changed at all."""
-        if not _are_same(_settings(weights), self._weights):
-            return False
-        if self._loss is not _loss_of(model) or (self._loss is not None and _state(self._loss) != self._state):
+        if not _are_same(_settings(weights), self._weights) or not _are_same(_loss_parts(model), self._loss):
             return False
         if self._changes != changes():
             if not _are_same(_parts(model), self._parts):
@@ -206,25 +204,32 @@ def _parts(model: Any) -> list[Any]:
     return [model.graph, model.dtype_policy, model.autocast, model.activity_regularizer, *attributes, *inner]
 
 
-def _loss_of(model: Any) -> Any:
-    """The loss of a model that has one; None for any other."""
+def _term_of(model: Any) -> Term | None:
+    """The only term of the loss, if there is one and no other."""
     terms = None if model._compile_loss is None else model._compile_loss.terms
-    return terms[0].loss if terms and len(terms) == 1 else None
+    return terms[0] if terms and len(terms) == 1 else None
 
 
-def _state(loss: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-    return dict(vars(loss)), dict(getattr(loss, "kwargs", {}))
+def _loss_parts(model: Any) -> list[Any]:
+    """Objects that are others once the loss has been changed."""
+    term = _term_of(model)
+    if term is None:
+        return []
+    settings = getattr(term.loss, "kwargs", {})
+    return [term, *vars(term.loss).values(), *settings, *settings.values()]
 
 
-def _is_ours(model: Any, loss: Any) -> bool:
+def _is_ours(model: Any) -> bool:
     """Whether the model, its layers and its loss are such that their calls are known to be the same each time."""
+    term = _term_of(model)
     return (
         model.graph is not None
         and _is_known(model)
         and "compute_loss" not in vars(model)
         and all(isinstance(operation, Layer) for operation in model.graph.operations)
         and all(map(_is_known, model._family().layers))
-        and _is_known_loss(loss)
+        and term is not None
+        and _is_known_loss(term.loss)
     )
 
 

@@ -108,6 +108,13 @@ def test_what_nobody_noted_ends_the_trace(function):
     assert program is None
 
 
+def test_one_array_in_two_places_cannot_be_told_apart():
+    x = Tensor([1.0])
+    with Trace([x, x.detach()], []) as trace:
+        y = x * 2.0
+    assert trace.program([y]) is None
+
+
 def test_a_change_by_an_unnoted_value_ends_the_trace():
     total = Variable([0.0])
     with Trace([], [total]) as trace:

@@ -158,6 +158,15 @@ def _sum(model):
     model._compile_loss.terms[0].loss.reduction = "sum"
 
 
+def _ignore(model):
+    model._compile_loss.terms[0].loss.kwargs["ignore_class"] = 1
+
+
+def _weigh(model):
+    (term,) = model._compile_loss.terms
+    model._compile_loss.terms[0] = term._replace(weight=0.1)
+
+
 def _penalise(model):
     model.get_layer("hidden").kernel.regularizer = regularizers.L2(0.1)
 
@@ -183,6 +192,8 @@ def _deepen(model):
         _slow,
         _other_optimizer,
         _sum,
+        _ignore,
+        _weigh,
         _penalise,
         _rewind,
         _deepen,
