@@ -32,7 +32,8 @@ BLOCK_FORTH, BLOCK_BACK = (4, 1), (8, 1)
 # bytes in a column, back two rows, and as many columns as have these bytes in a row.
 FEWEST_ROWS, COLUMN_BYTES_FORTH, ROW_BYTES_BACK = 2, 1 << 8, 1 << 9
 # Where pixels are not more than a vector, which holds as many as fit: rows and vectors. On the way back a pixel has as
-# many windows fewer as these move further, and a block may be wider, so that whole rows are written one by one.
+# many windows fewer as these move further, and a block may be wider, so that whole rows are written one by one, the
+# more vectors the narrower these are.
 BLOCK_OF_VECTORS, WIDEST = (2, 8), 32
 
 
@@ -120,7 +121,7 @@ def _block_size(g: Pool2DGeometry, back: bool) -> tuple[int, int]:
     if g.channels < lanes or (back and g.channels == lanes):
         height, width = BLOCK_OF_VECTORS
         if back:
-            width = min(width * g.strides[0] * g.strides[1], WIDEST)
+            width = min(width * g.strides[0] * g.strides[1], WIDEST) * max(1, LINE // host().vector_bytes)
         return height, width * (lanes // g.channels)
     height, width = BLOCK_BACK if back else BLOCK_FORTH
     if host().vector_bytes >= LINE:
