@@ -72,22 +72,27 @@ def test_convolutions(direction, x, w, strides, fastest, vectors):
 
 @of(AVX2)
 @pytest.mark.parametrize(
-    ("direction", "x", "w", "fastest"),
+    ("direction", "x", "w", "strides", "fastest"),
     [
         # Multiplications take longer, transforms hardly: Winograd's tiles are worth it for fewer channels and tiles.
-        ("fprop", (1, 56, 56, 16), (3, 3, 16, 16), "winograd-4"),
-        ("fprop", (4, 224, 224, 3), (3, 3, 3, 64), "tiles"),
-        ("dgrad", (1, 14, 14, 64), (3, 3, 64, 64), "winograd-4"),
-        ("dgrad", (1, 7, 7, 512), (3, 3, 512, 512), "winograd-4"),
-        ("dgrad", (4, 56, 56, 16), (3, 3, 16, 1), "tiles"),
-        ("wgrad", (4, 14, 14, 256), (3, 3, 256, 16), "winograd-4"),
-        ("wgrad", (4, 14, 14, 16), (3, 3, 16, 256), "winograd-4"),
-        ("wgrad", (4, 7, 7, 128), (3, 3, 128, 128), "winograd-4"),
-        ("wgrad", (4, 224, 224, 3), (3, 3, 3, 64), "tiles"),
+        ("fprop", (1, 56, 56, 16), (3, 3, 16, 16), 1, "winograd-4"),
+        ("fprop", (4, 224, 224, 3), (3, 3, 3, 64), 1, "tiles"),
+        ("dgrad", (1, 14, 14, 64), (3, 3, 64, 64), 1, "winograd-4"),
+        ("dgrad", (1, 7, 7, 512), (3, 3, 512, 512), 1, "winograd-4"),
+        ("dgrad", (4, 56, 56, 16), (3, 3, 16, 1), 1, "tiles"),
+        ("wgrad", (4, 14, 14, 256), (3, 3, 256, 16), 1, "winograd-4"),
+        ("wgrad", (4, 14, 14, 16), (3, 3, 16, 256), 1, "winograd-4"),
+        ("wgrad", (4, 7, 7, 128), (3, 3, 128, 128), 1, "winograd-4"),
+        ("wgrad", (4, 224, 224, 3), (3, 3, 3, 64), 1, "tiles"),
+        # A large gradient at the weights is added to in shorter rows.
+        ("wgrad", (4, 14, 14, 512), (3, 3, 512, 512), 2, "numba"),
+        ("wgrad", (4, 7, 7, 832), (5, 5, 832, 128), 2, "numba"),
+        ("wgrad", (4, 27, 27, 96), (5, 5, 48, 256), 1, "tiles"),
     ],
 )
-def test_convolutions_on_narrow_vectors(direction, x, w, fastest, vectors):
-    assert cheapest(f"conv2d_{direction}", Conv2DGeometry.of(x, w, 1, "same")) == fastest
+def test_convolutions_on_narrow_vectors(direction, x, w, strides, fastest, vectors):
+    geometry = Conv2DGeometry.of(x, w, strides, "same", 1, x[3] // w[2])
+    assert cheapest(f"conv2d_{direction}", geometry) == fastest
 
 
 @pytest.mark.parametrize(

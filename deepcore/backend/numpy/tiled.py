@@ -253,10 +253,12 @@ def _direct_wgrad_cost(call: Call) -> float:
     width = g.out_channels // g.groups
     share = _share(g, g.out_width, g.kernel_width, g.strides[1], width)
     # Each strip of pixels reads and writes dw, which takes a third more than sums that stay in registers; from memory,
-    # where dw is larger than the cache, once for each image at the least.
+    # where dw is larger than the cache, once for each image at the least. With narrow vectors a tile is fewer and
+    # narrower ones wide, and its rows of dw are as much shorter; caches are smaller there, too.
     size = float(np.prod(g.w_shape, dtype=float)) * ITEM
-    if size > CACHED_BYTES:
-        moved += 2.0 * size * g.batch * max(1.0, g.out_height * g.out_width / STRIP_PIXELS)
+    if size > CACHED_BYTES * relative_width():
+        strips = g.batch * max(1.0, g.out_height * g.out_width / STRIP_PIXELS)
+        moved += 2.0 * size * strips / relative_width() ** 2
     slow = COLUMN_SLOW if g.kernel_width == 1 else GRADIENT_SLOW
     return short / 1.15 * share * _tile_seconds(rows, pixels, width, slow) + moved / TILE_BYTES + 2 * TILE_CALL
 
