@@ -214,14 +214,15 @@ def test_numpy_alone_serves_every_call(rng, monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("pointwise", "numpy-pointwise"), ("depthwise", "vectors-depthwise")],
+    [("pointwise", ("numpy-pointwise", "tiles")), ("depthwise", ("vectors-depthwise",))],
 )
 def test_special_cases_are_chosen(name, expected, monkeypatch):
+    """Ways that make no columns; of a pointwise one on tiles where vectors are narrow."""
     monkeypatch.delenv("DEEPCORE_DISABLE_JIT", raising=False)
     x, w = GEOMETRIES[name].x_shape, GEOMETRIES[name].w_shape
     g = Conv2DGeometry.of((64, 32, 31, x[3]), w, 1, GEOMETRIES[name].padding, 1, GEOMETRIES[name].groups)
     for op in OPS:
-        assert choose(op, "float32", g).name == expected
+        assert choose(op, "float32", g).name in expected
 
 
 def test_a_special_case_refuses_others_with_the_reason(rng):

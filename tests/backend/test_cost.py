@@ -8,8 +8,24 @@ import pytest
 from deepcore.backend import numpy_backend
 from deepcore.backend.dispatch import Call, implementations
 from deepcore.backend.geometry import Conv2DGeometry, MatmulGeometry
+from deepcore.backend.numpy import cost
 from deepcore.benchmarks.case import cases_of
 from deepcore.benchmarks.suite import SUITES
+from deepcore.kernels.cpu.host import Host
+
+AVX512, AVX2 = Host("avx512", 16, 32, True, None), Host("avx2", 8, 16, True, "x86-64-v3")
+
+
+@pytest.fixture(params=[AVX512, AVX2], ids=["avx512", "avx2"])
+def vectors(request, monkeypatch):
+    """The vector unit that is reckoned with, whichever this machine has."""
+    monkeypatch.setattr(cost, "host", lambda: request.param)
+    return request.param
+
+
+def of(*hosts):
+    """Of these vector units alone."""
+    return pytest.mark.parametrize("vectors", hosts, ids=lambda host: host.vector, indirect=True)
 
 
 def estimates(op, dtype, geometry):
@@ -24,6 +40,7 @@ def cheapest(op, geometry, dtype="float32"):
     return min(found, key=found.get)
 
 
+@of(AVX512)
 @pytest.mark.parametrize(
     ("direction", "x", "w", "strides", "fastest"),
     [
@@ -48,7 +65,32 @@ def cheapest(op, geometry, dtype="float32"):
         ("fprop", (4, 28, 28, 256), (3, 3, 1, 256), 1, "vectors-depthwise"),
     ],
 )
-def test_convolutions(direction, x, w, strides, fastest):
+def test_convolutions(direction, x, w, strides, fastest, vectors):
+    geometry = Conv2DGeometry.of(x, w, strides, "same", 1, x[3] // w[2])
+    assert cheapest(f"conv2d_{direction}", geometry) == fastest
+
+
+@of(AVX2)
+@pytest.mark.parametrize(
+    ("direction", "x", "w", "strides", "fastest"),
+    [
+        # Multiplications take longer, transforms hardly: Winograd's tiles are worth it for fewer channels and tiles.
+        ("fprop", (1, 56, 56, 16), (3, 3, 16, 16), 1, "winograd-4"),
+        ("fprop", (4, 224, 224, 3), (3, 3, 3, 64), 1, "tiles"),
+        ("dgrad", (1, 14, 14, 64), (3, 3, 64, 64), 1, "winograd-4"),
+        ("dgrad", (1, 7, 7, 512), (3, 3, 512, 512), 1, "winograd-4"),
+        ("dgrad", (4, 56, 56, 16), (3, 3, 16, 1), 1, "tiles"),
+        ("wgrad", (4, 14, 14, 256), (3, 3, 256, 16), 1, "winograd-4"),
+        ("wgrad", (4, 14, 14, 16), (3, 3, 16, 256), 1, "winograd-4"),
+        ("wgrad", (4, 7, 7, 128), (3, 3, 128, 128), 1, "winograd-4"),
+        ("wgrad", (4, 224, 224, 3), (3, 3, 3, 64), 1, "tiles"),
+        # A large gradient at the weights is added to in shorter rows.
+        ("wgrad", (4, 14, 14, 512), (3, 3, 512, 512), 2, "numba"),
+        ("wgrad", (4, 7, 7, 832), (5, 5, 832, 128), 2, "numba"),
+        ("wgrad", (4, 27, 27, 96), (5, 5, 48, 256), 1, "tiles"),
+    ],
+)
+def test_convolutions_on_narrow_vectors(direction, x, w, strides, fastest, vectors):
     geometry = Conv2DGeometry.of(x, w, strides, "same", 1, x[3] // w[2])
     assert cheapest(f"conv2d_{direction}", geometry) == fastest
 
@@ -66,12 +108,12 @@ def test_convolutions(direction, x, w, strides, fastest):
         ((1024, 1024), (1024, 1024), "float64", "numpy"),
     ],
 )
-def test_products(a, b, dtype, fastest):
+def test_products(a, b, dtype, fastest, vectors):
     assert cheapest("matmul", MatmulGeometry.of(a, b), dtype) == fastest
 
 
 @pytest.mark.parametrize("suite", SUITES.values(), ids=SUITES)
-def test_twice_the_images_cost_about_twice_as_much(suite):
+def test_twice_the_images_cost_about_twice_as_much(suite, vectors):
     """A little less at the least: more images may be worth another way."""
     for layer in suite.layers:
         for one, two in zip(cases_of(suite, layer, batch=4), cases_of(suite, layer, batch=8), strict=True):

@@ -1,12 +1,14 @@
 """What the parts of an implementation cost, in seconds on the reference machine, for dispatch to compare.
 
 The reference machine has two cores with AVX-512 and 20 GB/s of memory. Another machine changes all the numbers, but
-hardly their order, and the order is all that dispatch asks for.
+hardly their order, and the order is all that dispatch asks for. What does change it is the width of vectors: narrower
+ones multiply less in the time in which memory, or a cache, gives as much, and leave less of the last one empty.
 """
 
 from __future__ import annotations
 
 from deepcore.backend.dispatch import Call
+from deepcore.kernels.cpu.host import host
 
 ITEM = 4  # bytes of a float32
 GEMM_FLOPS = {"float32": 2.0e11, "float64": 1.0e11}  # a large product, BLAS on all cores
@@ -27,7 +29,7 @@ PRODUCT_BYTES = 2.0e10  # what GEMV_BYTES is to the BLAS
 PRODUCT_HALF = 8  # what GEMM_HALF is to the BLAS
 PRODUCT_CALL = 6.0e-6  # more than that of the BLAS for one product, far less for a batch
 TILE_FLOPS = 2.6e11  # of register tiles, on all cores
-TILE_LANES = 16  # elements that a tile's columns are rounded up to
+REFERENCE_LANES = 16  # elements of a vector of the reference machine
 TILE_CALL = 2.0e-5  # one plan: its records and its launch
 TILE_BYTES = 2.5e10  # inputs and outputs of a tiled convolution, and sums that do not stay in the cache
 TILE_START = 8  # steps that a tile's beginning and end take
@@ -52,6 +54,21 @@ SCALAR_MATH = 8.0e-9  # one that is not: float64, and rows too short for a vecto
 SHORT_ROW = 32  # columns: shorter than this, a loop's body does not fill its vectors
 
 
+def lanes() -> int:
+    """Elements of a vector, to which a tile's columns are rounded up."""
+    return host().lanes
+
+
+def relative_width() -> float:
+    """Of this machine's vectors, those of the reference machine being 1."""
+    return lanes() / REFERENCE_LANES
+
+
+def flops(reference: float) -> float:
+    """Multiplications and additions a second where the reference machine does so many."""
+    return reference * relative_width()
+
+
 def item_bytes(dtype: str) -> int:
     """Bytes of one element."""
     return 4 if dtype == "float32" else 8
@@ -63,7 +80,8 @@ def gemm_seconds(batch: int, m: int, n: int, k: int, dtype: str) -> float:
         return batch * (m * n * k * item_bytes(dtype) / GEMV_BYTES + GEMM_CALL)
     padded = (m + GEMM_HALF) * (n + GEMM_HALF) * (k + GEMM_HALF)
     ordered = batch * k * n * item_bytes(dtype) / GEMM_BYTES
-    return 2.0 * batch * padded / GEMM_FLOPS.get(dtype, GEMM_FLOPS["float64"]) + ordered + batch * GEMM_CALL
+    rate = flops(GEMM_FLOPS.get(dtype, GEMM_FLOPS["float64"]))
+    return 2.0 * batch * padded / rate + ordered + batch * GEMM_CALL
 
 
 def product_seconds(batch: int, m: int, n: int, k: int) -> float:
@@ -71,10 +89,10 @@ def product_seconds(batch: int, m: int, n: int, k: int) -> float:
     if min(m, n) == 1:
         return batch * m * n * k * ITEM / PRODUCT_BYTES + PRODUCT_CALL
     narrow, wide = min(m, n), max(m, n)
-    if narrow >= TILE_LANES:
-        narrow = -(-narrow // TILE_LANES) * TILE_LANES
+    if narrow >= lanes():
+        narrow = -(-narrow // lanes()) * lanes()
     work = (narrow + PRODUCT_HALF) * (wide + PRODUCT_HALF) * (k + PRODUCT_HALF)
-    return 2.0 * batch * work / PRODUCT_FLOPS + PRODUCT_CALL
+    return 2.0 * batch * work / flops(PRODUCT_FLOPS) + PRODUCT_CALL
 
 
 def numpy_seconds(calls: float, elements: float, run: float, dtype: str) -> float:

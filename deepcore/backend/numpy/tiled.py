@@ -31,14 +31,16 @@ from deepcore.backend.numpy.cost import (
     TILE_BYTES,
     TILE_CALL,
     TILE_FLOPS,
-    TILE_LANES,
     TILE_START,
     TRANSFORM_BYTES,
     TRANSFORMED_BYTES,
     TRANSPOSED_BYTES,
     WEIGHT_BYTES,
     WINDOW_SLOW,
+    flops,
+    lanes,
     product_seconds,
+    relative_width,
 )
 from deepcore.backend.numpy.loops import vectors_available
 from deepcore.backend.numpy.memory import empty
@@ -86,15 +88,15 @@ def _supports_direct(call: Call) -> Answer:
 
 def _tile_seconds(rows: float, steps: float, width: int, slow: dict[int, float]) -> float:
     """``rows`` times ``steps`` times ``width`` multiply-adds, the width in whole vectors."""
-    vectors = -(-width // TILE_LANES)
-    return 2.0 * rows * (steps + TILE_START) * vectors * TILE_LANES * slow.get(vectors, 1.0) / TILE_FLOPS
+    vectors = -(-width // lanes())
+    return 2.0 * rows * (steps + TILE_START) * vectors * lanes() * slow.get(vectors, 1.0) / flops(TILE_FLOPS)
 
 
 def _share(g: Conv2DGeometry, columns: int, taps: int, stride: int, width: int) -> float:
     """What is left of that time where neighbouring columns of few channels share a vector, and taps that both read."""
     if taps == 1 or g.groups > 1 or g.dilation[1] > 1:
         return 1.0
-    numbers = [n for n in range(2, MOST_TOGETHER + 1) if n * width <= TILE_LANES and columns % n == 0]
+    numbers = [n for n in range(2, MOST_TOGETHER + 1) if n * width <= lanes() and columns % n == 0]
     return min((SHARED_SLOW * (taps + (n - 1) * stride) / (taps * n) for n in numbers), default=1.0)
 
 
@@ -205,7 +207,7 @@ def _supports_overlap(call: Call) -> Answer:
     if g.groups != 1 or g.dilation[1] != 1 or g.kernel_width == 1:
         return False, "one group, and windows of neighbouring columns, two at least"
     run = g.kernel_width * g.in_channels
-    if run > MOST_RUN or g.width * (run + TILE_LANES) > MOST_LOADS * TILE_LANES * g.strides[1]:
+    if run > MOST_RUN or g.width * (run + lanes()) > MOST_LOADS * lanes() * g.strides[1]:
         return False, "a row of the window must be short, and a row of the image not very long"
     return True, "float32; a row of the window is short"
 
@@ -216,7 +218,7 @@ def _overlap_cost(call: Call) -> float:
     reaching = g.kernel_height * g.out_height / g.height  # rows of dy that a row of dx is made from
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
     run = g.kernel_width * g.in_channels
-    folded = 2.0 * pixels * -(-run // TILE_LANES) * TILE_LANES * ITEM
+    folded = 2.0 * pixels * -(-run // lanes()) * lanes() * ITEM
     seconds = _tile_seconds(pixels, reaching * g.out_channels, run, WINDOW_SLOW)
     seconds += folded / FOLD_BYTES + moved / TILE_BYTES
     return seconds + _weights_seconds(g, PACKED_BACK_BYTES) + g.strides[0] * 2 * TILE_CALL  # each packs its weights
@@ -241,7 +243,7 @@ def _way_back(g: Conv2DGeometry) -> tuple[Axis, Axis]:
 
 def _direct_wgrad_cost(call: Call) -> float:
     g = call.geometry
-    if _is_product(g) and g.out_channels >= TILE_LANES:
+    if _is_product(g) and g.out_channels >= lanes():
         pixels = g.batch * g.out_height * g.out_width
         return _read_seconds(g) + product_seconds(1, g.in_channels, g.out_channels, pixels)
     rows = g.kernel_height * g.kernel_width * g.in_channels // g.groups
@@ -251,10 +253,12 @@ def _direct_wgrad_cost(call: Call) -> float:
     width = g.out_channels // g.groups
     share = _share(g, g.out_width, g.kernel_width, g.strides[1], width)
     # Each strip of pixels reads and writes dw, which takes a third more than sums that stay in registers; from memory,
-    # where dw is larger than the cache, once for each image at the least.
+    # where dw is larger than the cache, once for each image at the least. With narrow vectors a tile is fewer and
+    # narrower ones wide, and its rows of dw are as much shorter; caches are smaller there, too.
     size = float(np.prod(g.w_shape, dtype=float)) * ITEM
-    if size > CACHED_BYTES:
-        moved += 2.0 * size * g.batch * max(1.0, g.out_height * g.out_width / STRIP_PIXELS)
+    if size > CACHED_BYTES * relative_width():
+        strips = g.batch * max(1.0, g.out_height * g.out_width / STRIP_PIXELS)
+        moved += 2.0 * size * strips / relative_width() ** 2
     slow = COLUMN_SLOW if g.kernel_width == 1 else GRADIENT_SLOW
     return short / 1.15 * share * _tile_seconds(rows, pixels, width, slow) + moved / TILE_BYTES + 2 * TILE_CALL
 
@@ -264,7 +268,7 @@ def _direct_wgrad_cost(call: Call) -> float:
 )
 def _wgrad_direct(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
     g = geometry
-    if _is_product(g) and g.out_channels >= TILE_LANES:
+    if _is_product(g) and g.out_channels >= lanes():
         return _module("product").product(_side_by_side(_read(x, g)).T, _as_matrix(dy)).reshape(g.w_shape)
     return _module("direct_wgrad").weight_gradient(x, dy, *conv_axes(geometry), geometry.groups)
 
@@ -295,12 +299,17 @@ def _winograd_cost(m: int) -> Callable[[Call], float]:
         if call.op == "conv2d_dgrad":
             depth, outputs = outputs, depth
         tiles = g.batch * -(-height // m) * -(-width // m)
-        vectors = (-(-depth // TILE_LANES) + -(-outputs // TILE_LANES)) * TILE_LANES
-        transforms = 2.0 * places * tiles * vectors * ITEM / TRANSFORM_BYTES
+        padded = (-(-depth // lanes()) + -(-outputs // lanes())) * lanes()
+        transforms = 2.0 * places * tiles * padded * ITEM / TRANSFORM_BYTES
         if call.op == "conv2d_wgrad":
             products = _tile_seconds(places * depth, tiles, outputs, PLACE_SLOW) + 3 * TILE_CALL
             if places * depth * outputs * ITEM > SUMS_BYTES or tiles < SUMS_TILES:
-                products, transforms = THROUGH_MEMORY[0] * products, THROUGH_MEMORY[1] * transforms
+                # Narrow vectors multiply for longer while memory takes the same time.
+                products *= 1 + (THROUGH_MEMORY[0] - 1) * relative_width()
+                transforms *= THROUGH_MEMORY[1]
+            # Narrow vectors read the images in more instructions than the reference machine's rate knows of.
+            moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
+            transforms += (1 / relative_width() - 1) * moved / TILE_BYTES
         else:
             products = _tile_seconds(places * tiles, depth, outputs, PLACE_SLOW) + 2 * TILE_CALL
         return products + transforms + _transformed_seconds(call, m)
@@ -368,9 +377,9 @@ def _supports_depthwise(call: Call) -> Answer:
 
 def _depthwise_cost(call: Call) -> float:
     g = call.geometry
-    lanes = -(-g.in_channels // TILE_LANES) * TILE_LANES / g.in_channels
+    padded = -(-g.in_channels // lanes()) * lanes() / g.in_channels
     moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
-    return lanes * (g.flops / DEPTHWISE_FLOPS + moved / DEPTHWISE_BYTES) + TILE_CALL
+    return padded * (g.flops / flops(DEPTHWISE_FLOPS) + moved / DEPTHWISE_BYTES) + TILE_CALL
 
 
 _depthwise: dict[str, Any] = {"supports": _supports_depthwise, "cost": _depthwise_cost, "available": vectors_available}
