@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.host import Host, has_slow_masks, host
 
 
 @dataclass(frozen=True)
@@ -53,16 +53,21 @@ def emit_fold(one: Fold, host: Host) -> str:
     """``fold(pixels, y)``: y[j] = sum over q of pixels[q, j + before - q * step]; LLVM IR.
 
     A pixel begins ``row_vectors`` after the one before it; what lies between its elements and the next one's, and one
-    vector in front of the first, must be zero.
+    vector in front of the first, must be zero; or, where masks are slow, be there at all.
     """
     e = Emitter("fold", ("pixels", "y"), host)
     pixels, y = e.arguments.values()
-    row = row_vectors(one, host) * host.vector_bytes
+    row, lanes = row_vectors(one, host) * host.vector_bytes, range(host.lanes)
     for first in range(0, one.size, host.lanes):
         count = min(host.lanes, one.size - first)
         total = e.constant(0.0)
         for q, place in one.of(first, count):
-            total = e.builder.fadd(total, e.load(e.add(pixels, integer(q * row + 4 * place))))
-        mask = e.first_lanes(integer(count)) if count < host.lanes else None
+            run = e.load(e.add(pixels, integer(q * row + 4 * place)))
+            if has_slow_masks(host):  # who writes pixels writes whole vectors
+                run = e.shuffle(run, e.constant(0.0), [k if 0 <= place + k < one.reach else host.lanes for k in lanes])
+            total = e.builder.fadd(total, run)
+        mask = None
+        if count < host.lanes:
+            mask = count if has_slow_masks(host) else e.first_lanes(integer(count))
         e.store(total, e.add(y, integer(4 * first)), mask)
     return e.finish()

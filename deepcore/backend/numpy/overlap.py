@@ -8,6 +8,7 @@ channels of dy that reach the row of dx; then the runs of neighbouring pixels ar
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from deepcore.backend.numpy.plans import ITEM, PLANS, tasks_wanted
 from deepcore.backend.numpy.weights import pack
 from deepcore.backend.numpy.window import Axis, phase
 from deepcore.kernels.cpu.fold import Fold, fold, row_vectors
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import has_slow_masks, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import OVERLAP, TILE, address
 from deepcore.kernels.cpu.tile import most_rows
@@ -57,6 +58,8 @@ def _plan(
     images, _, columns, outputs = dy_shape
     overlapping = _fold(dx_shape[3], cols)
     runs = Channels.of(overlapping.reach)
+    if has_slow_masks(host()):  # then tiles write whole vectors, and the fold leaves out what is in excess
+        runs = replace(runs, lanes=host().lanes)
     pixel = row_vectors(overlapping, host()) * host().vector_bytes
     offsets = np.arange(rows.taps, dtype=np.int64) * (rows.dilation * columns * outputs * ITEM)
     zeros = np.zeros(runs.padded, np.float32)
