@@ -102,9 +102,9 @@ TILE = np.dtype(
 )
 
 # A call of a tile within a row of outputs, in bytes from where the row's own begin; for a wide block of channels, or
-# for the last. ``begins``: the sums begin with the bias, and not with what is in c. Where ``biased`` is not 0, nothing
-# is called: so many pixels of c are given the bias.
-CALL = _record("a b c tile told begins biased")
+# for the last. ``begins``: the sums begin with the bias, ``init`` bytes from where it does, and not with what is in c.
+# Where ``biased`` is not 0, nothing is called: so many pixels of c are given the bias.
+CALL = _record("a b c init tile told begins biased")
 
 # One convolution of stride and dilation: y gathers from x. A row of outputs is made for each part of the sum by the
 # calls of its ``LINE``: the number of the first, and how many they are. There are two ``CALL`` of each number, that for
