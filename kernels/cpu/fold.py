@@ -19,6 +19,8 @@ class Fold:
         step: elements from where one pixel begins to where the next does.
         before: elements of the first that lie in front of the result.
         size: elements of the result.
+        runs: of so many elements that a pixel has side by side, for as many results.
+        adds: whether the result is added to.
     """
 
     pixels: int
@@ -26,9 +28,12 @@ class Fold:
     step: int
     before: int
     size: int
+    runs: int = 1
+    adds: bool = False
 
     def __str__(self) -> str:
-        return f"{self.pixels}x{self.reach} by {self.step} from {self.before} to {self.size}"
+        more = f"{f' of {self.runs}' * (self.runs > 1)}{' added' * self.adds}"
+        return f"{self.pixels}x{self.reach} by {self.step} from {self.before} to {self.size}{more}"
 
     def of(self, first: int, count: int) -> list[tuple[int, int]]:
         """(pixel, its element) that the result's element ``first`` is read from, where ``count`` from there have any.
@@ -41,7 +46,7 @@ class Fold:
 
 def row_vectors(fold: Fold, host: Host) -> int:
     """Vectors from one pixel to the next: its elements, and one of zeros."""
-    return -(-fold.reach // host.lanes) + 1
+    return -(-fold.reach * fold.runs // host.lanes) + 1
 
 
 def fold(one: Fold) -> int:
@@ -69,5 +74,8 @@ def emit_fold(one: Fold, host: Host) -> str:
         mask = None
         if count < host.lanes:
             mask = count if has_slow_masks(host) else e.first_lanes(integer(count))
-        e.store(total, e.add(y, integer(4 * first)), mask)
+        target = e.add(y, integer(4 * first))
+        if one.adds:
+            total = e.builder.fadd(total, e.load(target, mask))
+        e.store(total, target, mask)
     return e.finish()

@@ -40,3 +40,19 @@ def test_sums_where_pixels_overlap(host, name, rng):
         exact[first : first + one.reach] += run
     np.testing.assert_allclose(y[:-1], exact[around:-around], atol=1e-5)
     assert y[-1] == GUARD
+
+
+@pytest.mark.parametrize("host", [host for host in hosts() if has_slow_masks(host)], ids=lambda host: host.vector)
+def test_one_of_the_runs_of_a_pixel_is_added(host, rng):
+    one = Fold(10, 9, 3, 3, 30, runs=3, adds=True)
+    fold = compiled(emit_fold(one, host), "fold", host)
+    pixels = rng.standard_normal((one.pixels + 1, row_vectors(one, host) * host.lanes)).astype(np.float32)
+    y = rng.standard_normal(one.size).astype(np.float32)
+    around = 100
+    exact = np.zeros(one.size + 2 * around)
+    exact[around:-around] = y
+    for q in range(one.pixels):
+        first = around + q * one.step - one.before
+        exact[first : first + one.reach] += pixels[1 + q, one.reach : 2 * one.reach]
+    fold(address(pixels[1:]) + 4 * one.reach, address(y))
+    np.testing.assert_allclose(y, exact[around:-around], atol=1e-5)
