@@ -102,9 +102,9 @@ TILE = np.dtype(
 )
 
 # A call of a tile within a row of outputs, in bytes from where the row's own begin; for a wide block of channels, or
-# for the last. ``begins``: the sums begin with the bias, and not with what is in c. Where ``biased`` is not 0, nothing
-# is called: so many pixels of c are given the bias.
-CALL = _record("a b c tile told begins biased")
+# for the last. ``begins``: the sums begin with the bias, ``init`` bytes from where it does, and not with what is in c.
+# Where ``biased`` is not 0, nothing is called: so many pixels of c are given the bias.
+CALL = _record("a b c init tile told begins biased")
 
 # One convolution of stride and dilation: y gathers from x. A row of outputs is made for each part of the sum by the
 # calls of its ``LINE``: the number of the first, and how many they are. There are two ``CALL`` of each number, that for
@@ -163,7 +163,8 @@ WEIGHTS = _record(
 )
 
 # The gradient at an input of few channels. ``told`` has two ``TILE``, that of wide blocks of a pixel's run and
-# that of the last, for every number of taps that lie inside dy.
+# that of the last, for every number of taps that lie inside dy. Where ``run_bytes`` is not 0, a pixel makes one run for
+# each of the rows of dx that it reaches, so many bytes apart, and ``fold_added`` adds to a row what a later one gives.
 OVERLAP = _record(
     """
     dy dy_image dy_row dy_pixel dy_rows
@@ -172,7 +173,7 @@ OVERLAP = _record(
     blocks told part_bytes zeros
     wide wide_bytes wide_w last_bytes wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low
-    fold pixel margin
+    fold fold_added run_bytes pixel margin
     scratch scratch_bytes
     """
 )

@@ -118,6 +118,29 @@ def test_where_a_result_is_written_changes_none_of_it(width, groups, rng, monkey
     np.testing.assert_allclose(results[1], exact.reshape(results[1].shape), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("order", ["weights in order", "weights transposed"])
+def test_blocks_whose_weights_are_in_the_cache_are_made_beside_each_other(order, rng):
+    x = rng.standard_normal((2, 7, 28, 3)).astype(np.float32)
+    w = rng.standard_normal((1, 3, 3, 3, 64)).astype(np.float32)
+    if order == "weights transposed":
+        w = w.swapaxes(3, 4).copy().swapaxes(3, 4)
+    bias = rng.standard_normal(64).astype(np.float32)
+    rows, cols = (Axis(size, size, 3, before=1) for size in x.shape[1:3])
+    y = empty((2, 7, 28, 64), np.float32)
+    how = direct._arrangement(x.shape, w.shape, w.strides, rows, cols, y.shape, y.strides, "relu", False, 4)
+    blocks = int(how.launch.fixed[len(REQUEST.names) + CORRELATE.names.index("wide")])
+    if host().vector_bytes < LINE:
+        assert (how.channels.wide > 1, blocks) == (True, 1)
+        assert how.in_place == (order == "weights in order")
+    else:
+        assert blocks == how.channels.wide
+    direct.correlate(x, w, rows, cols, y, bias, "relu")
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    taps = ((r, s) for r in range(3) for s in range(3))
+    exact = sum(padded[:, r : r + 7, s : s + 28] @ w[0, r, s] for r, s in taps)
+    np.testing.assert_allclose(y, np.maximum(exact + bias, 0), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("strips", ["long strips", "strips of one row", "parts of rows"])
 @pytest.mark.parametrize("width", [6, 32, 64, 96, 200])
 @pytest.mark.parametrize(("stride", "taps", "columns"), [(1, 3, 28), (2, 3, 15), (1, 5, 21)])

@@ -25,14 +25,16 @@ from deepcore.backend.numpy.weights import in_order, kept_or_packed, key, packin
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import CORRELATE, TILE, address, addresses
-from deepcore.kernels.cpu.row import FAR, STREAMED
+from deepcore.kernels.cpu.row import CACHED, FAR, STREAMED
 from deepcore.kernels.cpu.tile import most_rows
 
 PANEL_BYTES = 1 << 19  # weights of a block of channels that stay in the second-level cache
 INPUT_BYTES = 1 << 19  # input rows that a task walks over with one block after the other
 ASKED_BYTES = 1 << 22  # of those that tiles ask for ahead, where a task packs weights for them
 MOST_TOGETHER = 4  # neighbouring pixels that are made together
+BESIDE_BYTES = 1 << 14  # weights of all blocks of channels that stay in the first-level cache
 ROW_VECTORS = 2  # of a block of channels that row tiles make, more of which would be few pixels
 GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
 PACKED_BY = 8  # tasks at most that put weights in order, of which some do so for the same
@@ -63,6 +65,17 @@ def _row_tiles(shape: tuple[int, ...], cols: Axis, channels: Channels) -> RowTil
     if channels.widest > ROW_VECTORS or channels.last_vectors:
         return None
     return of_outputs_in_blocks(cols.outputs, cols.taps, shape[3], cols.stride, cols.dilation, channels.widest)
+
+
+def _blocks_beside(shape: tuple[int, ...], cols: Axis, channels: Channels) -> int:
+    """Of how many blocks of channels each row tile is made before the next tile.
+
+    All of them, where their weights stay in the first-level cache: then the output is written as it lies. Where a block
+    is several lines of the cache long, it is written one block after the other.
+    """
+    if channels.blocks == 1 or host().vector_bytes >= LINE or not _row_tiles(shape, cols, channels):
+        return 1
+    return channels.wide if math.prod(shape[1:4]) * channels.padded * ITEM <= BESIDE_BYTES else 1
 
 
 def correlate(
@@ -141,12 +154,13 @@ def _arrangement(
         w_shape = groups, taps_rows, cols.taps, depth, together * width
         out_strides = *out_strides[:2], out_strides[2] * together, ITEM
     channels = channels_of(w_shape, cols)
-    few = channels.blocks == 1 or math.prod(out_shape[:3]) <= FEW_PIXELS
+    beside = _blocks_beside(w_shape, cols, channels)
+    few = channels.blocks == beside or math.prod(out_shape[:3]) <= FEW_PIXELS
     in_place = together == 1 and few and in_order(w_shape, w_strides)
     strides = (w_strides[0], w_strides[3]) if in_place else None
     launch = correlation(x_shape, w_shape, strides, rows, cols, out_strides, activation, tasks, streamed)
     own = None
-    if not in_place and together == 1 and _is_short(w_shape, channels):
+    if not in_place and together == 1 and beside == 1 and _is_short(w_shape, channels):
         packer = packing(w_shape, w_strides, channels)
         own = correlation(x_shape, w_shape, None, rows, cols, out_strides, activation, tasks, streamed, packer)
     return Arrangement(launch, channels, together, in_place, own if own and own.count <= PACKED_BY else None)
@@ -199,7 +213,10 @@ def correlation(
     if source.in_place:
         runs = up(runs, len(offsets) // rows.taps)
     row_starts = source.row_starts()
-    sums = Sum(offsets, steps, runs, row_starts, cols.dilation * source.pixel, depth)
+    wide_w = len(offsets) * steps * channels.wide_bytes if w_strides is None else channels.wide_bytes
+    blocks_beside = _blocks_beside(w_shape, cols, channels)
+    beside = tuple((block * wide_w, block * channels.wide_bytes) for block in range(blocks_beside))
+    sums = Sum(offsets, steps, runs, row_starts, cols.dilation * source.pixel, depth, beside)
 
     told = np.zeros(2, TILE)  # of wide blocks, and of the last
     told["a_row"], told["a_step"], told["steps"] = cols.stride * source.pixel, ITEM, steps
@@ -212,6 +229,11 @@ def correlation(
     if row_tiles:
         told["steps"] = depth
 
+    # What is written one line after the other needs not be asked for; what passes by the caches must be whole lines.
+    target = CACHED if blocks_beside > 1 else FAR
+    if streamed and sums.parts == 1 and not channels.tail and widest % LINE == 0:
+        target = STREAMED
+
     def kernels(height: int) -> tuple[int, int]:
         if not row_tiles:
             return channels.tile(height)
@@ -222,7 +244,7 @@ def correlation(
             tap=depth * int(told["b_step"].max()),
             depth=depth,
             clamps=activation != "linear",
-            target=STREAMED if streamed and sums.parts == 1 and not channels.tail else FAR,
+            target=target,
         )
 
     made = lines(rows, cols, tiles, not source.in_place, sums, told, kernels)
@@ -237,7 +259,7 @@ def correlation(
     blocks = -(-rows.outputs // task_rows)
     images = even(all_images, most // rows.outputs) if ahead else 1
     row_tasks = -(-all_images // images) * blocks
-    channel_tasks, channel_blocks = channels.split(-(-tasks // row_tasks))
+    channel_tasks, channel_blocks = channels.split(-(-tasks // row_tasks)) if blocks_beside == 1 else (1, 1)
     panel = up(source.buffer_bytes(task_rows), host().vector_bytes)
     window = rows.taps * taps
     part_taps = sums.part * window // len(offsets)
@@ -270,10 +292,10 @@ def correlation(
         taps=window,
         part_taps=part_taps,
         tap_steps=depth,
-        wide=channels.wide,
+        wide=channels.wide // blocks_beside,
         wide_bytes=channels.wide_bytes,
         last_bytes=channels.last_bytes,
-        wide_w=len(offsets) * steps * channels.wide_bytes if w_strides is None else channels.wide_bytes,
+        wide_w=wide_w,
         last_filled=width * ITEM - channels.wide * channels.wide_bytes,
         last=int(channels.last_vectors > 0),
         channel_tasks=channel_tasks,

@@ -68,6 +68,8 @@ class Sum:
         row_starts: where the window's rows begin.
         tap: from one column of taps to the next in the input; bytes.
         depth: steps of one tap.
+        beside: where the weights and the channels begin, in bytes, of the blocks that are made of each tile before the
+            next tile.
     """
 
     runs: np.ndarray
@@ -76,6 +78,7 @@ class Sum:
     row_starts: np.ndarray
     tap: int
     depth: int
+    beside: tuple[tuple[int, int], ...] = ((0, 0),)
 
     @property
     def parts(self) -> int:
@@ -130,7 +133,12 @@ def lines(
             one["floor"], one["ceiling"] = -np.inf, np.inf
         call["tile"] = kernels(piece.height)
         call["told"] = every.setdefault(one.tobytes(), len(every))
-        calls.append(call)
+        for weights, channels in sums.beside:
+            of_block = call.copy()
+            of_block["b"] += weights
+            of_block["c"] += channels
+            of_block["init"] = channels
+            calls.append(of_block)
 
     def made(taps: range) -> np.ndarray:
         """The lines of a row of outputs that sums these rows of the window."""

@@ -158,7 +158,8 @@ def correlate(told, index, worker):
                         for pixel in range(one.biased):
                             copy(c + pixel * t.y_pixel, bias, filled)
                         if not one.biased:
-                            call(one.tile, (one.told, a_of_row + one.a, w + one.b, bias if one.begins else c, c))
+                            init = bias + one.init if one.begins else c
+                            call(one.tile, (one.told, a_of_row + one.a, w + one.b, init, c))
 
 
 def blank(told, index, worker):

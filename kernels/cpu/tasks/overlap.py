@@ -27,6 +27,21 @@ def spread(t, taps, dy, first, pixels):
             to_pixel += (t.tall_rows - 1) * t.pixel
 
 
+@helper
+def spread_to_all(t, dy, dx, begin, end, pixels):
+    """Rows of dx from ``begin`` to ``end``: each row of dy is read once, for all that it reaches."""
+    for row in range(begin, end):
+        if row - t.before >= t.dy_rows or row - t.before + t.taps <= 0:
+            zero(dx + row * t.dx_row, t.size)
+    for number in range(max(0, begin - t.before), min(t.dy_rows, end - 1 - t.before + t.taps)):
+        spread(t, 1, dy + number * t.dy_row, 0, pixels)
+        for tap in range(t.taps):
+            row = number + t.before - tap
+            if begin <= row < end:
+                fold = t.fold if number == max(0, row - t.before) else t.fold_added
+                call(fold, (pixels + tap * t.run_bytes, dx + row * t.dx_row))
+
+
 def overlap(told, index, worker):
     """Some rows of one image of dx, from first to last."""
     t = overlap_at(told)
@@ -35,7 +50,11 @@ def overlap(told, index, worker):
     buffer = t.scratch + worker * t.scratch_bytes
     zero(buffer, t.scratch_bytes)
     pixels = buffer + t.margin
-    for row in range(t.rows * block // t.blocks, t.rows * (block + 1) // t.blocks):
+    begin, end = t.rows * block // t.blocks, t.rows * (block + 1) // t.blocks
+    if t.run_bytes:
+        spread_to_all(t, t.dy + image * t.dy_image, t.dx + image * t.dx_image, begin, end, pixels)
+        return
+    for row in range(begin, end):
         dx = t.dx + image * t.dx_image + row * t.dx_row
         top = row - t.before
         first = max(0, (t.dilation - 1 - top) // t.dilation)
