@@ -145,15 +145,16 @@ PACK = _record(
 )
 
 # The gradient at the weights, in ``pieces`` of the images' rows that are summed afterwards. The rows of a tile are
-# neighbouring inputs under one tap, its steps are pixels.
+# neighbouring inputs under one tap, its steps are pixels. Several ``images`` are taken at a time where all rows of them
+# are one strip.
 WEIGHTS = _record(
     """
     x x_image x_row x_pixel x_group in_rows in_columns
     dy dy_row dy_group out_rows out_columns
     dw dw_row dw_group dw_run dw_piece
     row_stride before_rows before_columns reach_rows
-    padded buffer_row buffer_pixel a_row panel strip chunks chunk_x chunk_dy
-    groups rows blocks pieces all_blocks
+    padded buffer_row buffer_pixel a_row a_image panel strip chunks chunk_x chunk_dy
+    groups rows blocks images all_images pieces all_blocks
     told part_bytes run_told starts runs row_tasks
     wide wide_bytes last_bytes last_filled wide_tall wide_low last_tall last_low wide_told last_told
     tall tall_rows low

@@ -173,6 +173,19 @@ def test_a_part_of_a_row_stays_in_the_cache_where_blocks_share_its_lines():
     assert host().vector_bytes >= LINE or chunk_bytes <= direct_wgrad.CHUNK_BYTES
 
 
+@pytest.mark.parametrize(("depth", "before"), [(5, 1), (256, 1), (5, 0)], ids=["padded", "with a gap", "in place"])
+def test_gradient_at_the_weights_of_several_images_at_a_time(depth, before, rng, monkeypatch):
+    monkeypatch.setattr(direct_wgrad, "_images_together", lambda *sizes: 2)
+    direct_wgrad._weight_gradient.cache_clear()
+    axis = Axis(7, 4 if before else 3, 3, 2, before=before)
+    x = rng.standard_normal((3, 7, 7, depth)).astype(np.float32)
+    dy = rng.standard_normal((3, axis.outputs, axis.outputs, 96)).astype(np.float32)
+    got = direct_wgrad.weight_gradient(x, dy, axis, axis, 1)
+    direct_wgrad._weight_gradient.cache_clear()
+    exact = oracle.wgrad(x, dy, got.shape, (2, 2), ((before, before),) * 2, (1, 1), 1)
+    np.testing.assert_allclose(got, exact, atol=1e-4)
+
+
 @pytest.mark.parametrize("apart", [False, True], ids=["runs of taps", "taps apart"])
 @pytest.mark.parametrize(
     "axis",

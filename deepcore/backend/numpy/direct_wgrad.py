@@ -29,6 +29,8 @@ STRIP_PIXELS = 128  # of the widest block of channels of an output's gradient, r
 CHUNK_BYTES = 1 << 14  # of it that stays in the first-level cache, beside what it is multiplied with
 FEW_COLUMNS = 16  # of such a chunk, for which a tile's sums are not worth reading and writing
 LONG_STRIP_BYTES = 1 << 18  # of it, and of the input, where both are close together
+CACHED_BYTES = 1 << 21  # of a gradient at the weights that the caches keep from one strip to the next
+TOGETHER_PIXELS = 256  # that are summed together at most, where they do not
 PIECES_BYTES = 40 << 20  # of partial sums of a gradient at the weights
 PIECE_PIXELS = 1536  # summed by a piece at least
 
@@ -101,18 +103,20 @@ def _weight_gradient(
         task_rows = even(rows.outputs, max(most, INPUT_BYTES // (channels.blocks * strip_row)))
     else:
         task_rows = even(rows.outputs, max(most, COPIED_BYTES // x_rows) if source.copied else most)
-    strip = even(task_rows, most)
+    together = _images_together(images, rows.outputs * cols.outputs, w_bytes) if task_rows == rows.outputs else 1
+    strip = task_rows * together if together > 1 else even(task_rows, most)
     copied = not in_blocks and (channels.blocks > 1 or groups > 1)
     blocks = -(-rows.outputs // task_rows)
 
     # A piece costs a pass over sums as large as the weights: it must be worth that, or else dw itself is shared.
     pixels = images * rows.outputs * cols.outputs
-    pieces = max(1, min(PIECES, PIECES_BYTES // w_bytes, pixels // PIECE_PIXELS, images * blocks))
+    pieces = max(1, min(PIECES, PIECES_BYTES // w_bytes, pixels // PIECE_PIXELS, -(-images // together) * blocks))
     cut = row_tiles.cut if row_tiles else Columns.of(length, most_rows(channels.widest, host()))
     channel_tasks, channel_blocks = channels.split(-(-tasks // pieces))
     row_tasks = min(len(starts) * (cut.tall + cut.low), -(-tasks // (pieces * channel_tasks)))
 
-    offsets = np.arange(strip, dtype=np.int64) * (rows.stride * source.row)
+    a_image = source.buffer_bytes(rows.outputs) or source.fields()["x_image"]
+    offsets = np.add.outer(np.arange(together) * a_image, np.arange(strip // together) * (rows.stride * source.row))
     told = np.zeros((strip + 1, 2, len(starts)), TILE)  # of so many rows; of wide blocks and the last; of a run
     told["a_row"], told["a_step"], told["offsets"] = ITEM, cols.stride * source.pixel, address(offsets)
     told["b_step"] = [[channels.wide_bytes], [channels.last_bytes]] if copied else all_width * ITEM
@@ -134,7 +138,7 @@ def _weight_gradient(
     else:
         tiles = channels.tiles(cut.rows, bool(cut.low), down=True)
 
-    panel = -(-source.buffer_bytes(task_rows) // 64) * 64 + 64
+    panel = -(-source.buffer_bytes(task_rows) * together // 64) * 64 + 64
     panel_bytes = strip * strip_row
     launch = Launch(
         WEIGHTS,
@@ -151,6 +155,7 @@ def _weight_gradient(
         out_rows=rows.outputs,
         out_columns=cols.outputs,
         a_row=rows.stride * source.row,
+        a_image=a_image,
         buffer_pixel=source.pixel,
         panel=panel if copied else 0,
         strip=strip,
@@ -166,8 +171,10 @@ def _weight_gradient(
         groups=groups,
         rows=task_rows,
         blocks=blocks,
+        images=together,
+        all_images=images,
         pieces=pieces,
-        all_blocks=images * blocks,
+        all_blocks=-(-images // together) * blocks,
         told=address(told),
         part_bytes=told.strides[0],
         run_told=told.strides[2],
@@ -191,3 +198,13 @@ def _chunk(columns: int, width: int) -> int:
     """How many columns of dy, all channels of which stay in the first-level cache: a part of a row, or all of it."""
     most = CHUNK_BYTES // (width * ITEM)
     return next((n for n in range(min(columns, most), FEW_COLUMNS - 1, -1) if columns % n == 0), columns)
+
+
+def _images_together(images: int, pixels: int, w_bytes: int) -> int:
+    """How many images of so many ``pixels`` of dy to sum before the sums are added to dw, which costs a pass over it.
+
+    With many registers a strip is longer, of more channels: there it is one image.
+    """
+    if host().registers >= 32 or w_bytes <= CACHED_BYTES:
+        return 1
+    return max(1, min(images, TOGETHER_PIXELS // pixels))

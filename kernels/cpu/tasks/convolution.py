@@ -199,19 +199,24 @@ def weights(told, index, worker):
     for number in range(t.all_blocks * piece // t.pieces, t.all_blocks * (piece + 1) // t.pieces):
         image = number // t.blocks
         first = (number - image * t.blocks) * t.rows
+        image *= t.images
+        images = min(t.images, t.all_images - image)
         rows = min(t.rows, t.out_rows - first)
-        x = t.x + image * t.x_image
         top = first * t.row_stride - t.before_rows
-        a = x + top * t.x_row - t.before_columns * t.x_pixel
+        a = t.x + image * t.x_image + top * t.x_row - t.before_columns * t.x_pixel
         if t.padded:
             a = t.scratch + worker * t.scratch_bytes
             reach = (rows - 1) * t.row_stride + t.reach_rows
-            if t.buffer_pixel == t.x_pixel:
-                width, left = t.in_columns * t.x_pixel, t.before_columns * t.x_pixel
-                fill(x, t.x_row, t.in_rows, width, top, left, a, t.buffer_row, reach)
-            else:
-                width, left = t.in_columns, t.before_columns
-                fill_apart(x, t.x_row, t.in_rows, width, t.x_pixel, top, left, a, t.buffer_row, t.buffer_pixel, reach)
+            for each in range(images):
+                x, to = t.x + (image + each) * t.x_image, a + each * t.a_image
+                if t.buffer_pixel == t.x_pixel:
+                    width, left = t.in_columns * t.x_pixel, t.before_columns * t.x_pixel
+                    fill(x, t.x_row, t.in_rows, width, top, left, to, t.buffer_row, reach)
+                else:
+                    width, left = t.in_columns, t.before_columns
+                    pixel = t.buffer_pixel
+                    fill_apart(x, t.x_row, t.in_rows, width, t.x_pixel, top, left, to, t.buffer_row, pixel, reach)
+        rows *= images  # of dy, in which images follow each other
         dy = t.dy + (image * t.out_rows + first) * t.dy_row
         blocks, strips = last_block - first_block, -(-rows // t.strip) * t.chunks
         for group in range(t.groups):
