@@ -7,8 +7,10 @@ because quantiles of single calls show the noise that a mean hides.
 from __future__ import annotations
 
 import gc
+import threading
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,8 @@ import numpy as np
 FEWEST_ROUNDS = 3
 _ALIGNMENT = 256
 _LOOK = 0.5e-3  # seconds between two looks at whether threads still spin
-_PATIENCE = 20e-3
+_PATIENCE = 50e-3
+_TASKS = Path("/proc/self/task")
 
 
 class Rotation:
@@ -77,17 +80,30 @@ def copies_for(size: int, spread: int) -> int:
 
 
 def settle() -> None:
-    """Waits until no thread of this process computes any more, 20 ms at the most.
+    """Waits until no other thread of this process computes any more, 50 ms at the most.
 
     Threads of one library's pool may spin for a while after their work is done, and would do so on the cores, and in
     the time, of the library that is measured next.
     """
     deadline = time.perf_counter() + _PATIENCE
-    while time.perf_counter() < deadline:
-        begin, before = time.perf_counter(), time.process_time()
+    while _others_compute() and time.perf_counter() < deadline:
         time.sleep(_LOOK)
-        if time.process_time() - before < 0.2 * (time.perf_counter() - begin):
-            return
+
+
+def _others_compute() -> bool:
+    """Whether another thread of this process runs, or would if it had a core; False where the system does not tell.
+
+    The system adds up a process's time by the tick, four milliseconds or so, which is as long as many threads spin.
+    """
+    own = str(threading.get_native_id())
+    for task in _TASKS.glob("*"):
+        try:
+            state = (task / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:  # it has ended
+            continue
+        if task.name != own and state == "R":
+            return True
+    return False
 
 
 def interleave(

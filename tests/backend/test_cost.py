@@ -80,6 +80,8 @@ def test_convolutions(direction, x, w, strides, fastest, vectors):
         ("dgrad", (1, 14, 14, 64), (3, 3, 64, 64), 1, "winograd-4"),
         ("dgrad", (1, 7, 7, 512), (3, 3, 512, 512), 1, "winograd-4"),
         ("dgrad", (4, 56, 56, 16), (3, 3, 16, 1), 1, "tiles"),
+        # 27 elements that a pixel gives to three rows are 4 vectors, or three times 2.
+        ("dgrad", (4, 224, 224, 3), (3, 3, 3, 64), 1, "overlap-add"),
         ("wgrad", (4, 14, 14, 256), (3, 3, 256, 16), 1, "winograd-4"),
         ("wgrad", (4, 14, 14, 16), (3, 3, 16, 256), 1, "winograd-4"),
         ("wgrad", (4, 7, 7, 128), (3, 3, 128, 128), 1, "winograd-4"),

@@ -1,6 +1,12 @@
+import threading
+import time
+import zlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from deepcore.benchmarks import clock
 from deepcore.benchmarks.clock import FEWEST_ROUNDS, Rotation, interleave, quantiles
 
 
@@ -60,3 +66,35 @@ def test_interleave_leaves_garbage_collection_as_it_was():
     with pytest.raises(KeyboardInterrupt):
         interleave([fail], 3, 1.0)
     assert gc.isenabled()
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells what threads do")
+def test_threads_that_compute_are_waited_for():
+    # Compressing holds no lock of Python's, like the threads of a library that spin.
+    worker = threading.Thread(target=zlib.compress, args=(np.random.default_rng(0).bytes(1 << 25),))
+    worker.start()
+    seen = False
+    while worker.is_alive() and not seen:
+        seen = clock._others_compute()
+    worker.join()
+    assert seen
+
+    def idle():
+        time.sleep(1e-3)
+        return not clock._others_compute()
+
+    assert any(idle() for _ in range(1000))
+
+
+def test_settling_ends_with_the_last_look(monkeypatch):
+    looks = iter([True, True, False, True])
+    monkeypatch.setattr(clock, "_others_compute", lambda: next(looks))
+    clock.settle()
+    assert list(looks) == [True]
+
+
+def test_settling_is_given_up_in_time(monkeypatch):
+    looks = []
+    monkeypatch.setattr(clock, "_others_compute", lambda: looks.append(True) or True)
+    clock.settle()
+    assert len(looks) > 1

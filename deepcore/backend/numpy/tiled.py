@@ -220,6 +220,9 @@ def _overlap_cost(call: Call) -> float:
     run = g.kernel_width * g.in_channels
     folded = 2.0 * pixels * -(-run // lanes()) * lanes() * ITEM
     seconds = _tile_seconds(pixels, reaching * g.out_channels, run, WINDOW_SLOW)
+    if relative_width() < 1 and g.strides[0] == 1:  # runs for all rows of dx may lie side by side
+        pixels_of_dy = g.batch * g.out_height * g.out_width
+        seconds = min(seconds, _tile_seconds(pixels_of_dy, g.out_channels, g.kernel_height * run, WINDOW_SLOW))
     seconds += folded / FOLD_BYTES + moved / TILE_BYTES
     return seconds + _weights_seconds(g, PACKED_BACK_BYTES) + g.strides[0] * 2 * TILE_CALL  # each packs its weights
 
