@@ -90,8 +90,8 @@ def emit_pool(what: Pool, one: Host) -> str:
         return e.finish()
     with e.loop(count, [x, y, places]) as loop:
         _Body(e, what, *loop.carried).emit()
-        steps = (what.vectors * step for step in (one.vector_bytes, one.vector_bytes, one.lanes))
-        loop.carried = [e.add(at, integer(step)) for at, step in zip(loop.carried, steps, strict=True)]
+        sizes = (one.vector_bytes, one.vector_bytes, one.lanes)
+        loop.carried = [e.add(at, integer(what.vectors * size)) for at, size in zip(loop.carried, sizes, strict=True)]
     if what.tail:
         last = e.builder.sub(e.arguments["x_pixel"], integer(what.vectors * one.vector_bytes))
         _Body(e, what, e.add(x, last), e.add(y, last), e.add(places, e.builder.ashr(last, integer(2)))).emit()
