@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from deepcore.errors import unknown_name
+from deepcore.kernels.cpu.pages import LINE
 
 VARIABLE = "DEEPCORE_VECTOR"
 
@@ -35,6 +36,11 @@ class Host:
     @property
     def vector_bytes(self) -> int:
         return 4 * self.lanes
+
+    @property
+    def is_narrow(self) -> bool:
+        """Whether a vector is a part of a cache line, which several of them then read or write."""
+        return self.vector_bytes < LINE
 
 
 def has_slow_masks(one: Host) -> bool:

@@ -52,7 +52,7 @@ def emit_place(rows: int, vectors: int, strides: Strides, adds: bool, host: Host
     places = [(i, v) for i in range(rows) for v in range(vectors)]
     rounds = e.builder.udiv(steps, integer(TOGETHER))
     rest = e.builder.sub(steps, e.times(rounds, TOGETHER))
-    asks = host.vector_bytes < LINE and strides.a_step == ITEM
+    asks = host.is_narrow and strides.a_step == ITEM
     asked = rows * TOGETHER * ITEM  # bytes of the next tile in a round, which reads as much of this one
 
     def ask(from_next: ir.Value) -> ir.Value:

@@ -112,7 +112,7 @@ class _Body:
         self.channels = what.channels or what.vectors * e.host.lanes
         # AVX-512 puts the lanes of two vectors in order by one instruction, and compares bytes of as many lanes as a
         # vector has; without it either takes three.
-        narrow = e.host.vector_bytes < LINE
+        narrow = e.host.is_narrow
         self._place = INT32 if narrow and what.back else _BYTE
         self._side_by_side = narrow and what.back and what.channels > 0 and self.columns.taps <= self.columns.stride
         self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]

@@ -23,7 +23,6 @@ from llvmlite import ir
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
 from deepcore.kernels.cpu.host import Host, host
-from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import TILE, offset
 from deepcore.kernels.cpu.window import Line
 
@@ -43,7 +42,7 @@ def cycles(line: Line, elements: int, vectors: int, host: Host, chains: int = 1)
     Of these there is one a cycle where a vector is as long as a line of the cache, so that most are of two lines; of
     shorter ones, two.
     """
-    loads = (line.span * elements + line.taps * vectors) / (1 if host.vector_bytes >= LINE else 2)
+    loads = (line.span * elements + line.taps * vectors) / (2 if host.is_narrow else 1)
     return max(line.outputs * line.taps * elements * vectors / 2, loads, line.taps * LATENCY / chains)
 
 

@@ -21,7 +21,6 @@ from deepcore.backend.numpy.window import Axis, phase
 from deepcore.kernels.cpu import depthwise
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import BLOCK, DEPTHWISE, DEPTHWISE_WEIGHTS, address
 from deepcore.kernels.cpu.window import Block, Line
 
@@ -152,7 +151,7 @@ def _weight_gradient(x_shape: tuple[int, ...], rows: Axis, cols: Axis) -> tuple[
 def _row_pieces(axis: Axis, x_row: int, y_row: int, back: bool = False) -> list[Piece]:
     """The rows of outputs in pieces of blocks, where rows of the input and of the output are so many bytes apart."""
     pieces = cut(axis, ROWS, back)
-    if host().vector_bytes >= LINE:
+    if not host().is_narrow:
         return pieces
     most_read, most_written = (
         most * WAY_BYTES // math.gcd(row, WAY_BYTES)

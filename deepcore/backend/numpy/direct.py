@@ -73,7 +73,7 @@ def _blocks_beside(shape: tuple[int, ...], cols: Axis, channels: Channels) -> in
     All of them, where their weights stay in the first-level cache: then the output is written as it lies. Where a block
     is several lines of the cache long, it is written one block after the other.
     """
-    if channels.blocks == 1 or host().vector_bytes >= LINE or not _row_tiles(shape, cols, channels):
+    if channels.blocks == 1 or not host().is_narrow or not _row_tiles(shape, cols, channels):
         return 1
     return channels.wide if math.prod(shape[1:4]) * channels.padded * ITEM <= BESIDE_BYTES else 1
 

@@ -18,7 +18,6 @@ from deepcore.backend.numpy.source import Source
 from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.launch import Launch
-from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import TILE, WEIGHTS, address
 from deepcore.kernels.cpu.tile import most_rows, most_vectors
 
@@ -74,7 +73,7 @@ def _weight_gradient(
     # One line of each pixel is read again and again: at such a distance all of them meet in a few sets of the cache.
     source = Source(rows, cols, x_shape[3], GAP if x_shape[3] * ITEM % CONFLICT == 0 else 0)
     starts, length = source.starts(groups)
-    row_tiles, in_blocks, in_lines = None, None, host().vector_bytes < LINE and groups == 1 and channels.blocks > 1
+    row_tiles, in_blocks, in_lines = None, None, host().is_narrow and groups == 1 and channels.blocks > 1
     chunk = cols.outputs  # of a row of dy, which tiles of all runs and blocks read one after the other
     if channels.blocks == 1:
         reads = cols.taps, depth, cols.outputs, cols.stride, cols.dilation

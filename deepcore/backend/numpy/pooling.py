@@ -124,7 +124,7 @@ def _block_size(g: Pool2DGeometry, back: bool) -> tuple[int, int]:
             width = min(width * g.strides[0] * g.strides[1], WIDEST) * max(1, LINE // host().vector_bytes)
         return height, width * (lanes // g.channels)
     height, width = BLOCK_BACK if back else BLOCK_FORTH
-    if host().vector_bytes >= LINE:
+    if not host().is_narrow:
         return height, width
     if back:
         return FEWEST_ROWS, max(1, ROW_BYTES_BACK // pixel)

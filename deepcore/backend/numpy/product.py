@@ -232,9 +232,9 @@ class Cut:
         # Tiles whose rows are neighbours read a line of the cache for a few elements: those are put side by side, or
         # the lines are so few that the next tile finds them in the first-level cache.
         read = m * NEIGHBOURS_DEPTH * ITEM * columns.blocks
-        many = read >= MANY_BYTES or (_is_narrow() and n >= m)
+        many = read >= MANY_BYTES or (host().is_narrow and n >= m)
         packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and many
-        if packs_a and _is_narrow():
+        if packs_a and host().is_narrow:
             depth = min(depth, NARROW_DEPTH)
         if a.row == ITEM and not packs_a:
             depth = min(depth, NEIGHBOURS_DEPTH)
@@ -285,7 +285,7 @@ class Cut:
     @property
     def group(self) -> int:
         """How many blocks of b are put side by side at a time: several of narrow ones, so that whole lines are read."""
-        if self.packing != COPIED or not _is_narrow():
+        if self.packing != COPIED or not host().is_narrow:
             return 1
         return min(GROUP_BYTES // self.columns.wide_bytes, max(1, self.columns.wide))
 
@@ -303,15 +303,15 @@ class Cut:
         """(tasks of rows, tasks of columns, blocks of each): some ``wanted`` in all, long rows before columns."""
         threads = -(-wanted // TASKS_OF_A_THREAD)
         most = max(1, m // ROWS_OF_A_TASK)
-        if _is_narrow() and threads > 1 and self.packs_a:
+        if host().is_narrow and threads > 1 and self.packs_a:
             wanted //= NARROW_TASKS
-        elif _is_narrow() and threads > 1 and not self.down:
+        elif host().is_narrow and threads > 1 and not self.down:
             # As long as there are rows enough, each task has all columns, so that threads can take rows in turn.
             wanted = min(wanted * NARROW_TASKS, most // threads * threads if most >= wanted else wanted * NARROW_TASKS)
         wanted = -(-wanted // (items * self.pieces))
         least = -(-m * self.depth * ITEM // PACKED_BYTES) if self.packs_a else 1
         rows, columns, blocks = self._split(max(least, min(wanted, most)), wanted)
-        if not _is_narrow() and items * self.pieces * rows * columns % threads == 0:
+        if not host().is_narrow and items * self.pieces * rows * columns % threads == 0:
             return rows, columns, blocks
         # Each thread is to have as many tasks, all of one size.
         while items * self.pieces * wanted % threads:
@@ -360,11 +360,6 @@ class Cut:
             "transpose_tail": transpose(True) if transposed else 0,
             "copy_rows": panel.copy(self.row_vectors, True) if self.packs_a else 0,
         }
-
-
-def _is_narrow() -> bool:
-    """Whether a vector is shorter than a line of the cache: a block of columns is a line or two wide."""
-    return host().vector_bytes < LINE
 
 
 _nowhere = np.zeros(1, np.int64)  # where the only run of a tile's steps begins

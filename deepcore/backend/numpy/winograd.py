@@ -56,7 +56,7 @@ def _weight_fields(depth: int, part_depth: int, m: int, strides: tuple[int, ...]
     across = strides[3] != ITEM
     # The taps of a channel often meet in one set of a cache. Before a line that several vectors read is read to its end
     # it would be gone, had it not been copied to where it stays.
-    copies = not across and host().vector_bytes < LINE
+    copies = not across and host().is_narrow
     return {
         "w_row": strides[0],
         "w_tap": strides[1],
