@@ -259,6 +259,16 @@ WINOGRAD = _record(
     """
 )
 
+# The same for few input channels: a row of tiles, whose transforms lie one behind the other, for one block of output
+# channels after the other. The ``kernel`` (``fused.py``) makes outputs of them; its own memory is at ``rest_at``.
+WINOGRAD_FUSED = _record(
+    """
+    x x_tiles v_tile u u_block y y_image y_row y_pixel bias clamp
+    blocks block_bytes kernel rest_at
+    scratch scratch_bytes
+    """
+)
+
 # Winograd's gradient at the weights, for one chunk of tiles: first the transforms of x and dy, ...
 WINOGRAD_GRADIENT = _record("x x_tiles v v_tile dy dy_tiles d d_tile first last step")
 

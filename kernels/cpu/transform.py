@@ -63,18 +63,22 @@ KINDS: dict[str, dict[int, Matrix]] = {
 }
 
 
-def transform(kind: str, m: int, tail: bool = False, streams: bool = False, edge: bool = False) -> int:
+def transform(kind: str, m: int, tail: bool = False, streams: bool = False, edge: bool = False, lanes: int = 0) -> int:
     """The address of a transform for this host."""
-    name = f"transform {kind} {m}{' tail' if tail else ''}{' streams' if streams else ''}{' edge' if edge else ''}"
-    return library.function(name, lambda: emit_transform(kind, m, tail, host(), streams, edge))
+    of_lanes = f" tail{f' of {lanes}' if lanes else ''}" if tail else ""
+    name = f"transform {kind} {m}{of_lanes}{' streams' if streams else ''}{' edge' if edge else ''}"
+    return library.function(name, lambda: emit_transform(kind, m, tail, host(), streams, edge, lanes))
 
 
-def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = False, edge: bool = False) -> str:
+def emit_transform(
+    kind: str, m: int, tail: bool, host: Host, streams: bool = False, edge: bool = False, lanes: int = 0
+) -> str:
     """``transform(source, source_row, source_column, target, target_row, target_column, vectors, ...)``; LLVM IR.
 
     L d L^T for each of ``vectors`` neighbouring vectors of channels: d [q, q] with the strides of the source, the
     result [p, p] with those of the target, in bytes. ``tail``: of one vector alone, of which only so many lanes exist
-    as ``vectors`` says; of weights, the target has all, and zeros in those.
+    as ``vectors`` says, or as ``lanes`` does if the code knows it; of weights, and where the code knows it, the target
+    has all, and zeros in the others.
 
     The last arguments of ``"output"``, which finishes a convolution, are ``bias``, which is added, and ``clamp``, the
     address of two floats between which the sum is held; of the others, ``ahead``: so many bytes behind the source lies
@@ -90,8 +94,8 @@ def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = Fa
     e = Emitter("transform", f"{names} {more}".split(), host)
     source, source_row, source_column, target, target_row, target_column, vectors, extra, *_ = e.arguments.values()
     outputs, inputs = len(matrix), len(matrix[0])
-    mask = e.first_lanes(vectors) if tail else None
-    stored = None if kind == "weights" else mask
+    mask = (lanes or e.first_lanes(vectors)) if tail else None
+    stored = None if kind == "weights" or lanes else mask
     count = integer(1) if tail else vectors
     if finishes:
         bounds = e.bounds(e.arguments["clamp"])

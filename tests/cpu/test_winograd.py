@@ -9,11 +9,16 @@ import sys
 import numpy as np
 import pytest
 from microkernels import compiled
+from oracles import conv as oracle
 
-from deepcore.backend.numpy import channels, winograd, winograd_tiles
+from deepcore.backend.geometry import Conv2DGeometry
+from deepcore.backend.numpy import channels, winograd, winograd_fused, winograd_tiles
+from deepcore.backend.numpy.memory import aligned
+from deepcore.backend.numpy.window import conv_axes
+from deepcore.kernels.cpu.fused import Fused, emit_fused, rest_bytes
 from deepcore.kernels.cpu.host import Host, hosts
 from deepcore.kernels.cpu.record import address
-from deepcore.kernels.cpu.transform import KINDS, emit_transform
+from deepcore.kernels.cpu.transform import INPUT, KINDS, OUTPUT, emit_transform
 
 GUARD = 123.5  # what lies around the result and must stay there
 
@@ -152,6 +157,61 @@ def test_outputs_that_pass_the_caches_by_are_the_same(rng):
         results.append(target)
     assert results[0].any()
     np.testing.assert_array_equal(*results)
+
+
+@pytest.mark.parametrize("host", each_host())
+@pytest.mark.parametrize("edge", [False, True])
+def test_lanes_that_the_code_knows_are_all_that_is_read(edge, host, rng):
+    lanes = host.lanes - 1
+    transform = compiled(emit_transform("input", 4, True, host, edge=edge, lanes=lanes), "transform", host)
+    source = rng.standard_normal((6, 6, lanes)).astype(np.float32)
+    target, nothing = np.full((6, 6, host.lanes), GUARD, np.float32), np.zeros(host.lanes, np.float32)
+    exist = ((1 << 36) - 1, address(nothing)) if edge else ()
+    transform(address(source), *source.strides[:2], address(target), *target.strides[:2], 0, 64, *exist)
+    matrix = np.array(INPUT[4])
+    np.testing.assert_allclose(target[..., :lanes], np.einsum("ai,ijc,bj->abc", matrix, source, matrix), atol=2e-5)
+    assert not target[..., lanes:].any()
+
+
+@pytest.mark.parametrize("host", each_host())
+@pytest.mark.parametrize("streams", [False, True])
+@pytest.mark.parametrize("tiles", [1, 3])
+@pytest.mark.parametrize("m", [2, 4])
+def test_fused_kernels_are_products_and_the_way_back(m, tiles, streams, host, rng):
+    depth, vectors, places = 3, 2, (m + 2) ** 2
+    width, block = vectors * host.lanes, slice(host.lanes, (1 + vectors) * host.lanes)
+    v, u = (rng.standard_normal(shape).astype(np.float32) for shape in ((tiles, places, 5), (places, depth, width)))
+    bias, clamp = rng.standard_normal(width).astype(np.float32), np.array([-1.0, 2.0], np.float32)
+    what = Fused(m, depth, vectors, v.strides[1], u.strides[0], streams)
+    rest = np.full(rest_bytes(what, host) // 4, np.nan, np.float32)
+    target = aligned((m, tiles * m, 4 * host.lanes), np.float32)
+    target[...] = GUARD
+    where = address(rest), address(target[..., block]), *target.strides[:2], tiles
+    compiled(emit_fused(what, host), "fused", host)(address(v), address(u), address(bias), address(clamp), *where)
+    sums = np.einsum("tpc,pck->tpk", v[..., :depth], u).reshape(tiles, m + 2, m + 2, width)
+    matrix = np.array(OUTPUT[m])
+    exact = np.einsum("ai,tijk,bj->atbk", matrix, sums, matrix).reshape(m, tiles * m, width)
+    np.testing.assert_allclose(target[..., block], np.clip(exact + bias, *clamp), atol=1e-4)
+    target[..., block] = GUARD
+    assert (target == GUARD).all()
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+@pytest.mark.parametrize(
+    ("x", "padding", "activation"),
+    [((2, 12, 20, 3), "same", "relu"), ((1, 6, 10, 2), "valid", "linear"), ((3, 5, 9, 3), ((2, 3), (0, 1)), "tanh")],
+)
+def test_few_channels_without_sums_in_memory(x, padding, activation, streamed, rng, monkeypatch):
+    if streamed:
+        monkeypatch.setattr(winograd_fused, "STREAMED_BYTES", 0)
+    width = 3 * winograd_fused.VECTORS * winograd_fused.host().lanes
+    g = Conv2DGeometry.of(x, (3, 3, x[3], width), 1, padding)
+    x, w, bias = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.w_shape, width))
+    y = aligned(g.y_shape, np.float32)
+    winograd_fused.convolve(x, w, *conv_axes(g), 4, y, bias, activation)
+    sums = oracle.fprop(x, w, g.strides, g.padding, g.dilation, g.groups) + bias
+    right = {"relu": lambda z: np.maximum(z, 0), "linear": lambda z: z, "tanh": np.tanh}[activation](sums)
+    assert abs(y - right).max() < 2e-5 * abs(sums).max()
 
 
 @pytest.fixture

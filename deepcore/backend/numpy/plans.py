@@ -37,7 +37,12 @@ def zeros(size: int) -> np.ndarray:
 
 def streams(out: np.ndarray) -> bool:
     """Whether to write [N, P, Q, K] past the caches: it is larger than what they would keep, and pixels begin lines."""
-    return out.nbytes > STREAMED_BYTES and not any(start % LINE for start in (address(out), *out.strides[:3]))
+    return out.nbytes > STREAMED_BYTES and begin_lines(out)
+
+
+def begin_lines(out: np.ndarray) -> bool:
+    """Whether all pixels of [N, P, Q, K] begin lines of the cache."""
+    return not any(start % LINE for start in (address(out), *out.strides[:3]))
 
 
 def even(rows: int, most: int) -> int:

@@ -52,6 +52,7 @@ CACHED_BYTES = 2 << 20  # of a gradient at the weights that stays in the second-
 STRIP_PIXELS = 128  # whose sums are added to it at a time
 SUMS_BYTES = 700_000  # of Winograd's sums that stay in a second-level cache, beside blocks of tiles
 SUMS_TILES = 256  # for which it is worth to keep them there
+FUSED_CHANNELS = range(2, 5)  # of which a place of Winograd's tiles has so few products that its sum stays in registers
 MOST_TAPS = 49
 FEW_PIXELS = 600  # of a 1x1 convolution, whose cost is that of its multiplications: pixels come from the caches
 MOST_TOGETHER = 4  # neighbouring pixels that share a vector
@@ -293,6 +294,12 @@ def _supports_winograd(m: int) -> Callable[[Call], Answer]:
     return supports
 
 
+def _is_fused(g: Conv2DGeometry, m: int) -> bool:
+    """Whether Winograd's sums of few channels need not leave the registers: of whole tiles, in pairs of vectors."""
+    few = relative_width() < 1 and m == 4 and g.in_channels in FUSED_CHANNELS and g.in_channels < lanes()
+    return few and g.out_height % m == g.out_width % m == g.out_channels % (2 * lanes()) == 0
+
+
 def _winograd_cost(m: int) -> Callable[[Call], float]:
     def cost(call: Call) -> float:
         g = call.geometry
@@ -302,6 +309,10 @@ def _winograd_cost(m: int) -> Callable[[Call], float]:
         if call.op == "conv2d_dgrad":
             depth, outputs = outputs, depth
         tiles = g.batch * -(-height // m) * -(-width // m)
+        if call.op == "conv2d_fprop" and _is_fused(g, m):
+            moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
+            moved += 2.0 * places * tiles * lanes() * ITEM
+            return _tile_seconds(places * tiles, depth, outputs, {}) + moved / TILE_BYTES + 2 * TILE_CALL
         padded = (-(-depth // lanes()) + -(-outputs // lanes())) * lanes()
         transforms = 2.0 * places * tiles * padded * ITEM / TRANSFORM_BYTES
         if call.op == "conv2d_wgrad":
@@ -339,7 +350,10 @@ def _winograd(m: int) -> None:
         x: np.ndarray, w: np.ndarray, geometry: Conv2DGeometry, bias: np.ndarray | None, activation: str
     ) -> np.ndarray:
         y = empty(geometry.y_shape, np.float32)
-        _module("winograd").convolve(x, w, *conv_axes(geometry), m, y, bias, activation, w)
+        if _is_fused(geometry, m):
+            _module("winograd_fused").convolve(x, w, *conv_axes(geometry), m, y, bias, activation)
+        else:
+            _module("winograd").convolve(x, w, *conv_axes(geometry), m, y, bias, activation, w)
         return y
 
     @implementation("conv2d_dgrad", name, **how)

@@ -75,11 +75,12 @@ def _zeros() -> np.ndarray:
     return np.zeros(host().lanes, np.float32)
 
 
-def image(kind: str, m: int, channels: int, rows: Axis, cols: Axis, layout: Layout) -> np.ndarray:
+def image(kind: str, m: int, channels: int, rows: Axis, cols: Axis, layout: Layout, lanes: int = 0) -> np.ndarray:
     """What a task is told of the tiles of an image with so many ``channels``: a ``WINOGRAD_TILES``.
 
     The ``layout`` may be of fewer, from wherever the task begins. The image is x for the ``kind`` "input", and for
-    "output_gradient" it is dy, whose tiles have neither neighbours' pixels nor padding.
+    "output_gradient" it is dy, whose tiles have neither neighbours' pixels nor padding. ``lanes``: those of the
+    last part where the transforms are made for them.
     """
     reads = kind == "input"
     height, width = (rows.size, cols.size) if reads else (rows.outputs, cols.outputs)
@@ -94,7 +95,7 @@ def image(kind: str, m: int, channels: int, rows: Axis, cols: Axis, layout: Layo
     told["part"], told["place_row"], told["place"] = layout.part, (m + 2) * layout.place, layout.place
     told["whole"], told["edge"] = transform(kind, m), transform(kind, m, edge=True)
     if layout.last_tail:
-        told["whole_tail"], told["edge_tail"] = transform(kind, m, True), transform(kind, m, True, edge=True)
+        told["whole_tail"], told["edge_tail"] = (transform(kind, m, True, edge=e, lanes=lanes) for e in (False, True))
     told["vector_bytes"], told["zeros"] = host().vector_bytes, address(_zeros())
     return told
 

@@ -7,6 +7,7 @@ with the weights over the input channels.
 from deepcore.kernels.cpu.native import call, helper, load_int, record
 from deepcore.kernels.cpu.record import (
     WINOGRAD,
+    WINOGRAD_FUSED,
     WINOGRAD_TILES,
     WINOGRAD_WEIGHTS,
 )
@@ -19,6 +20,7 @@ AHEAD = 8  # input channels whose weights are asked for before they are read: th
 tiles_at = record(WINOGRAD_TILES)
 weights_at = record(WINOGRAD_WEIGHTS)
 winograd_at = record(WINOGRAD)
+fused_at = record(WINOGRAD_FUSED)
 
 
 @helper
@@ -279,3 +281,19 @@ def convolve(told, index, worker):
             else:
                 exist = existing(t.out_rows, t.out_columns, row, column, t.m)
                 finish_edge(t, source, target, vectors, tail, bias, exist, patch)
+
+
+def convolve_fused(told, index, worker):
+    """A row of tiles of few input channels, all the way from x to y."""
+    t = fused_at(told)
+    tiles = tiles_at(t.x_tiles).tile_columns
+    first = index * tiles
+    v = t.scratch + worker * t.scratch_bytes
+    for number in range(tiles):
+        transform_tile(t.x_tiles, t.x, first + number, v + number * t.v_tile)
+    image, row, _ = place_of(tiles_at(t.x_tiles), first)
+    y = t.y + image * t.y_image + row * t.y_row
+    for block in range(t.blocks):
+        begin = block * t.block_bytes
+        outputs = y + begin, t.y_row, t.y_pixel, tiles
+        call(t.kernel, (v, t.u + block * t.u_block, t.bias + begin, t.clamp, v + t.rest_at, *outputs))
