@@ -155,8 +155,10 @@ def set_threads(count: int) -> None:
 
     Raises ``ValueError`` if there are no ``count`` cores, or if Numba has already started with fewer.
     """
-    if not 1 <= count <= usable_cores():
-        raise ValueError(f"{threads_text(count)} were asked for; this process may use {usable_cores()} cores.")
+    cores = usable_cores()
+    if not 1 <= count <= cores:
+        allowed = "1 core" if cores == 1 else f"{cores} cores"
+        raise ValueError(f"{threads_text(count)} were asked for; this process may use {allowed}.")
     import numpy  # noqa: F401, its BLAS must be loaded to be told
     from threadpoolctl import threadpool_limits
 

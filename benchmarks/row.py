@@ -84,8 +84,10 @@ class Row:
 
     @classmethod
     def from_json(cls, line: str) -> Row:
-        """The row that ``to_json`` wrote, now or earlier. Raises ``ValueError`` if a field is missing."""
+        """The row that ``to_json`` wrote, now or earlier. Raises ``ValueError`` if it is none, or lacks a field."""
         record = json.loads(line)
+        if not isinstance(record, dict):
+            raise ValueError("Not a benchmark row: no JSON object.")
         missing = [
             one.name
             for one in fields(cls)
@@ -127,7 +129,11 @@ class Writer:
 
 
 def read(path: Path) -> Iterator[Row]:
-    """The rows of a file of JSON lines."""
-    for line in path.read_text(encoding="utf-8").splitlines():
+    """The rows of a file of JSON lines. Raises ``ValueError`` that names the line if one holds no row."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if line.strip():
-            yield Row.from_json(line)
+            try:
+                row = Row.from_json(line)
+            except ValueError as problem:
+                raise ValueError(f"{path}, line {number}: {problem}") from None
+            yield row

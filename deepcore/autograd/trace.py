@@ -211,11 +211,12 @@ class Program:
                 attributes = {**attributes, **{name: registers[register] for name, register in draws}}
             found = function(backend, *[registers[register] for register in arguments], **attributes)
             if isinstance(results, tuple):
-                for register, each in zip(results, found, strict=True):
-                    registers[register] = each
+                for place, register in enumerate(results):
+                    registers[register] = found[place]
             else:
                 # NumPy makes scalars of 0-d results.
                 registers[results] = np.asarray(found) if isinstance(found, np.generic) else found
+            del found  # a name, too, would keep what nobody reads any more
             for register in last:
                 registers[register] = None
         return [registers[register] for register in self._outputs]

@@ -73,7 +73,8 @@ class _progress:  # noqa: N801
         return self._report
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        if not self._bar.disable:  # older versions of rich end a bar that was never shown with an empty line
+            self._bar.stop()
 
     def _report(self, number: int, count: int, compiled: Compiled) -> None:
         self._bar.update(self._task, total=count, completed=number, description=f"{compiled.name} {compiled.what}"[:60])

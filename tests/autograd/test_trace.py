@@ -9,7 +9,7 @@ import pytest
 
 from deepcore import ops, random
 from deepcore.autograd import gradients
-from deepcore.autograd.trace import Trace
+from deepcore.autograd.trace import Draw, Trace
 from deepcore.backend import numpy_backend
 from deepcore.tensor import Tensor
 from deepcore.variable import Variable
@@ -65,6 +65,15 @@ def test_numbers_are_drawn_anew_and_by_both_passes_alike():
         assert stream.offset == other.offset
 
 
+def test_streams_that_happen_to_agree_are_told_apart():
+    first, second = random.Generator(3), random.Generator(3)
+    ones = np.ones(64, np.float32)
+    found, program = traced(lambda x: ops.dropout(x, 0.5, first) - ops.dropout(x, 0.5, second), Tensor(ones))
+    assert not found.numpy().any()
+    second.draw(8)
+    assert again(program, ones).any()
+
+
 def test_writes_and_refusals_happen_again():
     total = Variable([0.0])
 
@@ -91,6 +100,13 @@ def test_what_has_no_gradient_is_noted_too():
     assert again(program, [3.0, -1.0]).tolist() == [3.0, 0.0]
 
 
+def test_a_single_number_is_an_array_and_what_numpy_warns_of_is_silent():
+    _, program = traced(lambda x: ops.log(x).sum() * 2.0, Tensor([1.0, 2.0]))
+    found = again(program, [0.0, 1.0])
+    assert isinstance(found, np.ndarray)
+    assert found == -np.inf
+
+
 @pytest.mark.parametrize(
     "function",
     [
@@ -106,6 +122,23 @@ def test_what_nobody_noted_ends_the_trace(function):
     found, program = traced(function, Tensor([1.0, 2.0]))
     assert isinstance(found, Tensor)
     assert program is None
+
+
+@pytest.mark.parametrize("attribute", [Tensor([2.0]), np.ones(1), [(np.ones(1),)], Draw(7, 0)])
+def test_attributes_that_may_be_others_the_next_time_end_the_trace(attribute):
+    x, y = Tensor([1.0]), Tensor([2.0])
+    with Trace([x], []) as trace:
+        trace.call(lambda backend, array, scale: array * 2, [x], {"scale": attribute}, y)
+    assert trace.program([y]) is None
+
+
+@pytest.mark.parametrize(("size", "kept"), [(64, True), (65, False)])
+def test_constants_are_few_numbers(size, kept):
+    x, number = Tensor(np.ones(size, np.float32)), Tensor(np.full(size, 2.0, np.float32))
+    with Trace([x], []) as trace:
+        trace.constant(number)
+        y = x * number
+    assert (trace.program([y]) is not None) is kept
 
 
 def test_one_array_in_two_places_cannot_be_told_apart():
@@ -156,3 +189,25 @@ def test_arrays_live_as_long_as_somebody_reads_them():
     (found,) = program.run(numpy_backend(), [x.numpy()])
     assert found.tolist() == [4.0] * 8
     assert alive == [[True], [False]]
+
+
+def test_a_result_that_nobody_reads_does_not_live():
+    x, unread, last = Tensor(np.ones(8, np.float32)), Tensor(np.ones(8, np.float32)), Tensor([0.0])
+    made, alive = [], []
+
+    def make(backend, array):
+        results = array * 2, array * 3
+        made.append(weakref.ref(results[1]))
+        return results
+
+    def look(backend, array):
+        alive.append(made[0]() is not None)
+        return array + 1
+
+    first, second = Tensor([2.0]), Tensor([3.0])
+    with Trace([x], []) as trace:
+        trace.call(make, [x], {}, (first, unread))
+        trace.call(look, [first], {}, second)
+        trace.call(look, [second], {}, last)
+    trace.program([last]).run(numpy_backend(), [x.numpy()])
+    assert alive == [False, False]

@@ -1,3 +1,5 @@
+import gc
+import itertools
 import threading
 import time
 import zlib
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 
 from deepcore.benchmarks import clock
-from deepcore.benchmarks.clock import FEWEST_ROUNDS, Rotation, interleave, quantiles
+from deepcore.benchmarks.clock import FEWEST_ROUNDS, Copies, Rotation, interleave, quantiles
 
 
 def test_quantiles_interpolate_and_ignore_order():
@@ -56,9 +58,23 @@ def test_a_warm_rotation_is_one_copy(rng):
     assert rotation.take()[0].ctypes.data == rotation.take()[0].ctypes.data
 
 
-def test_interleave_leaves_garbage_collection_as_it_was():
-    import gc
+def test_arrays_of_a_rotation_are_aligned_and_lie_where_the_call_runs(rng):
+    moved = []
+    arrays = [np.zeros(7, np.uint8), rng.standard_normal(3)]
+    rotation = Rotation(arrays, spread=0, to_device=lambda array: (moved.append(array.copy()), moved[0])[1])
+    for got, array in zip(rotation.take(), arrays, strict=True):
+        assert got.flags.aligned
+        assert np.shares_memory(got, moved[0])
+        np.testing.assert_array_equal(got, array)
 
+
+def test_copies_are_made_once_and_handed_out_in_turn():
+    names = iter("abc")
+    copies = Copies(lambda: [next(names)], 3)
+    assert [copies.take() for _ in range(4)] == [["a"], ["b"], ["c"], ["a"]]
+
+
+def test_interleave_leaves_garbage_collection_as_it_was():
     def fail():
         raise KeyboardInterrupt
 
@@ -66,6 +82,19 @@ def test_interleave_leaves_garbage_collection_as_it_was():
     with pytest.raises(KeyboardInterrupt):
         interleave([fail], 3, 1.0)
     assert gc.isenabled()
+    gc.disable()
+    try:
+        interleave([lambda: 0.5], 3, 1.0)
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_garbage_is_collected_before_the_rounds_and_not_during_them(monkeypatch):
+    collections, seen = [], []
+    monkeypatch.setattr(gc, "collect", lambda: collections.append(True))
+    interleave([lambda: seen.append((len(collections), gc.isenabled())) or 0.5], 3, 100.0)
+    assert seen == [(1, False)] * 3
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="only Linux tells what threads do")
@@ -86,15 +115,36 @@ def test_threads_that_compute_are_waited_for():
     assert any(idle() for _ in range(1000))
 
 
+@pytest.mark.parametrize(
+    ("stat", "computes"),
+    [
+        ("7 (worker) R 1 1", True),
+        ("7 (worker) S 1 1", False),
+        ("7 (a) S (b) R 1 1", True),
+        ("7 (a) R (b) S 1 1", False),
+    ],
+)
+def test_the_state_of_a_thread_follows_its_name(stat, computes, monkeypatch, tmp_path):
+    for name, text in {"7": stat, str(threading.get_native_id()): "1 (python) R 1 1"}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "stat").write_text(text)
+    (tmp_path / "8").mkdir()  # has ended between two looks
+    monkeypatch.setattr(clock, "_TASKS", tmp_path)
+    assert clock._others_compute() is computes
+
+
 def test_settling_ends_with_the_last_look(monkeypatch):
-    looks = iter([True, True, False, True])
+    looks, pauses = iter([True, True, False, True]), []
     monkeypatch.setattr(clock, "_others_compute", lambda: next(looks))
+    monkeypatch.setattr(time, "sleep", pauses.append)
     clock.settle()
     assert list(looks) == [True]
+    assert len(pauses) == 2
 
 
 def test_settling_is_given_up_in_time(monkeypatch):
-    looks = []
+    looks, passed = [], itertools.count()
     monkeypatch.setattr(clock, "_others_compute", lambda: looks.append(True) or True)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(passed) * 20e-3)
     clock.settle()
-    assert len(looks) > 1
+    assert len(looks) == 3  # after 20, 40 and 60 ms

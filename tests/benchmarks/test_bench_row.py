@@ -56,3 +56,11 @@ def test_rows_are_on_disk_as_soon_as_they_are_written(row, tmp_path):
     with Writer([path]) as writer:
         writer.write(row)
     assert list(read(path)) == [row] * 3
+
+
+@pytest.mark.parametrize("line", ["layer p50", "[]", "{}"])
+def test_a_line_that_holds_no_row_is_named(line, row, tmp_path):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(f"{row.to_json()}\n\n{line}\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"rows\.jsonl, line 3: "):
+        list(read(path))

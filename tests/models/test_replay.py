@@ -171,6 +171,19 @@ def _penalise(model):
     model.get_layer("hidden").kernel.regularizer = regularizers.L2(0.1)
 
 
+def _penalise_the_output(model):
+    model.activity_regularizer = regularizers.L2(0.1)
+
+
+def _own_call(model):
+    call = model.call
+    model.call = lambda *args, **options: call(*args, **options) * 0.5
+
+
+def _own_loss(model):
+    model.compute_loss = _squares
+
+
 def _rewind(model):
     model.get_layer("thin").seed_generator.offset = 0
 
@@ -195,6 +208,9 @@ def _deepen(model):
         _ignore,
         _weigh,
         _penalise,
+        _penalise_the_output,
+        _own_call,
+        _own_loss,
         _rewind,
         _deepen,
     ],
@@ -209,6 +225,14 @@ def test_what_a_callback_changes_counts_from_the_next_step_on(change, images, re
                 change(self.model)
 
     assert_same(fused, images, repeated, callbacks=lambda: [Change()])
+
+
+def test_a_weight_that_is_no_longer_recorded_is_refused_as_ever(images, repeated):
+    model, _ = trained(fused, images, False)
+    assert repeated
+    model.get_layer("hidden").kernel.requires_grad = False
+    with pytest.raises(RuntimeError, match="does not require a gradient"):
+        model.train_on_batch(images[0][:BATCH], images[1][:BATCH])
 
 
 def test_other_ways_of_products_count_from_the_next_step_on(images, repeated):
@@ -289,6 +313,44 @@ def test_a_copy_trains_by_itself(images, repeated):
     assert any((a != b).any() for a, b in zip(weights, other.get_weights(), strict=True))
 
 
+def assert_same_steps(make, batches, repeated):
+    """Steps on ``batches``, pairs of tensors, give the same in both ways; returns how many were repeated."""
+    models = []
+    for eagerly in (True, False):
+        deepcore.random.set_seed(5)
+        model, loss = make()
+        model.compile("adam", loss, run_eagerly=eagerly)
+        for batch in batches:
+            model.train_step(batch)
+        models.append(state(model))
+    for a, b in zip(*models, strict=True):
+        np.testing.assert_array_equal(a, b)
+    return len(repeated)
+
+
+def test_batches_of_other_sizes_and_dtypes_are_of_another_kind(rng, repeated):
+    def sized():
+        stack = [Input((None, None, 1)), layers.Conv2D(4, 3), layers.GlobalAveragePooling2D(), Dense(3)]
+        return Sequential(stack), losses.MeanSquaredError()
+
+    batches = []
+    for side, dtype in ((8, "float32"), (6, "float32"), (8, "int32")):
+        x = rng.standard_normal((4, side, side, 1)).astype(np.float32)
+        batches.append((deepcore.Tensor(x), deepcore.Tensor(rng.integers(0, 9, (4, 3)), dtype=dtype)))
+    assert assert_same_steps(sized, batches * 4, repeated) == 3 * 2
+
+
+@pytest.mark.parametrize("setting", ["mask", "requires_grad"])
+def test_batches_that_say_more_than_their_numbers_are_not_repeated(setting, images, repeated):
+    def make():
+        return Sequential([Input((64,)), Dense(3)]), losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    x, y = images[0][:4].reshape(4, 64), deepcore.Tensor(images[1][:4])
+    plain, telling = deepcore.Tensor(x), deepcore.Tensor(x)
+    setattr(telling, setting, deepcore.Tensor([True, False, True, True]) if setting == "mask" else True)
+    assert assert_same_steps(make, [(plain, y)] * 3 + [(telling, y)] * 2, repeated) == 1
+
+
 class _Scale(layers.Layer):
     """A layer whose calls are others each time."""
 
@@ -311,8 +373,27 @@ def _hinge(y_true, y_pred):
     return deepcore.ops.mean(deepcore.ops.square(y_pred), -1)
 
 
+class _Hinge(losses.Loss):
+    def call(self, y_true, y_pred):
+        return _hinge(y_true, y_pred)
+
+
 def _last(**options):
     return [Input((8, 8, 1)), layers.Flatten(), Dense(3, **options)]
+
+
+def _multiplied():
+    x = Input((8, 8, 1))
+    return Model(x, Dense(3)(layers.Flatten()(x)) * 2.0)
+
+
+def _with(thing, name, value):
+    setattr(thing, name, value)
+    return thing
+
+
+def _squares(x, y, y_pred, sample_weight, training):
+    return deepcore.ops.mean(deepcore.ops.square(y_pred))
 
 
 @pytest.mark.parametrize(
@@ -321,7 +402,21 @@ def _last(**options):
         lambda: (Sequential([*_last(), _Scale()]), losses.SparseCategoricalCrossentropy(from_logits=True)),
         lambda: (Sequential([*_last(), _Wide(3)]), losses.SparseCategoricalCrossentropy(from_logits=True)),
         lambda: (_Trained(_last()), losses.SparseCategoricalCrossentropy(from_logits=True)),
+        lambda: (_multiplied(), losses.SparseCategoricalCrossentropy(from_logits=True)),
+        lambda: (
+            _with(Sequential(_last()), "compute_loss", _squares),
+            losses.SparseCategoricalCrossentropy(from_logits=True),
+        ),
+        lambda: (
+            Sequential([*_last(), _with(layers.ReLU(), "call", lambda x: deepcore.ops.relu(x))]),
+            losses.SparseCategoricalCrossentropy(from_logits=True),
+        ),
         lambda: (Sequential(_last()), _hinge),
+        lambda: (Sequential(_last()), _Hinge()),
+        lambda: (
+            Sequential(_last()),
+            _with(losses.SparseCategoricalCrossentropy(from_logits=True), "call", _hinge),
+        ),
         lambda: (Sequential(_last(activation=lambda x: x * 2.0)), "sparse_categorical_crossentropy"),
         lambda: (Sequential(_last(kernel_regularizer="l2")), losses.SparseCategoricalCrossentropy(from_logits=True)),
         lambda: (Sequential(_last(activity_regularizer="l2")), losses.SparseCategoricalCrossentropy(from_logits=True)),
@@ -333,6 +428,17 @@ def _last(**options):
 )
 def test_nothing_is_repeated_where_calls_may_be_others(make, images, repeated):
     trained(make, images, False)
+    assert not repeated
+
+
+def test_losses_whose_settings_can_change_in_place_are_not_repeated(images, repeated):
+    x, y = images
+    data = x, np.eye(3, dtype=np.float32)[y]
+    trained(lambda: (Sequential(_last(activation="softmax")), losses.CategoricalCrossentropy()), data, False)
+    assert repeated
+    repeated.clear()
+    weighted = losses.CategoricalFocalCrossentropy(alpha=[0.2, 0.3, 0.5])
+    trained(lambda: (Sequential(_last(activation="softmax")), weighted), data, False)
     assert not repeated
 
 

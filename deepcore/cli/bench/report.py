@@ -11,7 +11,10 @@ from deepcore.cli.terminal import fail, sentences
 
 
 def report(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Rows that --json or --output-dir kept.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", exists=True, dir_okay=False, help="Rows that --json or --output-dir kept."),
+    ],
     against: Annotated[str, typer.Option(metavar="PEER", help="The library that deepcore is compared with.")] = "torch",
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Save a picture, too: every ratio a dot; .svg, .png or .pdf.")
