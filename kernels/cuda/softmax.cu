@@ -1,5 +1,5 @@
-// Softmax and its logarithm over rows, and the cross-entropies of logits and of probabilities. Built with -DT=<type of the elements> and with
-// -DROW_THREADS; the kernels of classes also with -DCLASS=<type of an integer target>.
+// Softmax and its logarithm over rows, and the cross-entropies of logits and of probabilities. Built with -DT=<type of
+// the elements> and with -DROW_THREADS; the kernels of classes also with -DCLASS=<type of an integer target>.
 //
 // A row is swept several times: for its maximum, for its sum, and to write. Only the first sweep comes from memory; the
 // others find the row in a cache. That is simpler than a maximum and a sum in one sweep, and takes infinities as they
