@@ -220,6 +220,14 @@ def others(b: Backend, dtype: str, rows: int, columns: int) -> Iterator[tuple[st
             "softmax_cross_entropy_dgrad",
             lambda targets=targets: b.softmax_cross_entropy_dgrad(column, x, targets),  # type: ignore[misc]
         )
+        yield (
+            "probability_cross_entropy_fprop",
+            lambda targets=targets: b.probability_cross_entropy_fprop(x, targets),  # type: ignore[misc]
+        )
+        yield (
+            "probability_cross_entropy_dgrad",
+            lambda targets=targets: b.probability_cross_entropy_dgrad(column, x, targets),  # type: ignore[misc]
+        )
     for reduce in ("reduce_sum", "reduce_mean", "reduce_max", "reduce_min"):
         for axes in ((0,), (1,), (0, 1)):
             yield reduce, lambda reduce=reduce, axes=axes: getattr(b, reduce)(x, axes)  # type: ignore[misc]

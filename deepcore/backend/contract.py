@@ -23,6 +23,7 @@ ACTIVATIONS = (
 LEAKY_RELU_SLOPE = 0.2
 SELU_ALPHA = 1.6732632423543772
 SELU_SCALE = 1.0507009873554805
+PROBABILITY_EPSILON = 1e-7  # a cross-entropy holds probabilities from here to 1 less this
 
 
 def blocks_used(size: int, dtype: np.dtype | str = "float32") -> int:

@@ -4,16 +4,71 @@ from __future__ import annotations
 
 from typing import Any
 
+from deepcore.autograd.primitive import primitive
+from deepcore.backend.contract import PROBABILITY_EPSILON
 from deepcore.ops.activation import softplus
-from deepcore.ops.elementwise import clip, log
-from deepcore.ops.indexing import one_hot
+from deepcore.ops.elementwise import clip, log, where
+from deepcore.ops.logic import logical_and
 from deepcore.ops.operand import cast, floating, floating_beside, tensor_of
 from deepcore.ops.reduction import sum
-from deepcore.ops.shape import moveaxis, squeeze
-from deepcore.ops.softmax import check_labels, softmax_cross_entropy
+from deepcore.ops.shape import expand_dims, moveaxis, squeeze
+from deepcore.ops.softmax import by_rows, check_labels, distribution, softmax_cross_entropy
 from deepcore.tensor import Tensor
 
-EPSILON = 1e-7  # probabilities are held from here to 1 less this, as in Keras
+
+@primitive(outputs=("loss",))
+def _cross_entropy(backend: Any, probabilities: Any, targets: Any) -> Any:
+    return backend.probability_cross_entropy_fprop(probabilities, targets)
+
+
+@_cross_entropy.gradient("probabilities")
+def _(dloss: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
+    return _cross_entropy_dgrad(dloss, probabilities, targets)
+
+
+@_cross_entropy.gradient("targets")
+def _(dloss: Tensor, probabilities: Tensor) -> Tensor:
+    shares = probabilities / sum(probabilities, -1, keepdims=True)
+    return -(expand_dims(dloss, -1) * log(clip(shares, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)))
+
+
+@primitive(outputs=("dprobabilities",))
+def _cross_entropy_dgrad(backend: Any, dloss: Any, probabilities: Any, targets: Any) -> Any:
+    return backend.probability_cross_entropy_dgrad(dloss, probabilities, targets)
+
+
+# dp = dloss (sum(t) / sum(p) - t / p), where t is zero for probabilities that are held at a limit.
+@_cross_entropy_dgrad.gradient("dloss")
+def _(ddprobabilities: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
+    t, p, total = _not_held(targets, probabilities)
+    return sum(ddprobabilities * (sum(t, -1, keepdims=True) / total - t / p), -1)
+
+
+@_cross_entropy_dgrad.gradient("probabilities")
+def _(ddprobabilities: Tensor, dloss: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
+    t, p, total = _not_held(targets, probabilities)
+    of_total = sum(ddprobabilities, -1, keepdims=True) * sum(t, -1, keepdims=True) / (total * total)
+    return expand_dims(dloss, -1) * (ddprobabilities * t / (p * p) - of_total)
+
+
+@_cross_entropy_dgrad.gradient("targets")
+def _(ddprobabilities: Tensor, dloss: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
+    _, p, total = _not_held(targets, probabilities)
+    slope = sum(ddprobabilities, -1, keepdims=True) / total - ddprobabilities / p
+    return expand_dims(dloss, -1) * where(_is_within(probabilities, total), slope, 0.0)
+
+
+def _not_held(targets: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Weights, zero where a probability is held at a limit; the probabilities, 1 there; and their sums."""
+    total = sum(probabilities, -1, keepdims=True)
+    within = _is_within(probabilities, total)
+    t = distribution(targets, probabilities)
+    return where(within, t, 0.0), where(within, probabilities, 1.0), total
+
+
+def _is_within(probabilities: Tensor, total: Tensor) -> Tensor:
+    shares = probabilities.detach() / total.detach()
+    return logical_and(shares >= PROBABILITY_EPSILON, shares <= 1 - PROBABILITY_EPSILON)
 
 
 def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> Tensor:
@@ -31,7 +86,7 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     t, y = _paired("binary_crossentropy", target, output)
     if from_logits:
         return softplus(y) - y * t
-    p = clip(y, EPSILON, 1 - EPSILON)
+    p = clip(y, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON)
     return -(t * log(p) + (1 - t) * log(1 - p))
 
 
@@ -48,9 +103,8 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     t, y = _paired("categorical_crossentropy", target, output)
     if y.ndim < 1:
         raise ValueError(f"categorical_crossentropy expects [..., classes]; got shapes {t.shape} and {y.shape}.")
-    if not from_logits:
-        return -sum(t * _log_probabilities(y, axis), axis)
-    return softmax_cross_entropy(moveaxis(y, axis, -1), moveaxis(t, axis, -1))
+    y, t = moveaxis(y, axis, -1), moveaxis(t, axis, -1)
+    return softmax_cross_entropy(y, t) if from_logits else by_rows(_cross_entropy, y, t)
 
 
 def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Tensor:
@@ -80,7 +134,7 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
     if from_logits:
         return softmax_cross_entropy(y, numbers)
     check_labels(numbers, y.shape[-1])
-    return -sum(one_hot(numbers, y.shape[-1], dtype=y.dtype) * _log_probabilities(y, -1), -1)
+    return by_rows(_cross_entropy, y, numbers)
 
 
 def _paired(op: str, target: Any, output: Any) -> tuple[Tensor, Tensor]:
@@ -89,7 +143,3 @@ def _paired(op: str, target: Any, output: Any) -> tuple[Tensor, Tensor]:
     if t.shape != y.shape:
         raise ValueError(f"{op}: target and output must have the same shape; got {t.shape} and {y.shape}.")
     return t, y
-
-
-def _log_probabilities(y: Tensor, axis: int) -> Tensor:
-    return log(clip(y / sum(y, axis, keepdims=True), EPSILON, 1 - EPSILON))

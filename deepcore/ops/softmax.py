@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,13 +96,13 @@ def _softmax_cross_entropy_dgrad(backend: Any, dloss: Any, probabilities: Any, t
 # dlogits = dloss (p sum(t) - t), linear in each of its inputs
 @_softmax_cross_entropy_dgrad.gradient("dloss")
 def _(ddlogits: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
-    t = _distribution(targets, probabilities)
+    t = distribution(targets, probabilities)
     return sum(ddlogits * (probabilities * sum(t, -1, keepdims=True) - t), -1)
 
 
 @_softmax_cross_entropy_dgrad.gradient("probabilities")
 def _(ddlogits: Tensor, dloss: Tensor, probabilities: Tensor, targets: Tensor) -> Tensor:
-    return ddlogits * expand_dims(dloss, -1) * sum(_distribution(targets, probabilities), -1, keepdims=True)
+    return ddlogits * expand_dims(dloss, -1) * sum(distribution(targets, probabilities), -1, keepdims=True)
 
 
 @_softmax_cross_entropy_dgrad.gradient("targets")
@@ -109,7 +110,8 @@ def _(ddlogits: Tensor, dloss: Tensor, probabilities: Tensor) -> Tensor:
     return expand_dims(dloss, -1) * (sum(ddlogits * probabilities, -1, keepdims=True) - ddlogits)
 
 
-def _distribution(targets: Tensor, like: Tensor) -> Tensor:
+def distribution(targets: Tensor, like: Tensor) -> Tensor:
+    """Weights of the classes, of the shape of ``like``, from such weights or from class numbers."""
     return targets if targets.dtype.kind == "f" else one_hot(targets, like.shape[-1], dtype=like.dtype)
 
 
@@ -176,12 +178,16 @@ def softmax_cross_entropy(logits: Any, targets: Any) -> Tensor:
                 f"got {t.shape}."
             )
         check_labels(t, classes)
+    return by_rows(lambda rows, flat: _softmax_cross_entropy(rows, flat)[0], x, t)
+
+
+def by_rows(loss: Callable[[Tensor, Tensor], Tensor], x: Tensor, targets: Tensor) -> Tensor:
+    """``loss`` [rows] of x [rows, classes] and targets [rows, classes] or [rows], for any axes [..., classes]."""
     if x.ndim == 2:
-        loss: Tensor = _softmax_cross_entropy(x, t)[0]
-        return loss
-    rows = (x.size // classes, classes)
-    flat = reshape(t, rows if t.dtype.kind == "f" else rows[:1])
-    return reshape(_softmax_cross_entropy(reshape(x, rows), flat)[0], x.shape[:-1])
+        return loss(x, targets)
+    rows = (math.prod(x.shape[:-1]), x.shape[-1])
+    flat = reshape(targets, rows if targets.dtype.kind == "f" else rows[:1])
+    return reshape(loss(reshape(x, rows), flat), x.shape[:-1])
 
 
 def check_labels(labels: Tensor, classes: int) -> None:

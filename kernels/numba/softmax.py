@@ -1,4 +1,4 @@
-"""Softmax, its logarithm and cross-entropy: one row at a time, so that a row is read from memory once."""
+"""Softmax, its logarithm and cross-entropies: one row at a time, so that a row is read from memory once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 
 from deepcore.kernels.numba.elementary import difference, exp
 from deepcore.kernels.numba.jit import inline, parallel, part_of
+
+PROBABILITY_EPSILON = 1e-7  # as in backend/contract.py
 
 
 @inline
@@ -141,3 +143,84 @@ def cross_entropy_of_weights_dgrad(piece, dloss, probabilities, targets, dlogits
     """dlogits = dloss * (probabilities * sum(targets) - targets)."""
     for row in part_of(piece, probabilities.shape[0]):
         cross_entropy_of_weights_dgrad_row(dloss, probabilities, targets, dlogits, row)
+
+
+@inline
+def row_sum(x, row):
+    total = type(x[row, 0])(0)
+    for column in range(x.shape[1]):
+        total += x[row, column]
+    return total
+
+
+@inline
+def is_within(share):
+    """Whether a share of a row's sum is not held at one of its limits; true of NaN, which so flows on."""
+    return not (share < type(share)(PROBABILITY_EPSILON) or share > type(share)(1 - PROBABILITY_EPSILON))
+
+
+@inline
+def log_share(share):
+    """The logarithm of a share of a row's sum, held between its limits."""
+    if share < type(share)(PROBABILITY_EPSILON):
+        return math.log(type(share)(PROBABILITY_EPSILON))
+    return math.log(type(share)(1 - PROBABILITY_EPSILON) if share > type(share)(1 - PROBABILITY_EPSILON) else share)
+
+
+@parallel
+def probability_loss_of_classes_fprop(piece, probabilities, targets, loss):
+    """loss [rows] of probabilities [rows, classes], whose sum is divided out, for integer targets [rows]."""
+    for row in part_of(piece, probabilities.shape[0]):
+        loss[row] = -log_share(probabilities[row, targets[row]] / row_sum(probabilities, row))
+
+
+@inline
+def weighted_probability_loss(probabilities, targets, row):
+    total, loss = row_sum(probabilities, row), type(probabilities[row, 0])(0)
+    for column in range(probabilities.shape[1]):
+        share, weight = probabilities[row, column] / total, targets[row, column]
+        # Most weights are zeros of one-hot rows: their logarithms are not taken, but NaN flows on.
+        loss -= weight * (log_share(share) if weight != 0 else share)
+    return loss
+
+
+@parallel
+def probability_loss_of_weights_fprop(piece, probabilities, targets, loss):
+    """The same for floating targets [rows, classes]."""
+    for row in part_of(piece, probabilities.shape[0]):
+        loss[row] = weighted_probability_loss(probabilities, targets, row)
+
+
+@inline
+def probability_loss_of_classes_dgrad_row(dloss, probabilities, targets, dprobabilities, row):
+    total, target, zero = row_sum(probabilities, row), targets[row], type(dloss[row])(0)
+    factor = dloss[row] if is_within(probabilities[row, target] / total) else zero
+    for column in range(probabilities.shape[1]):
+        dprobabilities[row, column] = factor / total
+    if factor != 0:
+        dprobabilities[row, target] -= factor / probabilities[row, target]
+
+
+@parallel
+def probability_loss_of_classes_dgrad(piece, dloss, probabilities, targets, dprobabilities):
+    """dprobabilities = dloss * (1 / sum(probabilities) - one_hot(targets) / probabilities)."""
+    for row in part_of(piece, probabilities.shape[0]):
+        probability_loss_of_classes_dgrad_row(dloss, probabilities, targets, dprobabilities, row)
+
+
+@inline
+def probability_loss_of_weights_dgrad_row(dloss, probabilities, targets, dprobabilities, row):
+    total, weight, zero = row_sum(probabilities, row), type(dloss[row])(0), type(dloss[row])(0)
+    for column in range(probabilities.shape[1]):
+        weight += targets[row, column] if is_within(probabilities[row, column] / total) else zero
+    for column in range(probabilities.shape[1]):
+        p = probabilities[row, column]
+        slope = targets[row, column] / p if is_within(p / total) else zero
+        dprobabilities[row, column] = dloss[row] * (weight / total - slope)
+
+
+@parallel
+def probability_loss_of_weights_dgrad(piece, dloss, probabilities, targets, dprobabilities):
+    """dprobabilities = dloss * (sum(targets) / sum(probabilities) - targets / probabilities)."""
+    for row in part_of(piece, probabilities.shape[0]):
+        probability_loss_of_weights_dgrad_row(dloss, probabilities, targets, dprobabilities, row)

@@ -21,6 +21,8 @@ FORWARD = every_implementation("softmax", "softmax_fprop", "log_softmax_fprop")
 BACKWARD = every_implementation("softmax", "softmax_dgrad", "log_softmax_dgrad")
 LOSS = every_implementation("softmax", "softmax_cross_entropy_fprop")
 LOSS_GRADIENT = every_implementation("softmax", "softmax_cross_entropy_dgrad")
+PROBABILITY_LOSS = every_implementation("softmax", "probability_cross_entropy_fprop")
+PROBABILITY_LOSS_GRADIENT = every_implementation("softmax", "probability_cross_entropy_dgrad")
 
 
 def _oracle(op):
@@ -109,6 +111,66 @@ def test_cross_entropy_gradient_by_finite_differences(backend, rng, op, name, ki
     np.testing.assert_allclose(dlogits, expected, rtol=1e-6, atol=1e-8)
 
 
+@pytest.mark.parametrize("kind", ["integer", "floating"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("op", "name"), PROBABILITY_LOSS)
+def test_probability_cross_entropy(backend, rng, poisoned, op, name, dtype, kind):  # noqa: F811
+    with held_to(op, name):
+        for rows, classes in ((1, 1), (1, 7), (5, 1), (7, 5), (127, 67)):
+            p = (rng.random((rows, classes)) + 0.01).astype(dtype)
+            targets = _targets(rng, rows, classes, kind, dtype)
+            expected = oracle.probability_cross_entropy(p, targets)
+            for given_p in (p, with_gaps(p)):
+                check(backend.probability_cross_entropy_fprop(given_p, targets), expected, dtype, classes, 20)
+
+
+@pytest.mark.parametrize("kind", ["integer", "floating"])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("op", "name"), PROBABILITY_LOSS_GRADIENT)
+def test_probability_cross_entropy_gradient(backend, rng, poisoned, op, name, dtype, kind):  # noqa: F811
+    with held_to(op, name):
+        for rows, classes in ((1, 1), (1, 7), (5, 1), (7, 5), (127, 67)):
+            p = (rng.random((rows, classes)) + 0.1).astype(dtype)
+            targets = _targets(rng, rows, classes, kind, dtype)
+            dloss = rng.standard_normal(rows).astype(dtype)
+            expected = oracle.probability_cross_entropy_gradient(dloss, p, targets)
+            for given_p in (p, with_gaps(p)):
+                check(backend.probability_cross_entropy_dgrad(dloss, given_p, targets), expected, dtype, classes, 10)
+
+
+@pytest.mark.parametrize("kind", ["integer", "floating"])
+@pytest.mark.parametrize(("op", "name"), PROBABILITY_LOSS_GRADIENT)
+def test_probability_cross_entropy_gradient_by_finite_differences(backend, rng, op, name, kind):
+    p, dloss = rng.random((3, 5)) + 0.1, rng.standard_normal(3)
+    targets = _targets(rng, 3, 5, kind, np.float64)
+    with held_to(op, name):
+        dp = backend.probability_cross_entropy_dgrad(dloss, p, targets)
+    expected = numerical_gradient(lambda x: oracle.probability_cross_entropy(x, targets), p, dloss)
+    np.testing.assert_allclose(dp, expected, rtol=1e-6, atol=1e-8)
+
+
+# Shares at and beyond the limits, and what is no number.
+EDGES = np.array([[0, 1, 0], [1e-9, 1, 1e-3], [2, 2, 0], [0, 0, 0], [np.nan, 1, 1]])
+
+
+@pytest.mark.parametrize("hot", [False, True])
+@pytest.mark.parametrize("target", [0, 1, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("op", "name"), PROBABILITY_LOSS + PROBABILITY_LOSS_GRADIENT)
+def test_probabilities_at_their_limits(backend, op, name, dtype, target, hot):
+    p, targets, dloss = EDGES.astype(dtype), np.full(len(EDGES), target), np.ones(len(EDGES), dtype)
+    given = oracle.one_hot(targets, 3).astype(dtype) if hot else targets
+    with held_to(op, name), np.errstate(all="ignore"):
+        if op.endswith("fprop"):
+            actual = backend.probability_cross_entropy_fprop(p, given)
+            expected = oracle.probability_cross_entropy(p, targets)
+        else:
+            actual = backend.probability_cross_entropy_dgrad(dloss, p, given)
+            expected = oracle.probability_cross_entropy_gradient(dloss, p, targets)
+    np.testing.assert_allclose(actual[:-2], expected[:-2], rtol=1e-6, atol=1e-6)
+    assert not np.isfinite(actual[-2:]).any()
+
+
 @pytest.mark.parametrize(("op", "name"), FORWARD)
 def test_large_values_do_not_overflow(backend, op, name):
     x = np.array([[1e4, 1e4 - 1, -1e4], [-3e38, -3e38, -3e38], [3e38, 0, 0]], np.float32)
@@ -151,3 +213,7 @@ def test_a_class_out_of_range_is_named(backend, wrong):
         backend.softmax_cross_entropy_fprop(logits, np.array([wrong, wrong]))
     with pytest.raises(ValueError, match=r"targets must be in \[0, 5\)"):
         backend.softmax_cross_entropy_dgrad(np.ones(2, np.float32), logits, np.array([wrong, 0]))
+    with pytest.raises(ValueError, match=r"targets must be in \[0, 5\)"):
+        backend.probability_cross_entropy_fprop(logits, np.array([wrong, 0]))
+    with pytest.raises(ValueError, match=r"targets must be in \[0, 5\)"):
+        backend.probability_cross_entropy_dgrad(np.ones(2, np.float32), logits, np.array([wrong, 0]))

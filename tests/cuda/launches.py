@@ -148,28 +148,40 @@ def row_cases(columns: int, rows: int, label: str, **options: Any) -> list[Case]
         Case("log_softmax_dgrad", label, lambda a: (a(*shape), a(*shape)), **options),
         *(
             case
+            for loss in ("softmax", "probability")
             for kind in ("int32", "int64", "uint8")
             for case in (
                 Case(
-                    "softmax_cross_entropy_fprop",
+                    f"{loss}_cross_entropy_fprop",
                     f"{label}, {kind} classes",
-                    lambda a, kind=kind: (a(*shape), a.whole(min(columns, 200), rows, dtype=kind)),
+                    lambda a, kind=kind: (a.positive(*shape), a.whole(min(columns, 200), rows, dtype=kind)),
                     **{**options, "watched": options.get("watched", True) and kind == "int32"},
                 ),
                 Case(
-                    "softmax_cross_entropy_dgrad",
+                    f"{loss}_cross_entropy_dgrad",
                     f"{label}, {kind} classes",
-                    lambda a, kind=kind: (a(rows), a(*shape), a.whole(min(columns, 200), rows, dtype=kind)),
+                    lambda a, kind=kind: (a(rows), a.positive(*shape), a.whole(min(columns, 200), rows, dtype=kind)),
                     **{**options, "watched": options.get("watched", True) and kind == "int32"},
                 ),
             )
         ),
-        Case("softmax_cross_entropy_fprop", f"{label}, weights", lambda a: (a(*shape), a.positive(*shape)), **options),
-        Case(
-            "softmax_cross_entropy_dgrad",
-            f"{label}, weights",
-            lambda a: (a(rows), a.positive(*shape), a.positive(*shape)),
-            **options,
+        *(
+            case
+            for loss in ("softmax", "probability")
+            for case in (
+                Case(
+                    f"{loss}_cross_entropy_fprop",
+                    f"{label}, weights",
+                    lambda a: (a.positive(*shape), a.positive(*shape)),
+                    **options,
+                ),
+                Case(
+                    f"{loss}_cross_entropy_dgrad",
+                    f"{label}, weights",
+                    lambda a: (a(rows), a.positive(*shape), a.positive(*shape)),
+                    **options,
+                ),
+            )
         ),
         Case("layer_norm_fprop", label, lambda a: (a(*shape), a(columns), a(columns), 1e-3), **options),
         Case(

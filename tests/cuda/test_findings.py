@@ -105,10 +105,16 @@ def _aligned_rows(rows: int, columns: int) -> list[Case]:
         Case("softmax_dgrad", label, lambda a: (a(*shape), a(*shape))),
         Case("log_softmax_fprop", label, lambda a: (a(*shape),)),
         Case("log_softmax_dgrad", label, lambda a: (a(*shape), a(*shape))),
-        Case("softmax_cross_entropy_fprop", label, lambda a: (a(*shape), a.whole(columns, rows))),
-        Case("softmax_cross_entropy_dgrad", label, lambda a: (a(rows), a(*shape), a.whole(columns, rows))),
-        Case("softmax_cross_entropy_fprop", label, lambda a: (a(*shape), a(*shape))),
-        Case("softmax_cross_entropy_dgrad", label, lambda a: (a(rows), a(*shape), a(*shape))),
+        *(
+            case
+            for loss in ("softmax", "probability")
+            for case in (
+                Case(f"{loss}_cross_entropy_fprop", label, lambda a: (a(*shape), a.whole(columns, rows))),
+                Case(f"{loss}_cross_entropy_dgrad", label, lambda a: (a(rows), a(*shape), a.whole(columns, rows))),
+                Case(f"{loss}_cross_entropy_fprop", label, lambda a: (a(*shape), a(*shape))),
+                Case(f"{loss}_cross_entropy_dgrad", label, lambda a: (a(rows), a(*shape), a(*shape))),
+            )
+        ),
         Case("layer_norm_fprop", label, lambda a: (a(*shape), a(columns), a(columns), 1e-3)),
         Case("layer_norm_dgrad", label, lambda a: (a(*shape), a(*shape), a(columns), a(rows), a.positive(rows))),
         Case("reduce_sum", label, lambda a: (a(*shape), (1,))),

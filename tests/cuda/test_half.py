@@ -271,6 +271,22 @@ def test_cross_entropy(rng, backend, dtype, kind):
         close(dlogits, expected, np.abs(dloss[:, None]) * (p * total + weights), shape[1], dtype)
 
 
+@pytest.mark.parametrize("kind", ["int32", "same"])
+def test_cross_entropy_of_probabilities(rng, backend, dtype, kind):
+    ops = file(backend, "softmax")
+    for shape in ((1, 7), (40, 10), (9, 67)):
+        p, dloss = (rng.random(shape) + 0.1).astype(floating(dtype)), rng.standard_normal(shape[0]).astype(np.float32)
+        targets = (
+            rng.integers(0, shape[1], shape[0]).astype(kind) if kind == "int32" else rng.random(shape).astype(p.dtype)
+        )
+        given = wide(p)[0], targets if kind == "int32" else wide(targets)[0]
+        expected = softmax_oracle.probability_cross_entropy(*given)
+        close(ops.probability_cross_entropy_fprop(p, targets), expected, expected + 1, shape[1] ** 0.5, "float32")
+        dp = ops.probability_cross_entropy_dgrad(dloss, p, targets)
+        expected = softmax_oracle.probability_cross_entropy_gradient(dloss, *given)
+        close(dp, expected, 10 * np.abs(dloss[:, None]), shape[1], dtype)
+
+
 @pytest.mark.parametrize("op", ["sum", "mean", "max", "min"])
 def test_reduction(rng, backend, dtype, op):
     reduce = getattr(file(backend, "reduction"), f"reduce_{op}")

@@ -9,6 +9,8 @@ FORWARD = every_implementation("softmax", "softmax_fprop", "log_softmax_fprop", 
 BACKWARD = every_implementation("softmax", "softmax_dgrad", "log_softmax_dgrad", backend="cuda")
 LOSS = every_implementation("softmax", "softmax_cross_entropy_fprop", backend="cuda")
 LOSS_GRADIENT = every_implementation("softmax", "softmax_cross_entropy_dgrad", backend="cuda")
+PROBABILITY_LOSS = every_implementation("softmax", "probability_cross_entropy_fprop", backend="cuda")
+PROBABILITY_LOSS_GRADIENT = every_implementation("softmax", "probability_cross_entropy_dgrad", backend="cuda")
 # Rows for a quarter of a warp, for a warp and for a block; more rows than a block has groups.
 SHAPES = ((1, 1), (1, 7), (70, 5), (3, 5, 7), (70, 13), (13, 67), (3, 1031))
 WATCHED = ((35, 13), (9, 67), (2, 1031))
@@ -103,11 +105,36 @@ def _loss_gradient(rng, shape, kind, dtype):
     check(softmax.softmax_cross_entropy_dgrad(dloss, probabilities, targets), expected, dtype, shape[1])
 
 
+def _probability_loss(rng, shape, kind, dtype):
+    p = (rng.random(shape) + 0.1).astype(dtype)
+    targets = _targets(rng, *shape, kind, dtype)
+    scale = 10 * (shape[1] if kind == "floating" else 1)
+    actual = softmax.probability_cross_entropy_fprop(p, targets)
+    check(actual, oracle.probability_cross_entropy(p, targets), dtype, shape[1], scale)
+
+
+def _probability_loss_gradient(rng, shape, kind, dtype):
+    p = (rng.random(shape) + 0.1).astype(dtype)
+    targets = _targets(rng, *shape, kind, dtype)
+    dloss = rng.standard_normal(shape[0]).astype(dtype)
+    expected = oracle.probability_cross_entropy_gradient(dloss, p, targets)
+    check(softmax.probability_cross_entropy_dgrad(dloss, p, targets), expected, dtype, shape[1], 10)
+
+
+LOSSES = {
+    "softmax_cross_entropy_fprop": _loss,
+    "softmax_cross_entropy_dgrad": _loss_gradient,
+    "probability_cross_entropy_fprop": _probability_loss,
+    "probability_cross_entropy_dgrad": _probability_loss_gradient,
+}
+EVERY_LOSS = LOSS + LOSS_GRADIENT + PROBABILITY_LOSS + PROBABILITY_LOSS_GRADIENT
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize(("op", "name"), LOSS + LOSS_GRADIENT)
+@pytest.mark.parametrize(("op", "name"), EVERY_LOSS)
 def test_cross_entropy(rng, op, name, dtype, kind):
-    run = _loss if op.endswith("fprop") else _loss_gradient
+    run = LOSSES[op]
     with held_to(op, name):
         for shape in ((1, 1), (1, 7), (5, 1), (40, 10)) + (
             ((9, 67), (2, 1031)) if kind in ("int64", "floating") else ()
@@ -116,9 +143,9 @@ def test_cross_entropy(rng, op, name, dtype, kind):
 
 
 @pytest.mark.parametrize("kind", ["int64", "floating"])
-@pytest.mark.parametrize(("op", "name"), LOSS + LOSS_GRADIENT)
+@pytest.mark.parametrize(("op", "name"), EVERY_LOSS)
 def test_cross_entropy_watched(rng, watched, op, name, kind):
-    run = _loss if op.endswith("fprop") else _loss_gradient
+    run = LOSSES[op]
     with held_to(op, name):
         for shape in WATCHED:
             run(rng, shape, kind, "float32")
@@ -146,6 +173,24 @@ def test_a_class_that_does_not_exist_makes_its_row_nan(watched, wrong):
     np.testing.assert_allclose(loss, [np.log(5), np.nan, np.log(5)], rtol=1e-6)
     dlogits = softmax.softmax_cross_entropy_dgrad(np.ones(3, np.float32), probabilities, targets)
     assert np.isnan(dlogits).all(axis=1).tolist() == [False, True, False]
+    p, dloss = np.ones((3, 5), np.float32), np.ones(3, np.float32)
+    loss = softmax.probability_cross_entropy_fprop(p, targets)
+    np.testing.assert_allclose(loss, [np.log(5), np.nan, np.log(5)], rtol=1e-6)
+    dp = softmax.probability_cross_entropy_dgrad(dloss, p, targets)
+    assert np.isnan(dp).all(axis=1).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("hot", [False, True])
+@pytest.mark.parametrize("target", [0, 1, 2])
+def test_probabilities_at_their_limits(watched, target, hot):
+    p, targets = np.array([[0, 1, 0], [1e-9, 1, 1e-3], [2, 2, 0], [np.nan, 1, 1]], np.float32), np.full(4, target)
+    dloss = np.ones(4, np.float32)
+    given = oracle.one_hot(targets, 3).astype(np.float32) if hot else targets
+    expected = oracle.probability_cross_entropy(p, targets)
+    np.testing.assert_allclose(softmax.probability_cross_entropy_fprop(p, given), expected, rtol=1e-6, atol=1e-6)
+    expected = oracle.probability_cross_entropy_gradient(dloss, p, targets)
+    actual = softmax.probability_cross_entropy_dgrad(dloss, p, given)
+    np.testing.assert_allclose(actual, expected, rtol=1e-6, atol=1e-6)
 
 
 def test_targets_must_be_numbers():

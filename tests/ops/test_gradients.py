@@ -133,6 +133,13 @@ CASES = {
     "log_softmax": (ops.log_softmax, normal(3, 4)),
     "softmax_cross_entropy, numbers": (lambda x: ops.softmax_cross_entropy(x, LABELS), normal(4, 5)),
     "softmax_cross_entropy, distributions": (ops.softmax_cross_entropy, normal(3, 4), positive(3, 4)),
+    "categorical_crossentropy": (ops.categorical_crossentropy, positive(3, 4), positive(3, 4)),
+    "categorical_crossentropy, other axis": (
+        lambda t, p: ops.categorical_crossentropy(t, p, axis=1),
+        positive(2, 3, 2),
+        positive(2, 3, 2),
+    ),
+    "sparse_categorical_crossentropy": (lambda p: ops.sparse_categorical_crossentropy(LABELS, p), positive(4, 5)),
     "embedding": (lambda table: ops.embedding(table * table, IDS), normal(5, 3)),
     "dropout": (lambda x: ops.dropout(x * x, 0.4, seed=3), normal(5, 4)),
     "lstm_step": (lstm_step, normal(2, 12), normal(2, 12), normal(2, 3)),

@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the cross-entropy of logits; the contract is that of ``backend/numpy/softmax.py``.
+"""Softmax, its logarithm, and cross-entropies; the contract is that of ``backend/numpy/softmax.py``.
 
 One difference: an integer target that names no class is not an error here, since finding it would make the host wait
 for the device. It makes the loss and the gradient of its row NaN, as TensorFlow does on a GPU.
@@ -21,6 +21,8 @@ from deepcore.backend.geometry import RowsGeometry
 __all__ = [
     "log_softmax_dgrad",
     "log_softmax_fprop",
+    "probability_cross_entropy_dgrad",
+    "probability_cross_entropy_fprop",
     "softmax_cross_entropy_dgrad",
     "softmax_cross_entropy_fprop",
     "softmax_dgrad",
@@ -71,6 +73,28 @@ def softmax_cross_entropy_dgrad(dloss: Any, probabilities: Any, targets: Any) ->
     return run(dloss, contiguous(probabilities), _targets(probabilities, targets))
 
 
+def probability_cross_entropy_fprop(probabilities: Any, targets: Any) -> Any:
+    """The loss [rows] of probabilities [rows, classes]; see the NumPy backend.
+
+    A class outside of [0, classes) makes the loss of its row NaN. Raises ``TypeError`` for targets that are neither
+    integers nor floating.
+    """
+    geometry = RowsGeometry.of(probabilities.shape)
+    run = choose("probability_cross_entropy_fprop", probabilities.dtype, geometry, "cuda").function
+    return run(contiguous(probabilities), _targets(probabilities, targets))
+
+
+def probability_cross_entropy_dgrad(dloss: Any, probabilities: Any, targets: Any) -> Any:
+    """The gradient at the probabilities, [rows, classes]; see the NumPy backend.
+
+    A class outside of [0, classes) makes its row NaN. Raises ``TypeError`` as ``probability_cross_entropy_fprop`` does.
+    """
+    geometry = RowsGeometry.of(probabilities.shape)
+    run = choose("probability_cross_entropy_dgrad", probabilities.dtype, geometry, "cuda").function
+    dloss = cast(dloss, accumulator(probabilities.dtype))
+    return run(dloss, contiguous(probabilities), _targets(probabilities, targets))
+
+
 def _targets(logits: Any, targets: Any) -> Any:
     if is_floating(targets.dtype):
         return cast(targets, logits.dtype)
@@ -84,6 +108,14 @@ def _launch(name: str, x: Any, *args: Any, **defines: str) -> None:
     threads = row_threads(columns)
     code = kernel("softmax", name, T=c_type(x.dtype), ROW_THREADS=threads, **defines)
     code.launch(row_grid(rows, threads), THREADS, *args, rows, columns)
+
+
+def _launch_loss(loss: str, direction: str, targets: Any, x: Any, *args: Any) -> None:
+    """``_launch`` of a kernel that there is for targets that are class numbers, and for weights of the classes."""
+    if targets.ndim == 1:
+        _launch(f"{loss}_of_classes_{direction}", x, *args, CLASS=c_type(targets.dtype))
+    else:
+        _launch(f"{loss}_of_weights_{direction}", x, *args)
 
 
 def _like(x: Any) -> Any:
@@ -156,11 +188,7 @@ def _log_softmax_dgrad(dy: Any, y: Any) -> Any:
 )
 def _cross_entropy_fprop(logits: Any, targets: Any) -> tuple[Any, Any]:
     loss, probabilities = empty(logits.shape[:1], accumulator(logits.dtype), logits), _like(logits)
-    if targets.ndim == 1:
-        name, defines = "cross_entropy_of_classes_fprop", {"CLASS": c_type(targets.dtype)}
-    else:
-        name, defines = "cross_entropy_of_weights_fprop", {}
-    _launch(name, logits, logits, targets, loss, probabilities, **defines)
+    _launch_loss("cross_entropy", "fprop", targets, logits, logits, targets, loss, probabilities)
     return loss, probabilities
 
 
@@ -174,9 +202,34 @@ def _cross_entropy_fprop(logits: Any, targets: Any) -> tuple[Any, Any]:
 )
 def _cross_entropy_dgrad(dloss: Any, probabilities: Any, targets: Any) -> Any:
     dlogits = _like(probabilities)
-    if targets.ndim == 1:
-        name, defines = "cross_entropy_of_classes_dgrad", {"CLASS": c_type(targets.dtype)}
-    else:
-        name, defines = "cross_entropy_of_weights_dgrad", {}
-    _launch(name, probabilities, dloss, probabilities, targets, dlogits, **defines)
+    _launch_loss("cross_entropy", "dgrad", targets, probabilities, dloss, probabilities, targets, dlogits)
     return dlogits
+
+
+@implementation(
+    "probability_cross_entropy_fprop",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=1),
+    available=gpu_or_emulator,
+)
+def _probability_loss(probabilities: Any, targets: Any) -> Any:
+    loss = empty(probabilities.shape[:1], accumulator(probabilities.dtype), probabilities)
+    _launch_loss("probability_loss", "fprop", targets, probabilities, probabilities, targets, loss)
+    return loss
+
+
+@implementation(
+    "probability_cross_entropy_dgrad",
+    "cuda",
+    device="cuda",
+    supports=supports_floating,
+    cost=memory_cost(passes=2),
+    available=gpu_or_emulator,
+)
+def _probability_loss_dgrad(dloss: Any, probabilities: Any, targets: Any) -> Any:
+    dprobabilities = _like(probabilities)
+    given = dloss, probabilities, targets, dprobabilities
+    _launch_loss("probability_loss", "dgrad", targets, probabilities, *given)
+    return dprobabilities

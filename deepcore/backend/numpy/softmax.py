@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, and the cross-entropy of logits; all over the last axis."""
+"""Softmax, its logarithm, and the cross-entropies of logits and of probabilities; all over the last axis."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from deepcore.backend.contract import PROBABILITY_EPSILON
 from deepcore.backend.dispatch import Call, choose, implementation
 from deepcore.backend.dtype import is_floating
 from deepcore.backend.geometry import RowsGeometry
@@ -18,6 +19,8 @@ from deepcore.backend.numpy.rows import as_rows, blocks, contiguous, quiet, requ
 __all__ = [
     "log_softmax_dgrad",
     "log_softmax_fprop",
+    "probability_cross_entropy_dgrad",
+    "probability_cross_entropy_fprop",
     "softmax_cross_entropy_dgrad",
     "softmax_cross_entropy_fprop",
     "softmax_dgrad",
@@ -84,6 +87,45 @@ def softmax_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray, ta
     targets = _checked_targets(probabilities, targets)
     geometry = RowsGeometry.of(probabilities.shape)
     record = choose("softmax_cross_entropy_dgrad", probabilities.dtype, geometry)
+    return record.function(dloss, probabilities, targets)
+
+
+@computed_in_float32(0)
+def probability_cross_entropy_fprop(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The cross-entropy of probabilities: ``-sum(t * log(q))``, where q is ``p / sum(p)``, held between 1e-7 and
+    1 - 1e-7.
+
+    Args:
+        probabilities: p, [rows, classes], floating; what a row of them sums to is divided out.
+        targets: classes as integers [rows], or weights of the classes as floats [rows, classes].
+
+    Returns:
+        The loss [rows], of the dtype of ``probabilities``; float32 for 16-bit ones.
+
+    Raises:
+        ValueError: an integer target is negative or not below ``classes``.
+    """
+    targets = _checked_targets(probabilities, targets)
+    geometry = RowsGeometry.of(probabilities.shape)
+    return choose("probability_cross_entropy_fprop", probabilities.dtype, geometry).function(probabilities, targets)
+
+
+@computed_in_float32(like=1)
+def probability_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """The gradient at the probabilities, ``dloss * (sum(t) / sum(p) - t / p)``, in which t is zero where q is held at
+    one of its limits; of the shape of ``probabilities``.
+
+    Args:
+        dloss: [rows], gradient at the loss, of its dtype.
+        probabilities: as ``probability_cross_entropy_fprop`` was given them.
+        targets: as there.
+
+    Raises:
+        ValueError: an integer target is negative or not below ``classes``.
+    """
+    targets = _checked_targets(probabilities, targets)
+    geometry = RowsGeometry.of(probabilities.shape)
+    record = choose("probability_cross_entropy_dgrad", probabilities.dtype, geometry)
     return record.function(dloss, probabilities, targets)
 
 
@@ -203,6 +245,49 @@ def _cross_entropy_dgrad_numpy(dloss: np.ndarray, probabilities: np.ndarray, tar
     return dlogits
 
 
+def _within(shares: np.ndarray) -> np.ndarray:
+    """Where a share of a row's sum is not held at one of its limits."""
+    return (shares >= PROBABILITY_EPSILON) & (shares <= 1 - PROBABILITY_EPSILON)
+
+
+@implementation("probability_cross_entropy_fprop", "numpy", cost=_numpy_cost)
+def _probability_loss_numpy(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    probabilities = as_rows(probabilities)
+    loss = np.empty(probabilities.shape[0], probabilities.dtype)
+    with quiet():
+        for block, z in _blocks_classes_first(probabilities):
+            z /= _sum_classes(z)
+            np.clip(z, PROBABILITY_EPSILON, 1 - PROBABILITY_EPSILON, out=z)
+            if targets.ndim == 1:
+                loss[block] = -np.log(z[targets[block], np.arange(z.shape[1])])
+            else:
+                np.log(z, out=z)
+                z *= targets[block].T
+                loss[block] = -_sum_classes(z)
+    return loss
+
+
+@implementation("probability_cross_entropy_dgrad", "numpy", cost=_numpy_cost)
+def _probability_loss_dgrad_numpy(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    probabilities = as_rows(probabilities)
+    dprobabilities = np.empty(probabilities.shape, probabilities.dtype)
+    with quiet():
+        for block, z in _blocks_classes_first(probabilities):
+            total = _sum_classes(z)
+            if targets.ndim == 1:
+                weights = np.zeros_like(z)
+                weights[targets[block], np.arange(z.shape[1])] = 1
+            else:
+                weights = targets[block].T.copy()
+            within = _within(z / total)
+            weights *= within
+            z[~within] = 1  # where the weight is zero, whatever it is divided by
+            np.subtract(_sum_classes(weights) / total, np.divide(weights, z, out=z), out=z)
+            z *= dloss[block]
+            dprobabilities[block] = z.T
+    return dprobabilities
+
+
 # Numba: one row at a time, twice through the first-level cache.
 
 
@@ -257,9 +342,33 @@ def _cross_entropy_fprop_numba(logits: np.ndarray, targets: np.ndarray) -> tuple
 def _cross_entropy_dgrad_numba(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
     dlogits = np.empty(probabilities.shape, probabilities.dtype)
     kind = "classes" if targets.ndim == 1 else "weights"
-    # A copy: the gradient of a mean cannot be written to, and for such an array Numba would compile the loop once more.
-    dloss = np.array(dloss, order="C")
     loop("softmax", f"cross_entropy_of_{kind}_dgrad", 3 * probabilities.size)(
-        dloss, as_rows(probabilities), targets, dlogits
+        _writable(dloss), as_rows(probabilities), targets, dlogits
     )
     return dlogits
+
+
+def _writable(dloss: np.ndarray) -> np.ndarray:
+    """A copy: the gradient of a mean cannot be written to; for such an array Numba would compile a loop once more."""
+    return np.array(dloss, order="C")
+
+
+@implementation("probability_cross_entropy_fprop", "numba", cost=_exponential_cost, available=numba_available)
+def _probability_loss_numba(probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    rows = as_rows(probabilities)
+    loss = np.empty(rows.shape[0], rows.dtype)
+    kind = "classes" if targets.ndim == 1 else "weights"
+    loop("softmax", f"probability_loss_of_{kind}_fprop", 3 * rows.size)(rows, targets, loss)
+    return loss
+
+
+@implementation(
+    "probability_cross_entropy_dgrad", "numba", cost=lambda call: loop_cost(call, passes=4), available=numba_available
+)
+def _probability_loss_dgrad_numba(dloss: np.ndarray, probabilities: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    dprobabilities = np.empty(probabilities.shape, probabilities.dtype)
+    kind = "classes" if targets.ndim == 1 else "weights"
+    loop("softmax", f"probability_loss_of_{kind}_dgrad", 4 * probabilities.size)(
+        _writable(dloss), as_rows(probabilities), targets, dprobabilities
+    )
+    return dprobabilities
