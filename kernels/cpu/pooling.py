@@ -11,6 +11,7 @@ A last vector that would be partly empty begins earlier instead, and what it sha
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,8 @@ class Pool:
         divided: for the gradient of a mean: whether what is read was divided already.
         streamed: whether y is written past the caches; then all vectors of it are whole, at multiples of their size.
         vectors: neighbouring vectors of channels that are made together, where ``channels`` is 0.
+        ahead: whether pixels are so large that the next block is asked for while this one is made, in the order in
+            which it lies in memory: of each page the processor then reads one run, and goes on with it by itself.
     """
 
     kind: str
@@ -54,11 +57,12 @@ class Pool:
     divided: bool = False
     streamed: bool = False
     vectors: int = 1
+    ahead: bool = False
 
     def __str__(self) -> str:
         together = f"{self.vectors} " if self.vectors > 1 else ""
         lanes = f"{self.channels} channels" if self.channels else f"{together}vectors{' tail' if self.tail else ''}"
-        how = f"{' divided' if self.divided else ''}{' streamed' if self.streamed else ''}"
+        how = "".join(f" {name}" for name in ("divided", "streamed", "ahead") if getattr(self, name))
         return f"{self.kind} {self.block} {lanes}{how}"
 
     @property
@@ -88,10 +92,17 @@ def emit_pool(what: Pool, one: Host) -> str:
             steps = (x_step, y_step, places_step)
             loop.carried = [e.add(at, step) for at, step in zip(loop.carried, steps, strict=True)]
         return e.finish()
-    with e.loop(count, [x, y, places]) as loop:
-        _Body(e, what, *loop.carried).emit()
-        sizes = (one.vector_bytes, one.vector_bytes, one.lanes)
-        loop.carried = [e.add(at, integer(what.vectors * size)) for at, size in zip(loop.carried, sizes, strict=True)]
+    carried, sizes = [x, y, places], [one.vector_bytes, one.vector_bytes, one.lanes]
+    if what.ahead:  # also the pixels that the next block reads and this one does not
+        carried.append(e.add(x, e.times(e.arguments["x_pixel"], what.block.columns.inputs)))
+        sizes.append(what.block.columns.step * one.vector_bytes)
+    steps = [what.vectors * size for size in sizes]
+    with e.loop(count, carried) as loop:
+        for start in loop.carried[3:]:
+            for row, line in itertools.product(range(rows.inputs), range(0, steps[3], LINE)):
+                e.prefetch(e.add(start, e.times(e.arguments["x_row"], row), integer(line)))
+        _Body(e, what, *loop.carried[:3]).emit()
+        loop.carried = [e.add(at, integer(step)) for at, step in zip(loop.carried, steps, strict=True)]
     if what.tail:
         last = e.builder.sub(e.arguments["x_pixel"], integer(what.vectors * one.vector_bytes))
         _Body(e, what, e.add(x, last), e.add(y, last), e.add(places, e.builder.ashr(last, integer(2)))).emit()
@@ -288,7 +299,7 @@ class _Body:
             if array == "x":
                 address = e.add(self.x, self._offset("x", i, j, c))
                 self._loaded[key] = e.load(address, self._first(lanes))
-                unread = j >= self.columns.inputs - self.columns.step
+                unread = j >= self.columns.inputs - self.columns.step and not self.what.ahead
                 if not self.what.channels and unread and c * ITEM % LINE == 0:  # not asked for by the vector before
                     e.prefetch(e.add(address, integer(READ_AHEAD)))
             else:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
+from oracles import pool as oracle
 
 from deepcore.backend.geometry import Pool2DGeometry
 from deepcore.backend.numpy import plans, pooling
 from deepcore.backend.numpy.memory import aligned
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu import pooling as kernels
+from deepcore.kernels.cpu.host import Host, host
 from deepcore.kernels.cpu.pages import LINE
 
 
@@ -41,3 +45,52 @@ def test_what_is_written_past_the_caches_is_made_in_whole_lines(rng, monkeypatch
     pooling.mean_dgrad(rng.standard_normal(geometry.y_shape).astype(np.float32), geometry, False)
     assert made
     assert all(what.streamed and what.vectors * host().vector_bytes % LINE == 0 for what in made)
+
+
+NARROW, WIDE = Host("avx2", 8, 16, True, None), Host("avx512", 16, 32, True, None)
+
+
+def kernels_of(geometry, back, vector, monkeypatch):
+    """What a plan asks for, on a host of this vector unit."""
+    made = []
+    monkeypatch.setattr(pooling, "host", lambda: vector)
+    monkeypatch.setattr(pooling.pooling, "pool", lambda what: made.append(what) or 1)
+    pooling._plan.__wrapped__(pooling.MEAN, geometry, back, False)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("channels", "back", "vector", "ahead"),
+    [
+        (128, False, NARROW, True),
+        (512, False, NARROW, True),
+        (64, False, NARROW, False),
+        (512, True, NARROW, False),
+        (512, False, WIDE, False),
+    ],
+)
+def test_narrow_vectors_ask_for_the_next_block_of_large_pixels(channels, back, vector, ahead, monkeypatch):
+    made = kernels_of(Pool2DGeometry.of((1, 9, 9, channels), 3, 2), back, vector, monkeypatch)
+    assert all(what.ahead == ahead and (what.block.rows.outputs == 1 or not ahead) for what in made)
+
+
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_what_is_asked_for_ahead_is_every_line_of_the_next_block_once(vectors, monkeypatch):
+    geometry = Pool2DGeometry.of((1, 9, 9, 128), 3, 2)
+    what = next(iter(kernels_of(geometry, False, NARROW, monkeypatch)))
+    text = kernels.emit_pool(dataclasses.replace(what, streamed=True, vectors=vectors), NARROW)
+    rows, new_pixels, vectors_of_a_line = 3, 2, 2
+    assert text.count('call void @"llvm.prefetch') == rows * new_pixels * vectors // vectors_of_a_line
+
+
+@pytest.mark.parametrize("channels", [128, 130])
+@pytest.mark.parametrize(("window", "strides", "padding"), [(2, 2, "valid"), (3, 2, "same"), (3, 1, "same")])
+def test_large_pixels(channels, window, strides, padding, rng):
+    g = Pool2DGeometry.of((2, 7, 9, channels), window, strides, padding)
+    x = rng.standard_normal(g.x_shape).astype(np.float32)
+    how = g.window, g.strides, g.padding
+    y, places = pooling.max_fprop(x, g)
+    wanted, wanted_places = oracle.max_fprop(x, g.y_shape, *how)
+    np.testing.assert_array_equal(y, wanted)
+    np.testing.assert_array_equal(places, wanted_places)
+    np.testing.assert_allclose(pooling.mean_fprop(x, g), oracle.avg_fprop(x, g.y_shape, *how), rtol=1e-5, atol=1e-6)

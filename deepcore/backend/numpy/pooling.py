@@ -31,6 +31,9 @@ BLOCK_FORTH, BLOCK_BACK = (4, 1), (8, 1)
 # last, and of rows that are a multiple of 4 KB apart that holds eight lines: forth two rows, or as many as have these
 # bytes in a column, back two rows, and as many columns as have these bytes in a row.
 FEWEST_ROWS, COLUMN_BYTES_FORTH, ROW_BYTES_BACK = 2, 1 << 8, 1 << 9
+# Of pixels of these bytes or more, forth, pages end too soon for the processor to find out what to read ahead: a kernel
+# asks for it, and makes one row, so that what is asked for does not drive out what is about to be read.
+AHEAD_BYTES = 1 << 9
 # Where pixels are not more than a vector, which holds as many as fit: rows and vectors. On the way back a pixel has as
 # many windows fewer as these move further, and a block may be wider, so that whole rows are written one by one, the
 # more vectors the narrower these are.
@@ -79,6 +82,7 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
     image_bytes = x_height * x_row + y_height * y_row
     rows, columns = cut(vertical, height, back), cut(horizontal, width, back)
     vectors = max(1, LINE // host().vector_bytes) if streamed else 1
+    ahead = host().is_narrow and not back and pixel >= AHEAD_BYTES
     runs = list(_runs(rows, max(1, len(rows) * RUN_BYTES // image_bytes) if few else 1))
     table = np.zeros((len(runs), len(columns)), RUN)
     kernels: dict[Block, int] = {}
@@ -87,7 +91,7 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
             block = Block(row, column)
             if block not in kernels:
                 tail = not few and g.channels % lanes > 0
-                what = Pool(kind, block, g.channels if few else 0, tail, divided, streamed, vectors)
+                what = Pool(kind, block, g.channels if few else 0, tail, divided, streamed, vectors, ahead)
                 kernels[block] = pooling.pool(what)
             x_at, y_at = first_row * x_row + first_column * pixel, output_row * y_row + output_column * pixel
             table[i, j] = (x_at, y_at, kernels[block], count if few else g.channels // (vectors * lanes))
@@ -128,6 +132,8 @@ def _block_size(g: Pool2DGeometry, back: bool) -> tuple[int, int]:
         return height, width
     if back:
         return FEWEST_ROWS, max(1, ROW_BYTES_BACK // pixel)
+    if pixel >= AHEAD_BYTES:
+        return 1, width
     return max(FEWEST_ROWS, min(height, COLUMN_BYTES_FORTH // pixel)), width
 
 
