@@ -175,7 +175,7 @@ __device__ __forceinline__ Wide row_sum(const T* x, int64_t columns) {
 }
 
 // loss = -log(p[target] / sum(p)); p [rows, columns], targets, loss [rows].
-// registers: 40
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
     probability_loss_of_classes_fprop(const T* __restrict__ p, const CLASS* __restrict__ targets,
                                       Wide* __restrict__ loss, long long rows, long long columns) {
@@ -206,7 +206,7 @@ extern "C" __global__ void __launch_bounds__(256)
 }
 
 // dp = dloss * (1 / sum(p) - one_hot(target) / p), zero where the target's share is held at a limit.
-// registers: 40
+// registers: 32
 extern "C" __global__ void __launch_bounds__(256)
     probability_loss_of_classes_dgrad(const Wide* __restrict__ dloss, const T* __restrict__ p,
                                       const CLASS* __restrict__ targets, T* __restrict__ dp, long long rows,
@@ -234,14 +234,15 @@ extern "C" __global__ void __launch_bounds__(256)
         const int64_t first = row * columns;
         const Wide total = row_sum(p + first, count);
         Wide weight = Wide(0);
+        // Weights are loaded whether they count or not: a part of a warp would fetch the same sectors by more requests.
 #pragma unroll 2
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads)
-            weight += is_within(Wide(p[first + i]) / total) ? Wide(weights[first + i]) : Wide(0);
+            weight += Wide(weights[first + i]) * Wide(is_within(Wide(p[first + i]) / total));
         weight = dc::RowGroup::sum(weight);
 #pragma unroll 2
         for (int64_t i = dc::RowGroup::lane(); i < count; i += dc::RowGroup::threads) {
-            const Wide each = Wide(p[first + i]);
-            const Wide slope = is_within(each / total) ? Wide(weights[first + i]) / each : Wide(0);
+            const Wide each = Wide(p[first + i]), of_class = Wide(weights[first + i]);
+            const Wide slope = is_within(each / total) ? of_class / each : Wide(0);
             dp[first + i] = T(dloss[row] * (weight / total - slope));
         }
     });

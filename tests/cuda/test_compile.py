@@ -4,10 +4,11 @@ What is compiled is what a GPU would be given: the text that goes to NVRTC, with
 ``launches.py`` build. ptxas then says what each kernel costs: nothing may spill, and registers stay within the budget
 that stands above the kernel.
 
-A set of macros takes nvcc some seconds. By default sm_90 gets as many sets as hold every value of every macro for every
-kernel, but not every combination; sm_75 and sm_80 get a set of float32 for each kernel, in each format of tensor cores
-that they have, and one of a type of 16 bits, on sm_75 the one in which it cannot compute. DEEPCORE_COMPILE_ALL=1
-compiles every combination for all. What a text gave is kept in pytest's cache (``--cache-clear`` empties it).
+A set of macros takes nvcc about a second. By default sm_90 gets as many sets as hold every value of every macro for
+every kernel, but not every combination; sm_75 and sm_80 get the first set of float32 that each kernel is launched with,
+in each format of tensor cores that they have, and that of a type of 16 bits, on sm_75 the one in which it cannot
+compute. DEEPCORE_COMPILE_ALL=1 compiles every combination for all. What a text gave is kept in pytest's cache
+(``--cache-clear`` empties it).
 """
 
 from __future__ import annotations
@@ -73,19 +74,19 @@ def selected(target: str) -> list[tuple[str, Defines]]:
     everything = {key: kernels for key, kernels in variants().items() if _needs(key[1]) <= capability}
     if os.environ.get("DEEPCORE_COMPILE_ALL"):
         return list(everything)
-    offers: dict[tuple[str, Defines], set[tuple[object, ...]]] = {}
+    seen: set[tuple[object, ...]] = set()
+    chosen = []
     for (file, defines), kernels in everything.items():
         macros = dict(defines)
         if target == "sm_90a":
-            offers[file, defines] = {(file, kernel, macro) for kernel in kernels for macro in defines}
+            new = {(file, kernel, macro) for kernel in kernels for macro in defines}
         elif macros["T"] in OLDER[target] or "FORMAT" in macros:
-            offers[file, defines] = {(file, kernel, macros["T"], macros.get("FORMAT")) for kernel in kernels}
-    missing = set().union(*offers.values())
-    chosen = []
-    while missing:  # the one that adds most, which takes few of them
-        best = max(offers, key=lambda variant: len(offers[variant] & missing))
-        chosen.append(best)
-        missing -= offers[best]
+            new = {(file, kernel, macros["T"], macros.get("FORMAT")) for kernel in kernels}
+        else:
+            continue
+        if new - seen:
+            chosen.append((file, defines))
+            seen |= new
     return chosen
 
 
