@@ -6,7 +6,7 @@ from llvmlite import ir
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.host import ITEM, Host, host
 
 ROWS = 8  # sums under way at a time: two additions a cycle that take four
 
@@ -31,7 +31,7 @@ def emit_dots(rows: int, host: Host) -> str:
         width = integer(host.vector_bytes)
         loop.carried = [e.add(from_a, width), e.add(from_x, width), *sums]
     for i, total in enumerate(loop.carried[2:]):
-        e.store_scalar(_sum(e, total), e.add(y, integer(4 * i)))
+        e.store_scalar(_sum(e, total), e.add(y, integer(ITEM * i)))
     return e.finish()
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 
-from deepcore.kernels.cpu.host import Host, has_slow_masks
+from deepcore.kernels.cpu.host import ITEM, Host, has_slow_masks
 from deepcore.kernels.cpu.record import offset
 
 INT = ir.IntType(64)
@@ -87,7 +87,7 @@ class Emitter:
 
     def _load(self, address: ir.Value, kind: ir.Type) -> ir.Value:
         loaded = self.builder.load(self.builder.inttoptr(address, kind.as_pointer()))
-        loaded.align = 4
+        loaded.align = ITEM
         return loaded
 
     def load_integer(self, address: ir.Value) -> ir.Value:
@@ -101,7 +101,7 @@ class Emitter:
         return self._load(address, FLOAT)
 
     def store_scalar(self, value: ir.Value, address: ir.Value) -> None:
-        self.builder.store(value, self.builder.inttoptr(address, FLOAT.as_pointer())).align = 4
+        self.builder.store(value, self.builder.inttoptr(address, FLOAT.as_pointer())).align = ITEM
 
     def load(self, address: ir.Value, mask: ir.Value | int | None = None) -> ir.Value:
         """A vector; where ``mask`` is false, zeros, and the memory is not touched. A number: so many lanes are read."""
@@ -113,14 +113,14 @@ class Emitter:
         declared = ir.FunctionType(self.vector, [kind, INT32, mask.type, self.vector])
         load = self.declare(f"llvm.masked.load.{self._name}.{_pointer(self._name)}", declared)
         pointer = self.builder.inttoptr(address, kind)
-        return self.builder.call(load, [pointer, ir.Constant(INT32, 4), mask, self.constant(0.0)])
+        return self.builder.call(load, [pointer, ir.Constant(INT32, ITEM), mask, self.constant(0.0)])
 
     def store(self, value: ir.Value, address: ir.Value, mask: ir.Value | int | None = None) -> None:
         """Stores a vector; where ``mask`` is false, the memory is not touched. A number: so many lanes are stored."""
         kind = self.vector.as_pointer()
         pointer = self.builder.inttoptr(address, kind)
         if mask is None:
-            self.builder.store(value, pointer).align = 4
+            self.builder.store(value, pointer).align = ITEM
             return
         if isinstance(mask, int):
             self._store_parts(value, address, mask)
@@ -130,7 +130,7 @@ class Emitter:
             return
         declared = ir.FunctionType(ir.VoidType(), [self.vector, kind, INT32, mask.type])
         store = self.declare(f"llvm.masked.store.{self._name}.{_pointer(self._name)}", declared)
-        self.builder.call(store, [value, pointer, ir.Constant(INT32, 4), mask])
+        self.builder.call(store, [value, pointer, ir.Constant(INT32, ITEM), mask])
 
     # A part of a vector, without a mask: a half of it, a quarter, an element, those of which its lanes are the sum.
 
@@ -144,7 +144,7 @@ class Emitter:
     def _load_parts(self, address: ir.Value, count: int) -> ir.Value:
         value = self.constant(0.0)
         for first, size in self._parts(count):
-            part = self._load(self.add(address, integer(4 * first)), ir.VectorType(FLOAT, size))
+            part = self._load(self.add(address, integer(ITEM * first)), ir.VectorType(FLOAT, size))
             whole = self.shuffle(part, part, [min(k, size - 1) for k in range(self.host.lanes)])
             order = [self.host.lanes + k - first if first <= k < first + size else k for k in range(self.host.lanes)]
             value = self.shuffle(value, whole, order)
@@ -153,8 +153,8 @@ class Emitter:
     def _store_parts(self, value: ir.Value, address: ir.Value, count: int) -> None:
         for first, size in self._parts(count):
             part = self.shuffle(value, value, range(first, first + size))
-            pointer = self.builder.inttoptr(self.add(address, integer(4 * first)), part.type.as_pointer())
-            self.builder.store(part, pointer).align = 4
+            pointer = self.builder.inttoptr(self.add(address, integer(ITEM * first)), part.type.as_pointer())
+            self.builder.store(part, pointer).align = ITEM
 
     def _store_counted(self, value: ir.Value, address: ir.Value, count: ir.Value) -> None:
         """The same for a number of lanes, at most all, that is known when the code runs."""
@@ -163,11 +163,11 @@ class Emitter:
             has = self.builder.icmp_signed("!=", self.builder.and_(count, integer(size)), integer(0))
             with self.builder.if_then(has):
                 part = self.shuffle(value, value, range(size))
-                self.builder.store(part, self.builder.inttoptr(address, part.type.as_pointer())).align = 4
+                self.builder.store(part, self.builder.inttoptr(address, part.type.as_pointer())).align = ITEM
             if size > 1:
                 following = self.shuffle(value, value, [min(size + k, lanes - 1) for k in range(lanes)])
                 value = self.builder.select(has, following, value)
-                address = self.builder.select(has, self.add(address, integer(4 * size)), address)
+                address = self.builder.select(has, self.add(address, integer(ITEM * size)), address)
             size //= 2
 
     def stream(self, value: ir.Value, address: ir.Value) -> None:
@@ -215,7 +215,7 @@ class Emitter:
 
     def bounds(self, address: ir.Value) -> tuple[ir.Value, ir.Value]:
         """A floor and a ceiling for ``clamp``: the two floats at ``address``."""
-        floor, ceiling = (self.broadcast(self.load_scalar(self.add(address, integer(4 * i)))) for i in range(2))
+        floor, ceiling = (self.broadcast(self.load_scalar(self.add(address, integer(ITEM * i)))) for i in range(2))
         return floor, ceiling
 
     def clamp(self, value: ir.Value, bounds: tuple[ir.Value, ir.Value]) -> ir.Value:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import Host, has_slow_masks, host
+from deepcore.kernels.cpu.host import ITEM, Host, has_slow_masks, host
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ def emit_fold(one: Fold, host: Host) -> str:
         count = min(host.lanes, one.size - first)
         total = e.constant(0.0)
         for q, place in one.of(first, count):
-            run = e.load(e.add(pixels, integer(q * row + 4 * place)))
+            run = e.load(e.add(pixels, integer(q * row + ITEM * place)))
             if has_slow_masks(host):  # who writes pixels writes whole vectors
                 run = e.shuffle(run, e.constant(0.0), [k if 0 <= place + k < one.reach else host.lanes for k in lanes])
             total = e.builder.fadd(total, run)
         mask = None
         if count < host.lanes:
             mask = count if has_slow_masks(host) else e.first_lanes(integer(count))
-        target = e.add(y, integer(4 * first))
+        target = e.add(y, integer(ITEM * first))
         if one.adds:
             total = e.builder.fadd(total, e.load(target, mask))
         e.store(total, target, mask)

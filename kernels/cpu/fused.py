@@ -14,10 +14,9 @@ from llvmlite import ir
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.host import ITEM, Host, host
 from deepcore.kernels.cpu.transform import OUTPUT, combinations, spaced
 
-ITEM = 4  # bytes of a float32
 ONE = 1  # the row and column of the places where the interpolation is at 1: a sum there is added to every output
 
 

@@ -13,6 +13,7 @@ from deepcore.errors import unknown_name
 from deepcore.kernels.cpu.pages import LINE
 
 VARIABLE = "DEEPCORE_VECTOR"
+ITEM = 4  # bytes of a float32, of which vectors are made
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Host:
 
     @property
     def vector_bytes(self) -> int:
-        return 4 * self.lanes
+        return ITEM * self.lanes
 
     @property
     def is_narrow(self) -> bool:

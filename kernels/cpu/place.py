@@ -18,10 +18,9 @@ from llvmlite import ir
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.host import ITEM, Host, host
 from deepcore.kernels.cpu.pages import LINE
 
-ITEM = 4  # bytes of a float32
 TOGETHER = 4  # steps of one round, whose places are found from one address
 
 

@@ -19,13 +19,12 @@ from llvmlite import ir
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import INT32, Emitter, integer
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.host import ITEM, Host, host
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.window import Block
 
 MAXIMUM, MEAN = "maximum", "mean"
 READ_AHEAD, WRITE_AHEAD = 512, 1024
-ITEM = 4  # bytes of an element; a place in the window has one
 NOWHERE = 255  # a place that no window has
 
 _BIT, _BYTE, _FLOAT = ir.IntType(1), ir.IntType(8), ir.FloatType()

@@ -156,7 +156,7 @@ WEIGHTS = _record(
     padded buffer_row buffer_pixel a_row a_image panel strip chunks chunk_x chunk_dy
     groups rows blocks images all_images pieces all_blocks
     told part_bytes run_told starts runs row_tasks
-    wide wide_bytes last_bytes last_filled wide_tall wide_low last_tall last_low wide_told last_told
+    wide wide_bytes last_bytes last_filled wide_tall wide_low last_tall last_low last_told
     tall tall_rows low
     channel_tasks channel_blocks
     scratch scratch_bytes
@@ -172,7 +172,7 @@ OVERLAP = _record(
     dx dx_image dx_row size rows
     w steps taps dilation before
     blocks told part_bytes zeros
-    wide wide_bytes wide_w last_bytes wide_tall wide_low last_tall last_low wide_told last_told
+    wide wide_bytes wide_w last_bytes wide_tall wide_low last_tall last_low last_told
     tall tall_rows low
     fold fold_added run_bytes pixel margin
     scratch scratch_bytes
@@ -200,7 +200,7 @@ PRODUCT = _record(
     steps depth parts pieces
     row_tasks column_tasks column_blocks chunk panel_step slots group group_copy shares taken asking asking_told
     told last_part first_part
-    wide wide_columns wide_bytes wide_tall wide_low wide_copy wide_told
+    wide wide_columns wide_bytes wide_tall wide_low wide_copy
     last_columns last_bytes last_tall last_low last_copy last_told
     tall tall_rows low
     lanes vector_bytes transpose transpose_tail
@@ -273,7 +273,7 @@ WINOGRAD_FUSED = _record(
 WINOGRAD_GRADIENT = _record("x x_tiles v v_tile dy dy_tiles d d_tile first last step")
 
 # ... then a product for each place, added to the sums; the first begin with ``zeros``, which is 0 for the others, ...
-_WINOGRAD_BLOCKS = "told zeros wide wide_bytes wide_kernel last_kernel wide_told last_told tile_rows "
+_WINOGRAD_BLOCKS = "told zeros wide wide_bytes wide_kernel last_kernel last_told tile_rows "
 WINOGRAD_PRODUCTS = _record(
     _WINOGRAD_BLOCKS + "v v_part v_place d d_part d_place sums sums_place sums_row depth parts part_depth part_tasks"
 )

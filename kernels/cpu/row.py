@@ -22,7 +22,7 @@ from llvmlite import ir
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.host import ITEM, Host, host
 from deepcore.kernels.cpu.record import TILE, offset
 from deepcore.kernels.cpu.window import Line
 
@@ -115,7 +115,7 @@ def emit_row(what: Row, host: Host) -> str:
     # What is read of b ends with the lanes of its last tap. Whole vectors may be read of what lies so far in front of
     # that end: a mask would take a register.
     last_step = (line.taps - 1) * what.tap + (max(1, what.depth) - 1) * what.tap // max(1, what.depth)
-    whole_to = last_step + 4 * (what.lanes - host.lanes) + (vectors - 1) * host.vector_bytes if what.lanes else -1
+    whole_to = last_step + ITEM * (what.lanes - host.lanes) + (vectors - 1) * host.vector_bytes if what.lanes else -1
 
     def at(base: ir.Value, row: ir.Value, i: int, g: int, v: int) -> ir.Value:
         return e.add(base, e.times(row, i), e.times(c_element, g), integer(v * host.vector_bytes))
@@ -147,7 +147,7 @@ def emit_row(what: Row, host: Host) -> str:
                 ]
             for g in range(elements):
                 if (place, g) not in left:
-                    element = e.add(from_a, integer(place * what.pixel + 4 * (g + k)))
+                    element = e.add(from_a, integer(place * what.pixel + ITEM * (g + k)))
                     left[place, g] = e.broadcast(e.load_scalar(element))
                 for v in range(vectors):
                     one = t % what.chains, (i, g, v)

@@ -26,10 +26,9 @@ from llvmlite import ir
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.host import ITEM, Host, host
 from deepcore.kernels.cpu.record import TILE, offset
 
-ITEM = 4  # bytes of a float32
 LINE = 64  # bytes of a line of the cache
 STEPS = 4  # of a round
 # Rows that are found from one pointer, by adding the distance of rows once or twice, which costs no instruction. With

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from deepcore.backend.numpy.columns import MULTIPLICATIONS, Columns, RowTiles
-from deepcore.backend.numpy.plans import ITEM
-from deepcore.kernels.cpu.host import has_slow_masks, host
+from deepcore.kernels.cpu.host import ITEM, has_slow_masks, host
 from deepcore.kernels.cpu.row import LATENCY
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile, tile_cycles
 

@@ -8,9 +8,8 @@ ones multiply less in the time in which memory, or a cache, gives as much, and l
 from __future__ import annotations
 
 from deepcore.backend.dispatch import Call
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 
-ITEM = 4  # bytes of a float32
 GEMM_FLOPS = {"float32": 2.0e11, "float64": 1.0e11}  # a large product, BLAS on all cores
 GEMM_HALF = 16  # a product with an inner or output size this small runs at half that rate: tiles stay partly empty
 GEMM_CALL = 1.5e-6  # checks and dispatch of one np.matmul

@@ -16,10 +16,10 @@ import numpy as np
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.pieces import Piece, cut
-from deepcore.backend.numpy.plans import CLAMPS, ITEM, PIECES, PLANS
+from deepcore.backend.numpy.plans import CLAMPS, PIECES, PLANS
 from deepcore.backend.numpy.window import Axis, phase
 from deepcore.kernels.cpu import depthwise
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import BLOCK, DEPTHWISE, DEPTHWISE_WEIGHTS, address
 from deepcore.kernels.cpu.window import Block, Line

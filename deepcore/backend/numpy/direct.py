@@ -19,11 +19,11 @@ from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns, RowTiles, of_outputs, of_outputs_in_blocks, of_taps
 from deepcore.backend.numpy.lines import Sum, Tile, lines, with_padding, without_padding
 from deepcore.backend.numpy.packed import is_settled
-from deepcore.backend.numpy.plans import CLAMPS, ITEM, PLANS, even, streams, tasks_wanted, up, zeros
+from deepcore.backend.numpy.plans import CLAMPS, PLANS, even, streams, tasks_wanted, up, zeros
 from deepcore.backend.numpy.source import Source
 from deepcore.backend.numpy.weights import in_order, kept_or_packed, key, packing
 from deepcore.backend.numpy.window import Axis
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import CORRELATE, TILE, address, addresses

@@ -13,10 +13,10 @@ import numpy as np
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns, of_taps, of_taps_in_blocks, of_taps_in_lines
 from deepcore.backend.numpy.direct import INPUT_BYTES, ROW_VECTORS, best_together, columns_together
-from deepcore.backend.numpy.plans import ITEM, PIECES, PLANS, even, tasks_wanted
+from deepcore.backend.numpy.plans import PIECES, PLANS, even, tasks_wanted
 from deepcore.backend.numpy.source import Source
 from deepcore.backend.numpy.window import Axis
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import TILE, WEIGHTS, address
 from deepcore.kernels.cpu.tile import most_rows, most_vectors
@@ -182,7 +182,6 @@ def _weight_gradient(
         row_tasks=row_tasks,
         wide=channels.wide,
         wide_bytes=channels.wide_bytes,
-        wide_told=0,
         last_told=told.strides[1],
         tall=cut.tall,
         tall_rows=cut.rows,

@@ -14,11 +14,11 @@ import numpy as np
 
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
-from deepcore.backend.numpy.plans import ITEM, PLANS, tasks_wanted
+from deepcore.backend.numpy.plans import PLANS, tasks_wanted
 from deepcore.backend.numpy.weights import pack
 from deepcore.backend.numpy.window import Axis, phase
 from deepcore.kernels.cpu.fold import Fold, fold, row_vectors
-from deepcore.kernels.cpu.host import has_slow_masks, host
+from deepcore.kernels.cpu.host import ITEM, has_slow_masks, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import OVERLAP, TILE, address
 from deepcore.kernels.cpu.tile import most_rows
@@ -120,7 +120,6 @@ def _plan(
         wide_bytes=runs.wide_bytes,
         wide_w=rows.taps // runs_of_pixel * outputs * runs.wide_bytes,
         last_bytes=runs.last_bytes,
-        wide_told=0,
         last_told=told.strides[1],
         tall=cut.tall,
         tall_rows=cut.rows,

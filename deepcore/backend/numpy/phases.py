@@ -19,9 +19,10 @@ from numpy.lib.stride_tricks import as_strided
 from deepcore.backend.geometry import Conv2DGeometry
 from deepcore.backend.numpy.direct import channels_of, correlation
 from deepcore.backend.numpy.memory import aligned
-from deepcore.backend.numpy.plans import ITEM, PLANS, tasks_wanted, zeros
+from deepcore.backend.numpy.plans import PLANS, tasks_wanted, zeros
 from deepcore.backend.numpy.weights import packing
 from deepcore.backend.numpy.window import by_outputs, conv_phases
+from deepcore.kernels.cpu.host import ITEM
 from deepcore.kernels.cpu.launch import Launch, Parts
 from deepcore.kernels.cpu.record import BLANK, address
 

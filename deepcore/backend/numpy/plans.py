@@ -14,7 +14,6 @@ from deepcore.kernels.cpu.host import host
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import address
 
-ITEM = 4  # bytes of a float32
 PLANS = 1000  # kept
 TASKS_OF_A_THREAD = 4  # at least: some cores are faster than others
 STREAMED_BYTES = 24 << 20  # of an output that is larger than what a cache would keep of it

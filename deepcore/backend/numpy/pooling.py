@@ -11,10 +11,10 @@ import numpy as np
 from deepcore.backend.geometry import Pool2DGeometry
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.pieces import Piece, cut
-from deepcore.backend.numpy.plans import ITEM, PLANS, streams
+from deepcore.backend.numpy.plans import PLANS, streams
 from deepcore.backend.numpy.window import pool_axes
 from deepcore.kernels.cpu import pooling
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.pooling import MAXIMUM, MEAN, Pool

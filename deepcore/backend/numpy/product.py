@@ -18,10 +18,10 @@ from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import empty
-from deepcore.backend.numpy.plans import CLAMPS, ITEM, TASKS_OF_A_THREAD, tasks_wanted, up, zeros
+from deepcore.backend.numpy.plans import CLAMPS, TASKS_OF_A_THREAD, tasks_wanted, up, zeros
 from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import COPIED, DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, address, addresses
@@ -437,7 +437,6 @@ def _tiles(
         wide=columns.wide,
         wide_columns=columns.wide_bytes // ITEM,
         wide_bytes=columns.wide_bytes,
-        wide_told=0,
         last_columns=n - columns.wide * columns.wide_bytes // ITEM,
         last_bytes=columns.last_bytes,
         last_told=told.strides[2],

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from deepcore.backend.numpy.plans import ITEM
 from deepcore.backend.numpy.window import Axis
+from deepcore.kernels.cpu.host import ITEM
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ import numpy as np
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.memory import aligned
 from deepcore.backend.numpy.packed import packed
-from deepcore.backend.numpy.plans import ITEM, PLANS
-from deepcore.kernels.cpu.host import host
+from deepcore.backend.numpy.plans import PLANS
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.panel import copy
 from deepcore.kernels.cpu.record import PACK, addresses

@@ -18,11 +18,11 @@ from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import empty
 from deepcore.backend.numpy.packed import packed
-from deepcore.backend.numpy.plans import CLAMPS, ITEM, PLANS, streams, tasks_wanted
+from deepcore.backend.numpy.plans import CLAMPS, PLANS, streams, tasks_wanted
 from deepcore.backend.numpy.window import Axis
 from deepcore.backend.numpy.winograd_tiles import PAD, STEP, TAPS, Layout, image, places_of, products, tiles_of
 from deepcore.kernels.cpu import panel, scratch
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.place import Strides

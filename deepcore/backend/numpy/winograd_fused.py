@@ -13,12 +13,12 @@ import numpy as np
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.packed import packed
-from deepcore.backend.numpy.plans import CLAMPS, ITEM, PLANS, begin_lines, zeros
+from deepcore.backend.numpy.plans import CLAMPS, PLANS, begin_lines, zeros
 from deepcore.backend.numpy.window import Axis
 from deepcore.backend.numpy.winograd import transform_weights
 from deepcore.backend.numpy.winograd_tiles import Layout, image, places_of
 from deepcore.kernels.cpu.fused import Fused, fused, rest_bytes
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import WINOGRAD_FUSED, address

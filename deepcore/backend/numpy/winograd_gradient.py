@@ -17,11 +17,11 @@ from deepcore.backend.numpy import winograd_pieces
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import empty
-from deepcore.backend.numpy.plans import ITEM, PLANS, tasks_wanted
+from deepcore.backend.numpy.plans import PLANS, tasks_wanted
 from deepcore.backend.numpy.window import Axis
 from deepcore.backend.numpy.winograd_tiles import GRADIENT_TILE, PAD, STEP, Layout, image, places_of, tiles_of
 from deepcore.kernels.cpu import scratch
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.record import (
     TILE,
@@ -178,7 +178,6 @@ def _block_kernels(channels: Channels, tile_rows: int, told: np.ndarray) -> dict
         "wide_bytes": channels.wide_bytes,
         "wide_kernel": tile(tile_rows, channels.vectors, down=True) if channels.wide else 0,
         "last_kernel": tile(tile_rows, channels.last_vectors, down=True) if channels.last_vectors else 0,
-        "wide_told": 0,
         "last_told": told.strides[-1],
         "tile_rows": tile_rows,
     }

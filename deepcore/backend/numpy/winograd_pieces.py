@@ -17,7 +17,7 @@ import numpy as np
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import empty
-from deepcore.backend.numpy.plans import ITEM, PLANS
+from deepcore.backend.numpy.plans import PLANS
 from deepcore.backend.numpy.window import Axis
 from deepcore.backend.numpy.winograd_tiles import (
     GRADIENT_TILE,
@@ -29,7 +29,7 @@ from deepcore.backend.numpy.winograd_tiles import (
     products,
     tiles_of,
 )
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.place import Strides
 from deepcore.kernels.cpu.record import WINOGRAD_PIECE, address

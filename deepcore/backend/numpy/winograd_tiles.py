@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from deepcore.backend.numpy.channels import Channels
-from deepcore.backend.numpy.plans import ITEM
 from deepcore.backend.numpy.window import Axis
-from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.place import Strides, place
 from deepcore.kernels.cpu.record import WINOGRAD_TILES, address
 from deepcore.kernels.cpu.transform import transform

@@ -1,5 +1,6 @@
 """Convolution as register tiles over the input in place: no columns are made."""
 
+from deepcore.kernels.cpu.host import ITEM
 from deepcore.kernels.cpu.native import call, copy, helper, load_float, load_int, record, store_float, zero
 from deepcore.kernels.cpu.record import BLANK, CALL, CORRELATE, LINE, PACK, WEIGHTS
 
@@ -60,13 +61,13 @@ def weave(t, row, column, target, size):
     for c in range(t.depth):
         for pixel in range(t.together):
             tap = column - pixel * t.stride
-            to = target + c * size + pixel * t.width * 4
+            to = target + c * size + pixel * t.width * ITEM
             if 0 <= tap < t.taps:
                 source = t.w + row * t.w_row + tap * t.w_column + c * t.w_depth
                 for k in range(t.width):
-                    store_float(to + 4 * k, load_float(source + k * t.w_width))
+                    store_float(to + ITEM * k, load_float(source + k * t.w_width))
             else:
-                zero(to, t.width * 4)
+                zero(to, t.width * ITEM)
 
 
 @helper
@@ -76,8 +77,8 @@ def pack_tap(t, w, group, tap, block, target):
     filled = t.wide_bytes if block < t.wide else t.last_filled
     size = t.wide_bytes if block < t.wide else t.last_bytes
     source = w + group * t.w_group + row * t.w_row + (tap - row * t.columns) * t.w_column
-    source += block * (t.wide_bytes // 4) * t.w_width
-    if t.together == 1 and t.w_width == 4:
+    source += block * (t.wide_bytes // ITEM) * t.w_width
+    if t.together == 1 and t.w_width == ITEM:
         kernel = t.wide_copy if block < t.wide else t.last_copy
         call(kernel, (source, t.w_depth, target, size, t.depth, t.last_lanes))
         return
@@ -85,14 +86,14 @@ def pack_tap(t, w, group, tap, block, target):
         weave(t, row, tap - row * t.columns, target, size)
     else:
         whole = 0
-        if t.w_depth == 4 and t.depth >= t.lanes:
-            whole = filled // (4 * t.lanes) * t.lanes
+        if t.w_depth == ITEM and t.depth >= t.lanes:
+            whole = filled // (ITEM * t.lanes) * t.lanes
         woven = t.depth // t.lanes * t.lanes if whole else 0
         for k in range(0, whole, t.lanes):
-            call(t.transpose, (source + k * t.w_width, t.w_width, t.lanes, target + 4 * k, size, t.depth // t.lanes))
-        for k in range(filled // 4):
+            call(t.transpose, (source + k * t.w_width, t.w_width, t.lanes, target + ITEM * k, size, t.depth // t.lanes))
+        for k in range(filled // ITEM):
             for c in range(woven if k < whole else 0, t.depth):
-                store_float(target + c * size + 4 * k, load_float(source + c * t.w_depth + k * t.w_width))
+                store_float(target + c * size + ITEM * k, load_float(source + c * t.w_depth + k * t.w_width))
     if filled < size:
         for c in range(t.depth):
             zero(target + c * size + filled, size - filled)
@@ -232,7 +233,7 @@ def weights(told, index, worker):
                 filled = t.wide_bytes if wide else t.last_filled
                 size = t.wide_bytes if wide else t.last_bytes
                 strip_rows = min(t.strip, rows - strip)
-                tile_told = t.told + strip_rows * t.part_bytes + (t.wide_told if wide else t.last_told)
+                tile_told = t.told + strip_rows * t.part_bytes + (0 if wide else t.last_told)
                 b = dy + strip * t.dy_row + chunk * t.chunk_dy + group * t.dy_group + block * t.wide_bytes
                 if t.panel:
                     panel = t.scratch + worker * t.scratch_bytes + t.panel
@@ -245,6 +246,6 @@ def weights(told, index, worker):
                     row = in_run * t.tall_rows - max(0, in_run - t.tall)
                     kernel = tall_tile if in_run < t.tall else low_tile
                     from_a = a + strip * t.a_row + chunk * t.chunk_x + group * t.x_group
-                    from_a += load_int(t.starts + 8 * run) + 4 * row
+                    from_a += load_int(t.starts + 8 * run) + ITEM * row
                     to_c = dw + group * t.dw_group + run * t.dw_run + block * t.wide_bytes + row * t.dw_row
                     call(kernel, (tile_told + run * t.run_told, from_a, b, to_c, to_c))

@@ -13,7 +13,7 @@ def spread(t, taps, dy, first, pixels):
         wide = block < t.wide
         tall_tile = t.wide_tall if wide else t.last_tall
         low_tile = t.wide_low if wide else t.last_low
-        told = t.told + taps * t.part_bytes + (t.wide_told if wide else t.last_told)
+        told = t.told + taps * t.part_bytes + (0 if wide else t.last_told)
         w = t.w + block * t.wide_w + first * t.steps * (t.wide_bytes if wide else t.last_bytes)
         from_dy = dy
         to_pixel = pixels + block * t.wide_bytes

@@ -1,12 +1,12 @@
 """Pooling and its gradient, a run of blocks of outputs at a time, over the input in place."""
 
+from deepcore.kernels.cpu.host import ITEM
 from deepcore.kernels.cpu.native import call, record
 from deepcore.kernels.cpu.record import POOLING, RUN
 
 pooling_at = record(POOLING)
 run_at = record(RUN)
 RUN_BYTES = RUN.itemsize
-ITEM = 4  # bytes of an element; a place in the window has one
 
 
 def pool(told, index, worker):

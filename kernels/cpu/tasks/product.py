@@ -15,6 +15,7 @@ which operands that are is decided in ``deepcore/backend/numpy/product.py``.
 
 import numpy as np
 
+from deepcore.kernels.cpu.host import ITEM
 from deepcore.kernels.cpu.native import (
     call,
     copy,
@@ -33,7 +34,6 @@ dots_at = record(DOTS)
 
 TAKEN = offset(PRODUCT, "taken")
 NEXT_A, NEXT_STEP, TILE_BYTES = offset(TILE, "next_a"), offset(TILE, "next_step"), TILE.itemsize
-ITEM = 4  # bytes of a float32
 RUN = 8  # steps of which rows are put side by side at a time
 ZERO = np.float32(0)
 
@@ -151,7 +151,7 @@ def multiply(t, share, shares, item_piece, first_block, last_block, worker, pack
                 chunk_a, tile_row = packed_a, t.gathered_row
             for block in range(first_block, last_block):
                 wide = block < t.wide
-                tile_told = part_told + (t.wide_told if wide else t.last_told)
+                tile_told = part_told + (0 if wide else t.last_told)
                 tall_tile = t.wide_tall if wide else t.last_tall
                 low_tile = t.wide_low if wide else t.last_low
                 from_b = b_part + block * block_step

@@ -4,6 +4,7 @@ The places of a tile are the (m + 2)^2 positions of its transform. For each ther
 with the weights over the input channels.
 """
 
+from deepcore.kernels.cpu.host import ITEM
 from deepcore.kernels.cpu.native import call, helper, load_int, record
 from deepcore.kernels.cpu.record import (
     WINOGRAD,
@@ -12,7 +13,6 @@ from deepcore.kernels.cpu.record import (
     WINOGRAD_WEIGHTS,
 )
 
-ITEM = 4  # bytes of a float32
 SIDE = 3  # taps of a row of the window
 TAPS = SIDE * SIDE
 AHEAD = 8  # input channels whose weights are asked for before they are read: they are pages apart

@@ -1,8 +1,9 @@
 """Winograd's gradient at the weights: transform tiles of x and dy, multiply place by place, transform the sums back."""
 
+from deepcore.kernels.cpu.host import ITEM
 from deepcore.kernels.cpu.native import call, record
 from deepcore.kernels.cpu.record import WINOGRAD_BLOCK, WINOGRAD_GRADIENT, WINOGRAD_PRODUCTS, WINOGRAD_RESULT
-from deepcore.kernels.cpu.tasks.winograd import ITEM, SIDE, transform, transform_tile
+from deepcore.kernels.cpu.tasks.winograd import SIDE, transform, transform_tile
 
 PLACES_ROW = 6  # places of a row, of the tiles of 4 x 4 outputs of which gradients at the weights are made
 PLACES = PLACES_ROW * PLACES_ROW
@@ -28,7 +29,7 @@ def gradient_of_block(told, index, worker):
     block = index // t.parts
     part = index - block * t.parts
     wide = block < t.wide
-    tile_told = t.told + (t.wide_told if wide else t.last_told)
+    tile_told = t.told + (0 if wide else t.last_told)
     kernel = t.wide_kernel if wide else t.last_kernel
     begin = part * t.part_depth
     rows = min(t.part_depth, t.depth - begin)
@@ -55,7 +56,7 @@ def multiply(told, index, worker):
     share = index - place * t.part_tasks
     for block in range(t.wide + (1 if t.last_kernel else 0)):
         wide = block < t.wide
-        tile_told = t.told + (t.wide_told if wide else t.last_told)
+        tile_told = t.told + (0 if wide else t.last_told)
         kernel = t.wide_kernel if wide else t.last_kernel
         b = t.d + place * t.d_place + block * t.d_part
         for part in range(t.parts * share // t.part_tasks, t.parts * (share + 1) // t.part_tasks):

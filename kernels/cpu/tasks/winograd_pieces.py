@@ -1,8 +1,9 @@
 """Winograd's gradient at the weights, all in one task: of a piece of the tiles, block by block in the cache."""
 
+from deepcore.kernels.cpu.host import ITEM
 from deepcore.kernels.cpu.native import call, helper, record
 from deepcore.kernels.cpu.record import WINOGRAD_PIECE
-from deepcore.kernels.cpu.tasks.winograd import ITEM, SIDE, product_of, transform, transform_tile
+from deepcore.kernels.cpu.tasks.winograd import SIDE, product_of, transform, transform_tile
 from deepcore.kernels.cpu.tasks.winograd_gradient import PLACES, PLACES_ROW
 
 piece_at = record(WINOGRAD_PIECE)
