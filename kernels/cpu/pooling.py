@@ -88,8 +88,8 @@ def emit_pool(what: Pool, one: Host) -> str:
         places_step = e.builder.ashr(x_step if what.back else y_step, integer(2))
         with e.loop(count, [x, y, places]) as loop:
             _Body(e, what, *loop.carried).emit()
-            steps = (x_step, y_step, places_step)
-            loop.carried = [e.add(at, step) for at, step in zip(loop.carried, steps, strict=True)]
+            stepped = zip(loop.carried, (x_step, y_step, places_step), strict=True)
+            loop.carried = [e.add(at, step) for at, step in stepped]
         return e.finish()
     carried, sizes = [x, y, places], [one.vector_bytes, one.vector_bytes, one.lanes]
     if what.ahead:  # also the pixels that the next block reads and this one does not
