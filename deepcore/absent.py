@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from deepcore.errors import nearest
@@ -78,6 +77,8 @@ def nearest_thing(places: Sequence[str], name: str, known: Iterable[str]) -> str
         name: what was not found.
         known: the names that are there.
     """
+    from difflib import get_close_matches  # only mistakes pay for it
+
     for place in places:
         dotted = f"{place}.{name}" if place else name
         if dotted in _BY_NAME:
@@ -92,7 +93,9 @@ def missing_attribute(module_name: str, name: str, known: Iterable[str]) -> Exce
 
     The first raises ``AttributeError``, the second ``ImportError``, both in the same words.
     """
-    if name.startswith("__"):
+    caller = sys._getframe(2)
+    # ``from package import module`` looks for an attribute first: no mistake, and not to be slow.
+    if name.startswith("__") or caller.f_code.co_name == "_handle_fromlist":
         return AttributeError(f"module {module_name!r} has no attribute {name!r}")
     from dis import opname
 
@@ -102,7 +105,6 @@ def missing_attribute(module_name: str, name: str, known: Iterable[str]) -> Exce
         f"{nearest_thing([place], name, known)}"
     )
     # Python replaces the words of an AttributeError by its own where a name is imported.
-    caller = sys._getframe(2)
     imported = opname[caller.f_code.co_code[caller.f_lasti]] == "IMPORT_FROM"
     return ImportError(words, name=module_name) if imported else AttributeError(words)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -146,6 +145,8 @@ def show(message: str, end: str = "\n") -> None:
     if is_interactive_logging_enabled():
         print(message, end=end, flush=True)
     else:
+        import logging  # takes longer than most imports, and few programs come here
+
         logging.getLogger("deepcore").info(message.strip())
 
 

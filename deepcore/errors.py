@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any
 
@@ -53,6 +52,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
     >>> nearest("Sequntial", ["Sequential", "Tensor"])
     " Did you mean 'Sequential'?"
     """
+    from difflib import get_close_matches  # only mistakes pay for it
+
     near = get_close_matches(str(name), sorted(known), n=3, cutoff=0.5)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 

@@ -8,7 +8,7 @@ Salmon et al. 2011, Parallel random numbers: as easy as 1, 2, 3.
 from __future__ import annotations
 
 import math
-import secrets
+import os
 import threading
 from collections.abc import Sequence
 from typing import Any
@@ -34,7 +34,7 @@ class Generator:
 
     def __init__(self, seed: int | None = None) -> None:
         if seed is None:
-            seed = secrets.randbits(63)
+            seed = int.from_bytes(os.urandom(8), "little") >> 1
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed < 2**64:
             raise ValueError(f"A seed is a whole number from 0 to 2**64 - 1; got {seed!r}.")
         self.seed = int(seed)

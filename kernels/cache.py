@@ -11,9 +11,6 @@ import functools
 import hashlib
 import os
 import re
-import shutil
-import tempfile
-import uuid
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -31,6 +28,8 @@ def cache_folder() -> Path:
 
 @functools.cache
 def _writable(folder: Path) -> Path:
+    import tempfile  # not at the start, where kernels are only read: what it imports takes longer than all that is here
+
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -50,6 +49,8 @@ def _writable(folder: Path) -> Path:
 
 def _remove(folder: Path, owner: int) -> None:
     """At the end of the process that made the folder, which a forked child is not."""
+    import shutil
+
     if os.getpid() == owner:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -79,7 +80,7 @@ def included(source: Path, folders: Sequence[Path]) -> dict[Path, str]:
 
 def replace(folder: Path, name: str, make: Callable[[Path], object]) -> None:
     """Makes a file under another name and renames it: nobody sees half a file, and of two makers the last one wins."""
-    temporary = folder / f"{uuid.uuid4().hex}.tmp"
+    temporary = folder / f"{os.urandom(16).hex()}.tmp"
     try:
         make(temporary)
         os.replace(temporary, folder / name)

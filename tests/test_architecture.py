@@ -33,6 +33,17 @@ def test_imports_stay_light(statement):
     assert done.stdout.split() == []
 
 
+def test_the_start_imports_nothing_that_only_few_programs_need():
+    """Modules of Python which take as long as all of deepcore's own for an operation, each for a rare case."""
+    program = (
+        "import numpy, sys; before = set(sys.modules)\n"
+        "from deepcore import Tensor, ops, random; Tensor([1.0]) * 2; import deepcore.kernels.cpu.library\n"
+        "print(*((set(sys.modules) - before) & {'difflib', 'logging', 'secrets', 'tempfile'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
+
+
 def test_everything_that_is_offered_exists():
     for name in deepcore.__all__:
         assert getattr(deepcore, name) is not None
