@@ -190,6 +190,9 @@ OVERLAP = _record(
 # ``slots``. While a block is multiplied, its first ``asking`` tiles ask for what is put side by side for the next
 # group; what tells them so lies at ``asking_told`` of the worker's memory.
 #
+# Tiles of the first block of columns ask for rows of a; those of ``later`` blocks may do without, finding them in the
+# caches.
+#
 # What is done with a block of b before tiles read it: nothing; its rows are copied side by side; or its columns are.
 IN_PLACE, COPIED, TRANSPOSED = range(3)
 PRODUCT = _record(
@@ -202,6 +205,7 @@ PRODUCT = _record(
     told last_part first_part
     wide wide_columns wide_bytes wide_tall wide_low wide_copy
     last_columns last_bytes last_tall last_low last_copy last_told
+    later_wide_tall later_wide_low later_last_tall later_last_low
     tall tall_rows low
     lanes vector_bytes transpose transpose_tail
     scratch scratch_bytes

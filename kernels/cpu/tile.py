@@ -15,7 +15,7 @@ order, comes without being asked for.
 While it computes, a tile asks for what the next one will read of ``a``, a little at every step: by then it has come
 from memory. Its first rounds of steps each ask for a row of ``c``: all at once, they would keep the core from what it
 needs next. What it writes goes through the caches: where one of them holds it until it is read, that is faster than
-writing past them.
+writing past them. A silent tile does not ask for ``a``: it is for rows that are in the caches already.
 """
 
 from __future__ import annotations
@@ -57,17 +57,18 @@ def steps_of_an_ask(rows: int, down: bool) -> int:
     return 1 if down else max(1, LINE // ITEM // rows)
 
 
-def tile(rows: int, vectors: int, tail: bool = False, down: bool = False) -> int:
+def tile(rows: int, vectors: int, tail: bool = False, down: bool = False, asks: bool = True) -> int:
     """The address of a tile for this host."""
-    name = f"tile {rows}x{vectors}{' tail' if tail else ''}{' down' if down else ''}"
-    return library.function(name, lambda: emit_tile(rows, vectors, tail, down, host()))
+    name = f"tile {rows}x{vectors}{' tail' if tail else ''}{' down' if down else ''}{'' if asks else ' silent'}"
+    return library.function(name, lambda: emit_tile(rows, vectors, tail, down, host(), asks))
 
 
-def emit_tile(rows: int, vectors: int, tail: bool, down: bool, host: Host) -> str:
+def emit_tile(rows: int, vectors: int, tail: bool, down: bool, host: Host, asks: bool = True) -> str:
     """``tile(told, a, b, init, c)``: the sum above, ``told`` being the address of a ``TILE``; LLVM IR.
 
     ``tail``: the last vector has only ``lanes`` elements, in ``b``, ``init`` and ``c``.
     ``down``: the rows of ``a`` are neighbours, rather than its steps.
+    ``asks``: for what the next tile will read of ``a``.
     """
     e = Emitter("tile", ("told", "a", "b", "init", "c"), host)
     told, a, b, init, c = e.arguments.values()
@@ -83,15 +84,16 @@ def emit_tile(rows: int, vectors: int, tail: bool, down: bool, host: Host) -> st
     shared = rows if down else ROWS_OF_A_POINTER
     asking = steps_of_an_ask(rows, down)
     starts = [e.times(a_row, i) for i in range(0, rows, shared)]
+    strides = [*[next_step] * asks, b_step, *[a_step] * len(starts)]  # of what is carried on from step to step
     rounds, over = e.builder.udiv(steps, integer(STEPS)), e.builder.urem(steps, integer(STEPS))
 
     def add_products(carried: list[ir.Value], count: int) -> list[ir.Value]:
         """What is carried on after so many steps: where to ask, where b and rows of a are, and the sums."""
-        asked, from_b, *from_a = carried[: 2 + len(starts)]
-        sums = carried[2 + len(starts) :]
+        pointers, sums = carried[: len(strides)], carried[len(strides) :]
+        from_b, *from_a = pointers[asks:]
         for k in range(count):
-            if k % asking == 0:
-                e.prefetch(e.add(asked, e.times(next_step, k)), 2)
+            if asks and k % asking == 0:
+                e.prefetch(e.add(pointers[0], e.times(next_step, k)), 2)
             at_b = e.add(from_b, e.times(b_step, k))
             right = [e.load(e.add(at_b, integer(v * width)), masks[v]) for v in range(vectors)]
             for i in range(rows):
@@ -100,25 +102,26 @@ def emit_tile(rows: int, vectors: int, tail: bool, down: bool, host: Host) -> st
                 left = e.broadcast(e.load_scalar(at_a))
                 for v in range(vectors):
                     sums[i * vectors + v] = e.multiply_add(left, right[v], sums[i * vectors + v])
-        following = [(asked, next_step), (from_b, b_step), *((pointer, a_step) for pointer in from_a)]
+        following = zip(pointers, strides, strict=True)
         return [*(e.opaque(e.add(pointer, e.times(step, count))) for pointer, step in following), *sums]
 
     rows_asked = e.builder.select(e.below(rounds, integer(rows)), rounds, integer(rows))
     with e.loop(runs, [offsets, rows_asked, b, *[e.constant(0.0)] * len(places)]) as run:
-        at, asks, b_run, *run_sums = run.carried
+        at, first_rounds, b_run, *run_sums = run.carried
         start = e.add(a, e.load_integer(at))
-        carried = [e.add(start, next_a), b_run, *(e.add(start, first) for first in starts), *run_sums]
-        with e.loop(asks, [c, *carried], least=0) as first:
+        asked = [e.add(start, next_a)] if asks else []
+        carried = [*asked, b_run, *(e.add(start, first) for first in starts), *run_sums]
+        with e.loop(first_rounds, [c, *carried], least=0) as first:
             row, *carried = first.carried
             for v in range(vectors):
                 e.prefetch(e.add(row, integer(v * width)), write=True)
             first.carried = [e.opaque(e.add(row, c_row)), *add_products(carried, STEPS)]
-        with e.loop(e.builder.sub(rounds, asks), first.carried[1:], least=0) as rest:
+        with e.loop(e.builder.sub(rounds, first_rounds), first.carried[1:], least=0) as rest:
             rest.carried = add_products(rest.carried, STEPS)
         with e.loop(over, rest.carried, least=0) as one:
             one.carried = add_products(one.carried, 1)
-        b_next = e.add(one.carried[1], b_skip)
-        run.carried = [e.add(at, integer(8)), integer(0), b_next, *one.carried[2 + len(starts) :]]
+        b_next = e.add(one.carried[asks], b_skip)
+        run.carried = [e.add(at, integer(8)), integer(0), b_next, *one.carried[len(strides) :]]
     bounds = e.bounds(e.add(told, integer(offset(TILE, "floor"))))  # the ceiling lies behind the floor
     for (i, v), total in zip(places, run.carried[3:], strict=True):
         begun = e.load(e.add(init, e.times(init_row, i), integer(v * width)), masks[v])

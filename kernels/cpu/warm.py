@@ -37,6 +37,8 @@ def kernels() -> Iterator[Callable[[], int]]:
         for rows in range(1, most_rows(vectors, host()) + 1):
             for tail, down in itertools.product((False, True), repeat=2):
                 yield functools.partial(tile, rows, vectors, tail, down)
+                if host().is_narrow:
+                    yield functools.partial(tile, rows, vectors, tail, down, asks=False)
     # Panels hold the columns of the widest tile, or the rows of the tallest.
     for vectors in range(1, max(most_vectors(host()), -(-most_rows(1, host()) // host().lanes)) + 1):
         yield from (functools.partial(panel.copy, vectors, tail) for tail in (False, True))

@@ -14,7 +14,7 @@ from deepcore.backend.dispatch import use_implementation
 from deepcore.backend.numpy.plans import TASKS_OF_A_THREAD
 from deepcore.backend.numpy.product import Cut, Matrices
 from deepcore.kernels.cpu import threads
-from deepcore.kernels.cpu.host import hosts
+from deepcore.kernels.cpu.host import host, hosts
 
 # m, n, k: what comes side by side before it is read depends on them, and so does how sums and results are cut.
 SIZES = (
@@ -98,6 +98,15 @@ def test_each_thread_has_as_many_tasks(sizes, transpose_a, count):
     rows, columns, blocks = cut.tasks(m, 1, count * TASKS_OF_A_THREAD)
     assert (columns - 1) * blocks < cut.columns.blocks <= columns * blocks
     assert cut.pieces * rows * columns % count == 0
+
+
+@pytest.mark.parametrize("transpose_a", [False, True])
+def test_blocks_behind_the_first_ask_for_no_rows_where_vectors_are_narrow(transpose_a):
+    m, n, k = 128, 512, 784
+    start = np.zeros(1, np.int64)
+    a = Matrices(start, 4, 4 * m) if transpose_a else Matrices(start, 4 * k, 4)
+    tiles = Cut.of(a, Matrices(start, 4 * n, 4), m, n, k).kernels(1)
+    assert (tiles["later_wide_tall"] != tiles["wide_tall"]) == host().is_narrow
 
 
 @pytest.mark.parametrize(("m", "n"), [(40, 300), (300, 40), (200, 9), (1, 64), (64, 1)])

@@ -27,9 +27,10 @@ def cases():
 
 @pytest.mark.parametrize("down", [False, True], ids=["steps in order", "rows in order"])
 @pytest.mark.parametrize(("host", "rows", "vectors", "end"), list(cases()))
-def test_sums_of_runs(host, rows, vectors, end, down, rng):
+@pytest.mark.parametrize("asks", [True, False], ids=["asking", "silent"])
+def test_sums_of_runs(host, rows, vectors, end, down, asks, rng):
     tail = end == "tail"
-    tile = compiled(emit_tile(rows, vectors, tail, down, host), "tile", host)
+    tile = compiled(emit_tile(rows, vectors, tail, down, host, asks), "tile", host)
     lanes = max(1, host.lanes - 1) if tail else host.lanes
     width = (vectors - 1) * host.lanes + lanes
     runs, steps = 3, 4 * rows + 7  # rounds that ask for every row of c, another one, and three steps more
@@ -66,6 +67,16 @@ def test_sums_of_runs(host, rows, vectors, end, down, rng):
     expected = np.clip(exact, -1.5, 2.0)[:, :width]
     np.testing.assert_allclose(c[:, :width], expected, atol=4 * runs * steps * np.finfo(np.float32).eps)
     assert (c[:, width:] == GUARD).all()
+
+
+@pytest.mark.parametrize("host", [pytest.param(host, id=host.vector) for host in hosts()])
+@pytest.mark.parametrize("down", [False, True], ids=["steps in order", "rows in order"])
+def test_a_silent_tile_asks_for_rows_of_c_alone(host, down):
+    def asked(asks):
+        return emit_tile(2, 2, False, down, host, asks).count('call void @"llvm.prefetch')
+
+    rows_of_c = 2  # a vector of c each
+    assert asked(False) == rows_of_c < asked(True)
 
 
 LINES = {

@@ -89,18 +89,18 @@ class Channels:
             for blocks, vectors in ((self.wide, self.vectors), (1, self.last_vectors))
         )
 
-    def tiles(self, rows: int, low: bool, down: bool = False) -> dict[str, Any]:
+    def tiles(self, rows: int, low: bool, down: bool = False, asks: bool = True) -> dict[str, Any]:
         """Addresses of tiles of ``rows`` rows and, if there are such, of one less: of a wide block and of the last.
 
-        ``down``: as for ``tile``.
+        ``down``, ``asks``: as for ``tile``.
         """
         found: dict[str, Any] = {}
         for name, vectors, tail in (
             ("wide", self.vectors * bool(self.wide), False),
             ("last", self.last_vectors, self.tail),
         ):
-            found[f"{name}_tall"] = tile(rows, vectors, tail, down) if vectors else 0
-            found[f"{name}_low"] = tile(rows - 1, vectors, tail, down) if vectors and low else 0
+            found[f"{name}_tall"] = tile(rows, vectors, tail, down, asks) if vectors else 0
+            found[f"{name}_low"] = tile(rows - 1, vectors, tail, down, asks) if vectors and low else 0
         return found
 
     def tile(self, rows: int) -> tuple[int, int]:

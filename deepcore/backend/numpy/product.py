@@ -351,8 +351,12 @@ class Cut:
         """Addresses of what a task calls that puts a ``group`` of blocks side by side at a time."""
         cut = self.columns
         copied, transposed = self.packing == COPIED, self.packing == TRANSPOSED
+        height = self.rows.rows, bool(self.rows.low), self.down
+        # Tiles of narrow vectors make so few multiplications a step that asking in vain takes a share of their time.
+        later = cut.tiles(*height, asks=not host().is_narrow)
         return {
-            **cut.tiles(self.rows.rows, bool(self.rows.low), self.down),
+            **cut.tiles(*height),
+            **{f"later_{name}": found for name, found in later.items()},
             "wide_copy": panel.copy(cut.vectors, False) if copied and cut.wide else 0,
             "last_copy": panel.copy(cut.last_vectors, cut.tail) if copied and cut.last_vectors else 0,
             "group_copy": panel.copy_group(cut.vectors, group) if group > 1 else 0,

@@ -154,6 +154,10 @@ def multiply(t, share, shares, item_piece, first_block, last_block, worker, pack
                 tile_told = part_told + (0 if wide else t.last_told)
                 tall_tile = t.wide_tall if wide else t.last_tall
                 low_tile = t.wide_low if wide else t.last_low
+                later_tall, later_low = tall_tile, low_tile
+                if block > first_block:
+                    later_tall = t.later_wide_tall if wide else t.later_last_tall
+                    later_low = t.later_wide_low if wide else t.later_last_low
                 from_b = b_part + block * block_step
                 asking, wanted = 0, 0
                 if t.packing != IN_PLACE:
@@ -176,10 +180,12 @@ def multiply(t, share, shares, item_piece, first_block, last_block, worker, pack
                     rows = t.tall_rows if tall else t.tall_rows - 1
                     init = bias if part == begin else tile_c
                     this_told = tile_told
+                    this_tile = later_tall if tall else later_low
                     if tile - chunk < asking:
+                        this_tile = tall_tile if tall else low_tile
                         this_told = panels + t.asking_told
                         ask(this_told, tile_told, tile_a, wanted + (tile - chunk) * t.b_step, t.b_step)
-                    call(tall_tile if tall else low_tile, (this_told, tile_a, from_b, init, tile_c))
+                    call(this_tile, (this_told, tile_a, from_b, init, tile_c))
                     tile_a += t.packed_tile if t.packed_tile else rows * tile_row
                     tile_c += rows * t.c_row
 
