@@ -1,6 +1,7 @@
 # make bench   measure convolution, pooling and matmul of real networks on this machine
 # make test    run the tests
-# make test-slow   train the examples on the CPU and on the emulator until they reach their figures: many minutes
+# make test-slow   train the examples until they reach their figures, and compile every build of the CUDA kernels with
+#                  nvcc if it is there: many minutes
 # make check   run the linters: ruff, clang-format, mypy, import contracts
 # make format   format Python and CUDA files as `make check` wants them
 # make gpu-check   on a machine with a GPU: check and measure everything that needs one, into benchmarks/results/
@@ -28,7 +29,7 @@ test: $(VENV)/test.installed
 	$(BIN)/python -m pytest -n auto
 
 test-slow: $(VENV)/test.installed
-	$(BIN)/python -m pytest -n auto -m slow tests/examples
+	$(BIN)/python -m pytest -n auto -m slow tests/examples tests/cuda
 
 check: $(VENV)/check.installed
 	$(BIN)/ruff check .
