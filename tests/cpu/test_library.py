@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -34,34 +35,44 @@ def run(before="", **settings):
     return done.stdout.strip(), done.stderr
 
 
-def test_a_second_process_needs_no_compiler(tmp_path):
-    assert run(DEEPCORE_HOME=tmp_path)[0] == "True"
-    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").iterdir()}
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory):
+    """A folder that a process has just compiled into."""
+    home = tmp_path_factory.mktemp("compiled")
+    assert run(DEEPCORE_HOME=home)[0] == "True"
+    return home
+
+
+@pytest.fixture
+def home(compiled, tmp_path):
+    """A copy of it."""
+    return shutil.copytree(compiled, tmp_path / "home")
+
+
+def test_a_second_process_needs_no_compiler(home):
+    files = {path: path.stat().st_mtime_ns for path in (home / "kernels").iterdir()}
     assert files
-    assert run(DEEPCORE_HOME=tmp_path) == ("False", "")
-    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "kernels").iterdir()} == files
+    assert run(DEEPCORE_HOME=home) == ("False", "")
+    assert {path: path.stat().st_mtime_ns for path in (home / "kernels").iterdir()} == files
 
 
 @pytest.mark.skipif(sys.platform != "linux" or os.uname().machine != "x86_64", reason="elsewhere LLVM loads code")
-def test_a_second_process_needs_no_llvm(tmp_path):
-    run(DEEPCORE_HOME=tmp_path)
+def test_a_second_process_needs_no_llvm(home):
     refuse = "import sys\nsys.modules['llvmlite.binding'] = None\n"
-    assert run(refuse, DEEPCORE_HOME=tmp_path) == ("False", "")
+    assert run(refuse, DEEPCORE_HOME=home) == ("False", "")
 
 
-def test_another_vector_unit_has_files_of_its_own(tmp_path):
-    run(DEEPCORE_HOME=tmp_path)
-    before = len(list((tmp_path / "kernels").iterdir()))
-    run(DEEPCORE_HOME=tmp_path, DEEPCORE_VECTOR="generic")
-    assert len(list((tmp_path / "kernels").iterdir())) > before
+def test_another_vector_unit_has_files_of_its_own(home):
+    before = len(list((home / "kernels").iterdir()))
+    run(DEEPCORE_HOME=home, DEEPCORE_VECTOR="generic")
+    assert len(list((home / "kernels").iterdir())) > before
 
 
-def test_a_damaged_file_is_made_again(tmp_path):
-    run(DEEPCORE_HOME=tmp_path)
-    for path in (tmp_path / "kernels").iterdir():
+def test_a_damaged_file_is_made_again(home):
+    for path in (home / "kernels").iterdir():
         path.write_bytes(path.read_bytes()[:100])
-    assert run(DEEPCORE_HOME=tmp_path)[0] == "True"
-    assert run(DEEPCORE_HOME=tmp_path)[0] == "False"
+    assert run(DEEPCORE_HOME=home)[0] == "True"
+    assert run(DEEPCORE_HOME=home)[0] == "False"
 
 
 def test_a_folder_that_cannot_be_written_to_gives_one_warning(tmp_path):
@@ -86,10 +97,9 @@ tempfile.TemporaryFile = refuse
 """
 
 
-def test_what_lies_in_a_folder_that_cannot_be_written_to_is_used(tmp_path):
-    home, temporary = tmp_path / "home", tmp_path / "temporary"
+def test_what_lies_in_a_folder_that_cannot_be_written_to_is_used(home, tmp_path):
+    temporary = tmp_path / "temporary"
     temporary.mkdir()
-    assert run(DEEPCORE_HOME=home)[0] == "True"
     assert run(REFUSED, DEEPCORE_HOME=home, TMPDIR=temporary) == ("False", "")
     built = next((home / "kernels").glob("*.o"))
     built.unlink()
