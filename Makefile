@@ -1,7 +1,7 @@
 # make bench   measure convolution, pooling and matmul of real networks on this machine
 # make test    run the tests
-# make test-slow   train the examples until they reach their figures, and compile every build of the CUDA kernels with
-#                  nvcc if it is there: many minutes
+# make test-slow   train the examples until they reach their figures, and compile and test every combination of which
+#                  make test takes a part: many minutes
 # make check   run the linters: ruff, clang-format, mypy, import contracts
 # make format   format Python and CUDA files as `make check` wants them
 # make gpu-check   on a machine with a GPU: check and measure everything that needs one, into benchmarks/results/
@@ -16,6 +16,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
+# Each worker begins with a run of neighbours, which need the same loops: two that take turns would compile them twice.
+WORKERS := -n auto --dist worksteal
+
 CUDA_FILES := find kernels tests -name '*.cu' -o -name '*.cuh' -o -name '*.h' -o -name '*.cpp'
 
 .PHONY: format bench test check gpu-check mutation test-oldest test-slow clean
@@ -26,10 +29,10 @@ bench: $(VENV)/bench.installed
 test: $(VENV)/test.installed
 	@[ -n "$$DEEPCORE_TEST_HOME" ] || \
 		echo "Most of this run is compiling. DEEPCORE_TEST_HOME=<folder> keeps what it builds for the next one."
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest $(WORKERS)
 
 test-slow: $(VENV)/test.installed
-	$(BIN)/python -m pytest -n auto -m slow tests/examples tests/cuda
+	$(BIN)/python -m pytest $(WORKERS) -m slow
 
 check: $(VENV)/check.installed
 	$(BIN)/ruff check .

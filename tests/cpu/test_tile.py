@@ -87,22 +87,30 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize(
-    ("end", "how"),
-    [
-        ("whole", {"target": CACHED, "ahead": 2}),
-        ("whole", {"target": FAR}),
-        ("whole", {"target": STREAMED, "depth": 3, "clamps": False}),
-        ("tail", {"target": CACHED, "clamps": False}),
-        ("tail", {"target": FAR, "depth": 3, "ahead": 1}),
-        ("tail", {"target": FAR, "known": True, "depth": 3}),
-        ("tail", {"target": CACHED, "known": True, "chains": 2}),
-        ("whole", {"target": CACHED, "chains": 4, "clamps": False}),
-    ],
-    ids=str,
+SHAPES = ((1, 1), (1, 3), (2, 1), (2, 2))  # vectors, and elements that share what is loaded
+WAYS = (
+    ("whole", {"target": CACHED, "ahead": 2}),
+    ("whole", {"target": FAR}),
+    ("whole", {"target": STREAMED, "depth": 3, "clamps": False}),
+    ("tail", {"target": CACHED, "clamps": False}),
+    ("tail", {"target": FAR, "depth": 3, "ahead": 1}),
+    ("tail", {"target": FAR, "known": True, "depth": 3}),
+    ("tail", {"target": CACHED, "known": True, "chains": 2}),
+    ("whole", {"target": CACHED, "chains": 4, "clamps": False}),
 )
-@pytest.mark.parametrize(("vectors", "elements"), [(1, 1), (1, 3), (2, 1), (2, 2)])
-@pytest.mark.parametrize("line", LINES)
+
+
+def row_cases():
+    """Every line in every way, every shape in every way, and every line in every shape; all three are slow."""
+    for i, line in enumerate(LINES):
+        for j, (vectors, elements) in enumerate(SHAPES):
+            for k, (end, how) in enumerate(WAYS):
+                marks = () if (i + j + k) % len(LINES) == 0 else pytest.mark.slow
+                label = f"{line}, {vectors}x{elements} {end} {how}"
+                yield pytest.param(line, vectors, elements, end, how, marks=marks, id=label)
+
+
+@pytest.mark.parametrize(("line", "vectors", "elements", "end", "how"), list(row_cases()))
 @pytest.mark.parametrize("host", hosts(), ids=lambda host: host.vector)
 def test_sums_of_rows(host, line, vectors, elements, end, how, rng):
     line, tail = LINES[line], end == "tail"
