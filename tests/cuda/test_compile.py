@@ -3,9 +3,9 @@
 What is compiled are the sets of macros that the launches of ``launches.py`` build. ptxas then says what each kernel
 costs: nothing may spill, and registers stay within the budget that stands above the kernel.
 
-More than half of nvcc's time goes into reading CUDA's own headers. Therefore the first set of a file is compiled as a
-GPU would be given it, which is the text that goes to NVRTC, and the others share translation units, each in a namespace
-of its own, where it takes the same registers.
+More than half of nvcc's time goes into reading CUDA's own headers. Therefore sets of macros share translation units,
+each in a namespace of its own, where a kernel takes the same registers. The first set of a file is compiled for sm_90
+by itself, as a GPU would be given it: that is the text that goes to NVRTC.
 
 By default sm_90 gets as many sets as hold every value of every macro for every kernel, but not every combination; sm_75
 gets the first set of float32 that each kernel is launched with, in each format of tensor cores that it has, and that of
@@ -107,9 +107,10 @@ def version() -> str:
     return subprocess.run([str(NVCC), "--version"], capture_output=True, text=True, check=True).stdout
 
 
-def units(sets: list[Defines]) -> list[list[Defines]]:
+def units(sets: list[Defines], target: str) -> list[list[Defines]]:
     """The sets of macros of each translation unit."""
-    return [sets[:1], *(sets[i : i + SHARED] for i in range(1, len(sets), SHARED))]
+    alone = 1 if target == "sm_90a" else 0
+    return [*([one] for one in sets[:alone]), *(sets[i : i + SHARED] for i in range(alone, len(sets), SHARED))]
 
 
 def shared_unit(source: Path, sets: list[Defines]) -> str:
@@ -183,7 +184,7 @@ def measured(
     file: str, sets: list[Defines], target: str, cache: Path
 ) -> tuple[dict[Defines, dict[str, Usage]], list[str]]:
     """What each kernel takes with each set of macros, and the warnings."""
-    shares = units(sets)
+    shares = units(sets, target)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         texts = list(pool.map(lambda share: compile_unit(file, share, target, cache), shares))
     found = {}
