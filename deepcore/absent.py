@@ -94,8 +94,9 @@ def missing_attribute(module_name: str, name: str, known: Iterable[str]) -> Exce
     The first raises ``AttributeError``, the second ``ImportError``, both in the same words.
     """
     caller = sys._getframe(2)
-    # ``from package import module`` looks for an attribute first: no mistake, and not to be slow.
-    if name.startswith("__") or caller.f_code.co_name == "_handle_fromlist":
+    # Not mistakes, and not to be slow: ``from package import module`` looks for an attribute first, and pytest asks every
+    # module for private names. Keras documents none of these.
+    if name.startswith("_") or caller.f_code.co_name == "_handle_fromlist":
         return AttributeError(f"module {module_name!r} has no attribute {name!r}")
     from dis import opname
 
