@@ -94,8 +94,8 @@ def missing_attribute(module_name: str, name: str, known: Iterable[str]) -> Exce
     The first raises ``AttributeError``, the second ``ImportError``, both in the same words.
     """
     caller = sys._getframe(2)
-    # Not mistakes, and not to be slow: ``from package import module`` looks for an attribute first, and pytest asks every
-    # module for private names. Keras documents none of these.
+    # Not mistakes, and not to be slow: ``from package import module`` looks for an attribute first, and pytest asks
+    # every module for private names, none of which Keras documents.
     if name.startswith("_") or caller.f_code.co_name == "_handle_fromlist":
         return AttributeError(f"module {module_name!r} has no attribute {name!r}")
     from dis import opname
