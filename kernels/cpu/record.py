@@ -263,11 +263,19 @@ WINOGRAD = _record(
     """
 )
 
-# The same for few input channels: a row of tiles, whose transforms lie one behind the other, for one block of output
-# channels after the other. The ``kernel`` (``fused.py``) makes outputs of them; its own memory is at ``rest_at``.
+# A row of tiles of x, whose channels are few: m + 2 rows of pixels are copied to where there are zeros around them, at
+# ``copy_at`` of a worker's memory, and transformed by ``input_row`` (``transform.py``) by way of ``middle_at``.
+_WINOGRAD_ROW = """
+    x x_image x_row x_rows x_bytes before_rows before_bytes
+    m pixel_bytes vector_bytes tile_rows copy_row copy_at middle_at input_row v_tile
+"""
+
+# The convolution of few input channels: a row of ``tiles``, whose transforms lie one behind the other, for a block of
+# output channels after the other. The ``kernel`` (``fused.py``) makes outputs of them; its memory is at ``rest_at``.
 WINOGRAD_FUSED = _record(
-    """
-    x x_tiles v_tile u u_block y y_image y_row y_pixel bias clamp
+    _WINOGRAD_ROW
+    + """
+    tiles u u_block y y_image y_row y_pixel bias clamp
     blocks block_bytes kernel rest_at
     scratch scratch_bytes
     """
@@ -308,6 +316,19 @@ WINOGRAD_PIECE = _record(
     kernels column_blocks wide wide_bytes tall tall_rows low
     depth width width_vectors width_tail dw dw_piece dw_tap dw_depth
     weights weights_tail vector_bytes
+    scratch scratch_bytes
+    """
+)
+
+# Or, of few input channels and whole tiles, that of a piece of all ``rows`` of tiles, of ``columns`` each: ``together``
+# tiles at a time, whose products the ``whole_kernel`` (``fused_gradient.py``) adds for each of ``blocks`` blocks of
+# output channels; the ``last_kernel``, those of what is left of a row.
+WINOGRAD_FUSED_GRADIENT = _record(
+    _WINOGRAD_ROW
+    + """
+    dy dy_row dy_tile rows columns pieces together
+    whole_kernel last_kernel room_at sums_at sums_block sums_place ahead_block
+    blocks block_bytes depth dw dw_piece dw_tap dw_depth kernel vectors
     scratch scratch_bytes
     """
 )

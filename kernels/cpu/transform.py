@@ -16,7 +16,7 @@ from llvmlite import ir
 
 from deepcore.kernels.cpu import library
 from deepcore.kernels.cpu.emit import Emitter, integer
-from deepcore.kernels.cpu.host import Host, host
+from deepcore.kernels.cpu.host import ITEM, Host, host
 
 Matrix = tuple[tuple[float, ...], ...]
 
@@ -63,22 +63,18 @@ KINDS: dict[str, dict[int, Matrix]] = {
 }
 
 
-def transform(kind: str, m: int, tail: bool = False, streams: bool = False, edge: bool = False, lanes: int = 0) -> int:
+def transform(kind: str, m: int, tail: bool = False, streams: bool = False, edge: bool = False) -> int:
     """The address of a transform for this host."""
-    of_lanes = f" tail{f' of {lanes}' if lanes else ''}" if tail else ""
-    name = f"transform {kind} {m}{of_lanes}{' streams' if streams else ''}{' edge' if edge else ''}"
-    return library.function(name, lambda: emit_transform(kind, m, tail, host(), streams, edge, lanes))
+    name = f"transform {kind} {m}{' tail' if tail else ''}{' streams' if streams else ''}{' edge' if edge else ''}"
+    return library.function(name, lambda: emit_transform(kind, m, tail, host(), streams, edge))
 
 
-def emit_transform(
-    kind: str, m: int, tail: bool, host: Host, streams: bool = False, edge: bool = False, lanes: int = 0
-) -> str:
+def emit_transform(kind: str, m: int, tail: bool, host: Host, streams: bool = False, edge: bool = False) -> str:
     """``transform(source, source_row, source_column, target, target_row, target_column, vectors, ...)``; LLVM IR.
 
     L d L^T for each of ``vectors`` neighbouring vectors of channels: d [q, q] with the strides of the source, the
     result [p, p] with those of the target, in bytes. ``tail``: of one vector alone, of which only so many lanes exist
-    as ``vectors`` says, or as ``lanes`` does if the code knows it; of weights, and where the code knows it, the target
-    has all, and zeros in the others.
+    as ``vectors`` says; of weights, the target has all, and zeros in the others.
 
     The last arguments of ``"output"``, which finishes a convolution, are ``bias``, which is added, and ``clamp``, the
     address of two floats between which the sum is held; of the others, ``ahead``: so many bytes behind the source lies
@@ -94,8 +90,8 @@ def emit_transform(
     e = Emitter("transform", f"{names} {more}".split(), host)
     source, source_row, source_column, target, target_row, target_column, vectors, extra, *_ = e.arguments.values()
     outputs, inputs = len(matrix), len(matrix[0])
-    mask = (lanes or e.first_lanes(vectors)) if tail else None
-    stored = None if kind == "weights" or lanes else mask
+    mask = e.first_lanes(vectors) if tail else None
+    stored = None if kind == "weights" else mask
     count = integer(1) if tail else vectors
     if finishes:
         bounds = e.bounds(e.arguments["clamp"])
@@ -137,6 +133,41 @@ def emit_transform(
             row = e.opaque(e.add(row, target_row))
         step = integer(host.vector_bytes)
         loop.carried = [e.add(value, step) for value in (source, target, third)]
+    return e.finish()
+
+
+def input_row(m: int, channels: int) -> int:
+    """The address of ``emit_input_row``'s kernel for this host."""
+    return library.function(f"input_row {m} of {channels}", lambda: emit_input_row(m, channels, host()))
+
+
+def emit_input_row(m: int, channels: int, host: Host) -> str:
+    """``input_row(source, middle, row, vectors, target, tiles)``; LLVM IR.
+
+    The transform "input" of neighbouring tiles, of fewer channels than a vector has lanes: target [tiles, (m + 2)^2,
+    lanes], where what follows the channels has no meaning. Source and ``middle`` are m + 2 rows, so many bytes apart as
+    ``row`` says. Of those of the source are read as many ``vectors`` as the tiles' pixels fill or begin to fill, and as
+    many are written to the middle, of which one more is read.
+    """
+    side, width = m + 2, host.vector_bytes
+    e = Emitter("input_row", ("source", "middle", "row", "vectors", "target", "tiles"), host)
+    source, middle, row, vectors, target, tiles = e.arguments.values()
+    # All pixels of a row are added alike to those of other rows: a vector holds several of them. ...
+    with e.loop(vectors, [source, middle]) as loop:
+        columns = [e.load(place) for place in spaced(e, loop.carried[0], row, side)]
+        for value, place in zip(combinations(e, INPUT[m], columns), spaced(e, loop.carried[1], row, side), strict=True):
+            e.store(value, place)
+        loop.carried = [e.add(place, integer(width)) for place in loop.carried]
+    # ... To those of other columns they are not: it holds one.
+    with e.loop(tiles, [middle, target]) as loop:
+        pixels, place = loop.carried
+        for i in range(side):
+            values = [e.load(e.add(pixels, integer(j * channels * ITEM))) for j in range(side)]
+            for j, value in enumerate(combinations(e, INPUT[m], values)):
+                e.store(value, e.add(place, integer((i * side + j) * width)))
+            pixels = e.opaque(e.add(pixels, row))
+        first, place = loop.carried
+        loop.carried = [e.add(first, integer(m * channels * ITEM)), e.add(place, integer(side * side * width))]
     return e.finish()
 
 

@@ -19,6 +19,7 @@ from deepcore.kernels.cpu import threads
 GEOMETRIES = (
     Conv2DGeometry.of((3, 30, 28, 16), (3, 3, 16, 70), 1, "same"),
     Conv2DGeometry.of((2, 28, 28, 32), (3, 3, 1, 32), 1, "same", 1, 32),
+    Conv2DGeometry.of((2, 20, 28, 3), (3, 3, 3, 64), 1, "same"),
     Conv2DGeometry.of((40, 14, 14, 24), (3, 3, 24, 40), 2, "same"),
 )
 

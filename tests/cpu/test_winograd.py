@@ -12,13 +12,14 @@ from microkernels import compiled
 from oracles import conv as oracle
 
 from deepcore.backend.geometry import Conv2DGeometry
-from deepcore.backend.numpy import channels, winograd, winograd_fused, winograd_tiles
+from deepcore.backend.numpy import channels, winograd, winograd_fused, winograd_fused_gradient, winograd_tiles
 from deepcore.backend.numpy.memory import aligned
 from deepcore.backend.numpy.window import conv_axes
 from deepcore.kernels.cpu.fused import Fused, emit_fused, rest_bytes
+from deepcore.kernels.cpu.fused_gradient import FusedGradient, emit_fused_gradient, room_bytes, sums_bytes
 from deepcore.kernels.cpu.host import Host, hosts
 from deepcore.kernels.cpu.record import address
-from deepcore.kernels.cpu.transform import INPUT, KINDS, OUTPUT, emit_transform
+from deepcore.kernels.cpu.transform import INPUT, KINDS, OUTPUT, emit_input_row, emit_transform
 
 GUARD = 123.5  # what lies around the result and must stay there
 
@@ -160,17 +161,20 @@ def test_outputs_that_pass_the_caches_by_are_the_same(rng):
 
 
 @pytest.mark.parametrize("host", each_host())
-@pytest.mark.parametrize("edge", [False, True])
-def test_lanes_that_the_code_knows_are_all_that_is_read(edge, host, rng):
-    lanes = host.lanes - 1
-    transform = compiled(emit_transform("input", 4, True, host, edge=edge, lanes=lanes), "transform", host)
-    source = rng.standard_normal((6, 6, lanes)).astype(np.float32)
-    target, nothing = np.full((6, 6, host.lanes), GUARD, np.float32), np.zeros(host.lanes, np.float32)
-    exist = ((1 << 36) - 1, address(nothing)) if edge else ()
-    transform(address(source), *source.strides[:2], address(target), *target.strides[:2], 0, 64, *exist)
-    matrix = np.array(INPUT[4])
-    np.testing.assert_allclose(target[..., :lanes], np.einsum("ai,ijc,bj->abc", matrix, source, matrix), atol=2e-5)
-    assert not target[..., lanes:].any()
+@pytest.mark.parametrize(("m", "channels", "tiles"), [(4, 3, 5), (4, 2, 1), (2, 3, 4)])
+def test_tiles_of_a_row_of_few_channels_are_transformed_together(m, channels, tiles, host, rng):
+    transform, side = compiled(emit_input_row(m, channels, host), "input_row", host), m + 2
+    elements = (tiles * m + 2) * channels
+    vectors = -(-elements // host.lanes)
+    source = rng.standard_normal((side, vectors * host.lanes)).astype(np.float32)
+    middle = np.full(source.size + host.lanes, np.nan, np.float32)
+    target = np.full((tiles * side * side + 1, host.lanes), GUARD, np.float32)
+    transform(address(source), address(middle), source.strides[0], vectors, address(target), tiles)
+    pixels, matrix = source[:, :elements].reshape(side, -1, channels), np.array(INPUT[m])
+    every = np.stack([pixels[:, m * tile : m * tile + side] for tile in range(tiles)])
+    exact = np.einsum("ai,tijc,bj->tabc", matrix, every, matrix).reshape(-1, channels)
+    np.testing.assert_allclose(target[:-1, :channels], exact, atol=2e-5)
+    assert (target[-1] == GUARD).all()
 
 
 @pytest.mark.parametrize("host", each_host())
@@ -194,6 +198,39 @@ def test_fused_kernels_are_products_and_the_way_back(m, tiles, streams, host, rn
     np.testing.assert_allclose(target[..., block], np.clip(exact + bias, *clamp), atol=1e-4)
     target[..., block] = GUARD
     assert (target == GUARD).all()
+
+
+@pytest.mark.parametrize("host", each_host())
+@pytest.mark.parametrize(("tiles", "depth"), [(4, 3), (1, 2), (3, 4)])
+def test_fused_kernels_of_gradients_add_products_of_transformed_tiles(tiles, depth, host, rng):
+    vectors = 2
+    block = slice(host.lanes, (1 + vectors) * host.lanes)
+    v = rng.standard_normal((tiles, 36, 5)).astype(np.float32)
+    dy = rng.standard_normal((4, 4 * tiles, 4 * host.lanes)).astype(np.float32)
+    sums = rng.standard_normal((36, depth, vectors * host.lanes)).astype(np.float32)
+    matrix = np.array(OUTPUT[4]).T
+    transformed = np.einsum("ai,itjk,bj->tabk", matrix, dy[..., block].reshape(4, tiles, 4, -1), matrix)
+    exact = sums + np.einsum("tpc,tpk->pck", v[..., :depth], transformed.reshape(tiles, 36, -1))
+    what = FusedGradient(tiles, depth, vectors, *v.strides[:2], *dy.strides[:2])
+    assert sums_bytes(what, host) == sums.nbytes
+    room = np.full(room_bytes(what, host) // 4 + 1, GUARD, np.float32)
+    kernel = compiled(emit_fused_gradient(what, host), "fused_gradient", host)
+    kernel(address(v), address(dy[..., block]), address(dy), address(room), address(sums))
+    np.testing.assert_allclose(sums, exact, atol=1e-4 * abs(exact).max())
+    assert room[-1] == GUARD
+
+
+@pytest.mark.parametrize(
+    ("x", "padding"),
+    [((2, 12, 20, 3), "same"), ((1, 6, 10, 2), "valid"), ((3, 5, 9, 3), ((2, 3), (0, 1))), ((9, 8, 16, 3), "same")],
+)
+def test_gradients_of_few_channels_without_transformed_tiles_in_memory(x, padding, rng):
+    width = 3 * winograd_fused.VECTORS * winograd_fused.host().lanes
+    g = Conv2DGeometry.of(x, (3, 3, x[3], width), 1, padding)
+    x, dy = (rng.standard_normal(shape).astype(np.float32) for shape in (g.x_shape, g.y_shape))
+    got = winograd_fused_gradient.weight_gradient(x, dy, *conv_axes(g))
+    right = oracle.wgrad(x, dy, g.w_shape, g.strides, g.padding, g.dilation, g.groups)
+    assert abs(got - right).max() < 2e-5 * abs(right).max()
 
 
 @pytest.mark.parametrize("streamed", [False, True])

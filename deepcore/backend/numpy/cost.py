@@ -32,6 +32,7 @@ REFERENCE_LANES = 16  # elements of a vector of the reference machine
 TILE_CALL = 2.0e-5  # one plan: its records and its launch
 TILE_BYTES = 2.5e10  # inputs and outputs of a tiled convolution, and sums that do not stay in the cache
 TILE_START = 8  # steps that a tile's beginning and end take
+FUSED_START = 5  # steps that a place of Winograd's tiles takes to be transformed, where its sum stays in registers
 COLUMN_SLOW = {1: 2.0, 2: 1.2}  # times as long for so few vectors of channels, which load more for a multiplication
 WINDOW_SLOW = {1: 1.25, 2: 1.5}  # the same for windows of several columns, for which there are row tiles
 GRADIENT_SLOW = {2: 1.2}  # the same of their gradients at the weights

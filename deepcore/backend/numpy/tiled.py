@@ -21,6 +21,7 @@ from deepcore.backend.numpy.cost import (
     DEPTHWISE_BYTES,
     DEPTHWISE_FLOPS,
     FOLD_BYTES,
+    FUSED_START,
     GRADIENT_SLOW,
     ITEM,
     PACKED_BACK_BYTES,
@@ -295,7 +296,7 @@ def _supports_winograd(m: int) -> Callable[[Call], Answer]:
 
 
 def _is_fused(g: Conv2DGeometry, m: int) -> bool:
-    """Whether Winograd's sums of few channels need not leave the registers: of whole tiles, in pairs of vectors."""
+    """Whether what Winograd's places are made of, for few channels, stays close by: whole tiles, pairs of vectors."""
     few = relative_width() < 1 and m == 4 and g.in_channels in FUSED_CHANNELS and g.in_channels < lanes()
     return few and g.out_height % m == g.out_width % m == g.out_channels % (2 * lanes()) == 0
 
@@ -309,10 +310,11 @@ def _winograd_cost(m: int) -> Callable[[Call], float]:
         if call.op == "conv2d_dgrad":
             depth, outputs = outputs, depth
         tiles = g.batch * -(-height // m) * -(-width // m)
-        if call.op == "conv2d_fprop" and _is_fused(g, m):
+        if call.op != "conv2d_dgrad" and _is_fused(g, m):
             moved = (np.prod(g.x_shape, dtype=float) + np.prod(g.y_shape, dtype=float)) * ITEM
-            moved += 2.0 * places * tiles * lanes() * ITEM
-            return _tile_seconds(places * tiles, depth, outputs, {}) + moved / TILE_BYTES + 2 * TILE_CALL
+            seconds = 2.0 * places * tiles * lanes() * ITEM / TRANSFORM_BYTES + moved / TILE_BYTES
+            seconds += 2.0 * places * tiles * (depth + FUSED_START) * outputs / flops(TILE_FLOPS)
+            return seconds + (3 if call.op == "conv2d_wgrad" else 2) * TILE_CALL
         padded = (-(-depth // lanes()) + -(-outputs // lanes())) * lanes()
         transforms = 2.0 * places * tiles * padded * ITEM / TRANSFORM_BYTES
         if call.op == "conv2d_wgrad":
@@ -375,7 +377,8 @@ _winograd(4)
     available=vectors_available,
 )
 def _wgrad_winograd(x: np.ndarray, dy: np.ndarray, geometry: Conv2DGeometry) -> np.ndarray:
-    return _module("winograd_gradient").weight_gradient(x, dy, *conv_axes(geometry))
+    module = "winograd_fused_gradient" if _is_fused(geometry, 4) else "winograd_gradient"
+    return _module(module).weight_gradient(x, dy, *conv_axes(geometry))
 
 
 # Depthwise

@@ -16,7 +16,7 @@ from deepcore.backend.numpy.packed import packed
 from deepcore.backend.numpy.plans import CLAMPS, PLANS, begin_lines, zeros
 from deepcore.backend.numpy.window import Axis
 from deepcore.backend.numpy.winograd import transform_weights
-from deepcore.backend.numpy.winograd_tiles import Layout, image, places_of
+from deepcore.backend.numpy.winograd_tiles import TileRow
 from deepcore.kernels.cpu.fused import Fused, fused, rest_bytes
 from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
@@ -75,21 +75,21 @@ def _convolution(
     """The launch; takes the addresses of x, of the transformed weights, of the result and of the bias."""
     images, depth = x_shape[0], x_shape[3]
     channels = Channels.cut(width, VECTORS)
-    place = host().vector_bytes
-    tile = places_of(m) * place
-    tiles = image("input", m, depth, rows, cols, Layout(1, 1, 0, depth, 0, place, tile, tile), depth)
-    what = Fused(m, depth, VECTORS, place, u_place, streamed)
+    tiles, tile_rows = cols.outputs // m, rows.outputs // m
+    row = TileRow.of(x_shape, rows, cols, m)
+    what = Fused(m, depth, VECTORS, host().vector_bytes, u_place, streamed)
     clamp = np.array(CLAMPS[activation], np.float32)
-    row_bytes = cols.outputs // m * tile
+    rest_at = tiles * row.tile
+    row_at = rest_at + rest_bytes(what, host())
     return Launch(
         WINOGRAD_FUSED,
         ("winograd", "convolve_fused"),
         ("x", "u", "y", "bias"),
-        images * (rows.outputs // m),
-        row_bytes + rest_bytes(what, host()),
-        (tiles, clamp),
-        x_tiles=address(tiles),
-        v_tile=tile,
+        images * tile_rows,
+        row_at + row.bytes,
+        (clamp,),
+        **row.fields(row_at),
+        tiles=tiles,
         u_block=depth * channels.wide_bytes,
         y_image=rows.outputs * cols.outputs * width * ITEM,
         y_row=cols.outputs * width * ITEM,
@@ -98,5 +98,5 @@ def _convolution(
         blocks=channels.wide,
         block_bytes=channels.wide_bytes,
         kernel=fused(what),
-        rest_at=row_bytes,
+        rest_at=rest_at,
     )

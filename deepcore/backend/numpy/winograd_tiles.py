@@ -14,7 +14,7 @@ from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.place import Strides, place
 from deepcore.kernels.cpu.record import WINOGRAD_TILES, address
-from deepcore.kernels.cpu.transform import transform
+from deepcore.kernels.cpu.transform import input_row, transform
 
 TAPS = 3 * 3  # of the window
 GRADIENT_TILE = 4  # outputs of a row of the tiles of which the gradient at the weights is made
@@ -74,12 +74,11 @@ def _zeros() -> np.ndarray:
     return np.zeros(host().lanes, np.float32)
 
 
-def image(kind: str, m: int, channels: int, rows: Axis, cols: Axis, layout: Layout, lanes: int = 0) -> np.ndarray:
+def image(kind: str, m: int, channels: int, rows: Axis, cols: Axis, layout: Layout) -> np.ndarray:
     """What a task is told of the tiles of an image with so many ``channels``: a ``WINOGRAD_TILES``.
 
     The ``layout`` may be of fewer, from wherever the task begins. The image is x for the ``kind`` "input", and for
-    "output_gradient" it is dy, whose tiles have neither neighbours' pixels nor padding. ``lanes``: those of the
-    last part where the transforms are made for them.
+    "output_gradient" it is dy, whose tiles have neither neighbours' pixels nor padding.
     """
     reads = kind == "input"
     height, width = (rows.size, cols.size) if reads else (rows.outputs, cols.outputs)
@@ -94,9 +93,72 @@ def image(kind: str, m: int, channels: int, rows: Axis, cols: Axis, layout: Layo
     told["part"], told["place_row"], told["place"] = layout.part, (m + 2) * layout.place, layout.place
     told["whole"], told["edge"] = transform(kind, m), transform(kind, m, edge=True)
     if layout.last_tail:
-        told["whole_tail"], told["edge_tail"] = (transform(kind, m, True, edge=e, lanes=lanes) for e in (False, True))
+        told["whole_tail"], told["edge_tail"] = (transform(kind, m, True, edge=e) for e in (False, True))
     told["vector_bytes"], told["zeros"] = host().vector_bytes, address(_zeros())
     return told
+
+
+@dataclass(frozen=True)
+class TileRow:
+    """A row of tiles of x: m + 2 rows of pixels, with zeros where windows reach beyond x.
+
+    Attributes:
+        x_shape: [N, H, W, C].
+        before_rows, before_columns: zeros before x.
+        m: outputs of a row of a tile.
+        tile_rows: of an image.
+        row_bytes: of the copy of a row of pixels, whole vectors.
+    """
+
+    x_shape: tuple[int, ...]
+    before_rows: int
+    before_columns: int
+    m: int
+    tile_rows: int
+    row_bytes: int
+
+    @staticmethod
+    def of(x_shape: tuple[int, ...], rows: Axis, cols: Axis, m: int) -> TileRow:
+        """The outputs are whole tiles."""
+        row_bytes = -(-(cols.outputs + 2) * x_shape[3] // host().lanes) * host().vector_bytes
+        return TileRow(x_shape, rows.before, cols.before, m, rows.outputs // m, row_bytes)
+
+    @property
+    def tile(self) -> int:
+        """Bytes of a transformed tile, whose places are vectors."""
+        return places_of(self.m) * host().vector_bytes
+
+    @property
+    def copy_bytes(self) -> int:
+        """Of the copy, and a vector that is read behind it."""
+        return (self.m + 2) * self.row_bytes + host().vector_bytes
+
+    @property
+    def bytes(self) -> int:
+        """Of a worker's memory: the copy, and what it is on the way to its tiles."""
+        return 2 * self.copy_bytes
+
+    def fields(self, begin: int) -> dict[str, int]:
+        """What a task is told, whose memory has them at ``begin``."""
+        _, height, width, depth = self.x_shape
+        pixel = depth * ITEM
+        return {
+            "x_image": height * width * pixel,
+            "x_row": width * pixel,
+            "x_rows": height,
+            "x_bytes": width * pixel,
+            "before_rows": self.before_rows,
+            "before_bytes": self.before_columns * pixel,
+            "m": self.m,
+            "pixel_bytes": pixel,
+            "vector_bytes": host().vector_bytes,
+            "tile_rows": self.tile_rows,
+            "copy_row": self.row_bytes,
+            "copy_at": begin,
+            "middle_at": begin + self.copy_bytes,
+            "input_row": input_row(self.m, depth),
+            "v_tile": self.tile,
+        }
 
 
 def products(

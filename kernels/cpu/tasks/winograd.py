@@ -12,6 +12,7 @@ from deepcore.kernels.cpu.record import (
     WINOGRAD_TILES,
     WINOGRAD_WEIGHTS,
 )
+from deepcore.kernels.cpu.tasks.convolution import fill
 
 SIDE = 3  # taps of a row of the window
 TAPS = SIDE * SIDE
@@ -283,17 +284,33 @@ def convolve(told, index, worker):
                 finish_edge(t, source, target, vectors, tail, bias, exist, patch)
 
 
+@helper
+def copy_row(t, row, room):
+    """Copies what a row of tiles reads of x to a worker's memory; its number in the image, and that of the image."""
+    image = row // t.tile_rows
+    row -= image * t.tile_rows
+    x = t.x + image * t.x_image
+    top = row * t.m - t.before_rows
+    fill(x, t.x_row, t.x_rows, t.x_bytes, top, t.before_bytes, room + t.copy_at, t.copy_row, t.m + 2)
+    return image, row
+
+
+@helper
+def transform_copied(t, first, tiles, room, v):
+    """So many neighbouring tiles of that row."""
+    source = room + t.copy_at + first * t.m * t.pixel_bytes
+    vectors = ((tiles * t.m + 2) * t.pixel_bytes + t.vector_bytes - 1) // t.vector_bytes
+    call(t.input_row, (source, room + t.middle_at, t.copy_row, vectors, v, tiles))
+
+
 def convolve_fused(told, index, worker):
     """A row of tiles of few input channels, all the way from x to y."""
     t = fused_at(told)
-    tiles = tiles_at(t.x_tiles).tile_columns
-    first = index * tiles
     v = t.scratch + worker * t.scratch_bytes
-    for number in range(tiles):
-        transform_tile(t.x_tiles, t.x, first + number, v + number * t.v_tile)
-    image, row, _ = place_of(tiles_at(t.x_tiles), first)
-    y = t.y + image * t.y_image + row * t.y_row
+    image, row = copy_row(t, index, v)
+    transform_copied(t, 0, t.tiles, v, v)
+    y = t.y + image * t.y_image + row * t.m * t.y_row
     for block in range(t.blocks):
         begin = block * t.block_bytes
-        outputs = y + begin, t.y_row, t.y_pixel, tiles
+        outputs = y + begin, t.y_row, t.y_pixel, t.tiles
         call(t.kernel, (v, t.u + block * t.u_block, t.bias + begin, t.clamp, v + t.rest_at, *outputs))

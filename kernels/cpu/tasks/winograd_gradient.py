@@ -1,9 +1,15 @@
 """Winograd's gradient at the weights: transform tiles of x and dy, multiply place by place, transform the sums back."""
 
 from deepcore.kernels.cpu.host import ITEM
-from deepcore.kernels.cpu.native import call, record
-from deepcore.kernels.cpu.record import WINOGRAD_BLOCK, WINOGRAD_GRADIENT, WINOGRAD_PRODUCTS, WINOGRAD_RESULT
-from deepcore.kernels.cpu.tasks.winograd import SIDE, transform, transform_tile
+from deepcore.kernels.cpu.native import call, record, zero
+from deepcore.kernels.cpu.record import (
+    WINOGRAD_BLOCK,
+    WINOGRAD_FUSED_GRADIENT,
+    WINOGRAD_GRADIENT,
+    WINOGRAD_PRODUCTS,
+    WINOGRAD_RESULT,
+)
+from deepcore.kernels.cpu.tasks.winograd import SIDE, copy_row, transform, transform_copied, transform_tile
 
 PLACES_ROW = 6  # places of a row, of the tiles of 4 x 4 outputs of which gradients at the weights are made
 PLACES = PLACES_ROW * PLACES_ROW
@@ -12,6 +18,7 @@ gradient_at = record(WINOGRAD_GRADIENT)
 block_at = record(WINOGRAD_BLOCK)
 products_at = record(WINOGRAD_PRODUCTS)
 result_at = record(WINOGRAD_RESULT)
+fused_at = record(WINOGRAD_FUSED_GRADIENT)
 
 
 def transform_tiles(told, index, worker):
@@ -74,3 +81,30 @@ def result(told, index, worker):
     read = t.sums + index * t.sums_depth, PLACES_ROW * t.sums_place, t.sums_place
     written = t.dw + index * t.dw_depth, SIDE * t.dw_tap, t.dw_tap
     transform(t.kernel, t.tail_kernel, read, written, (t.vectors, t.tail, t.vector_bytes), t.sums_depth)
+
+
+def gradient_fused(told, index, worker):
+    """The gradient at the weights of few input channels from one piece of the rows of tiles."""
+    t = fused_at(told)
+    v = t.scratch + worker * t.scratch_bytes
+    room = v + t.room_at
+    sums = v + t.sums_at
+    zero(sums, t.blocks * t.sums_block)
+    for row in range(t.rows * index // t.pieces, t.rows * (index + 1) // t.pieces):
+        copy_row(t, row, v)
+        for first in range(0, t.columns, t.together):
+            tiles = min(t.together, t.columns - first)
+            transform_copied(t, first, tiles, v, v)
+            kernel = t.whole_kernel if tiles == t.together else t.last_kernel
+            dy = t.dy + row * t.dy_row + first * t.dy_tile
+            ahead = dy + tiles * t.dy_tile if first + tiles < t.columns else t.dy + (row + 1) * t.dy_row
+            for block in range(t.blocks):
+                call(kernel, (v, dy, ahead, room, sums + block * t.sums_block))
+                dy += t.block_bytes
+                ahead += t.ahead_block
+    for block in range(t.blocks):
+        dw = t.dw + index * t.dw_piece + block * t.block_bytes
+        for channel in range(t.depth):
+            read = sums + block * t.sums_block + channel * t.block_bytes, PLACES_ROW * t.sums_place, t.sums_place
+            written = dw + channel * t.dw_depth, SIDE * t.dw_tap, t.dw_tap
+            transform(t.kernel, 0, read, written, (t.vectors, 0, t.vector_bytes), t.block_bytes)
