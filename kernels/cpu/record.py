@@ -266,8 +266,8 @@ WINOGRAD = _record(
 # A row of tiles of x, whose channels are few: m + 2 rows of pixels are copied to where there are zeros around them, at
 # ``copy_at`` of a worker's memory, and transformed by ``input_row`` (``transform.py``) by way of ``middle_at``.
 _WINOGRAD_ROW = """
-    x x_image x_row x_rows x_bytes before_rows before_bytes
-    m pixel_bytes vector_bytes tile_rows copy_row copy_at middle_at input_row v_tile
+    x x_rows x_row before_rows before_bytes
+    m pixel_bytes vector_bytes tile_rows copy_row copy_at middle_at input_row
 """
 
 # The convolution of few input channels: a row of ``tiles``, whose transforms lie one behind the other, for a block of

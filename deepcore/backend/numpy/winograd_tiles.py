@@ -143,10 +143,8 @@ class TileRow:
         _, height, width, depth = self.x_shape
         pixel = depth * ITEM
         return {
-            "x_image": height * width * pixel,
-            "x_row": width * pixel,
             "x_rows": height,
-            "x_bytes": width * pixel,
+            "x_row": width * pixel,
             "before_rows": self.before_rows,
             "before_bytes": self.before_columns * pixel,
             "m": self.m,
@@ -157,7 +155,6 @@ class TileRow:
             "copy_at": begin,
             "middle_at": begin + self.copy_bytes,
             "input_row": input_row(self.m, depth),
-            "v_tile": self.tile,
         }
 
 

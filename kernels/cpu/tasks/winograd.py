@@ -286,18 +286,18 @@ def convolve(told, index, worker):
 
 @helper
 def copy_row(t, row, room):
-    """Copies what a row of tiles reads of x to a worker's memory; its number in the image, and that of the image."""
+    """Copies what a row of tiles of all images reads of x to a worker's memory; its image, and its number in it."""
     image = row // t.tile_rows
     row -= image * t.tile_rows
-    x = t.x + image * t.x_image
+    x = t.x + image * t.x_rows * t.x_row
     top = row * t.m - t.before_rows
-    fill(x, t.x_row, t.x_rows, t.x_bytes, top, t.before_bytes, room + t.copy_at, t.copy_row, t.m + 2)
+    fill(x, t.x_row, t.x_rows, t.x_row, top, t.before_bytes, room + t.copy_at, t.copy_row, t.m + 2)
     return image, row
 
 
 @helper
 def transform_copied(t, first, tiles, room, v):
-    """So many neighbouring tiles of that row."""
+    """Writes the transforms of so many neighbouring tiles of that row to v, one behind the other."""
     source = room + t.copy_at + first * t.m * t.pixel_bytes
     vectors = ((tiles * t.m + 2) * t.pixel_bytes + t.vector_bytes - 1) // t.vector_bytes
     call(t.input_row, (source, room + t.middle_at, t.copy_row, vectors, v, tiles))
