@@ -49,6 +49,9 @@ OUTPUT: dict[int, Matrix] = {
 }
 
 
+FEW = 4  # channels at most, of which a place is so many floats
+
+
 def transposed(matrix: Matrix) -> Matrix:
     return tuple(zip(*matrix, strict=True))
 
@@ -144,10 +147,10 @@ def input_row(m: int, channels: int) -> int:
 def emit_input_row(m: int, channels: int, host: Host) -> str:
     """``input_row(source, middle, row, vectors, target, tiles)``; LLVM IR.
 
-    The transform "input" of neighbouring tiles, of fewer channels than a vector has lanes: target [tiles, (m + 2)^2,
-    lanes], where what follows the channels has no meaning. Source and ``middle`` are m + 2 rows, so many bytes apart as
-    ``row`` says. Of those of the source are read as many ``vectors`` as the tiles' pixels fill or begin to fill, and as
-    many are written to the middle, of which one more is read.
+    The transform "input" of neighbouring tiles, of ``FEW`` channels at most: target [tiles, (m + 2)^2, FEW], where what
+    follows the channels has no meaning. Source and ``middle`` are m + 2 rows, so many bytes apart as ``row`` says. Of
+    those of the source are read as many ``vectors`` as the tiles' pixels fill or begin to fill, and as many are written
+    to the middle, of which one more is read. Each place is written as a vector, whose excess the next one overwrites.
     """
     side, width = m + 2, host.vector_bytes
     e = Emitter("input_row", ("source", "middle", "row", "vectors", "target", "tiles"), host)
@@ -164,10 +167,10 @@ def emit_input_row(m: int, channels: int, host: Host) -> str:
         for i in range(side):
             values = [e.load(e.add(pixels, integer(j * channels * ITEM))) for j in range(side)]
             for j, value in enumerate(combinations(e, INPUT[m], values)):
-                e.store(value, e.add(place, integer((i * side + j) * width)))
+                e.store(value, e.add(place, integer((i * side + j) * FEW * ITEM)))
             pixels = e.opaque(e.add(pixels, row))
         first, place = loop.carried
-        loop.carried = [e.add(first, integer(m * channels * ITEM)), e.add(place, integer(side * side * width))]
+        loop.carried = [e.add(first, integer(m * channels * ITEM)), e.add(place, integer(side * side * FEW * ITEM))]
     return e.finish()
 
 

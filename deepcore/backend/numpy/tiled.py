@@ -297,7 +297,7 @@ def _supports_winograd(m: int) -> Callable[[Call], Answer]:
 
 def _is_fused(g: Conv2DGeometry, m: int) -> bool:
     """Whether what Winograd's places are made of, for few channels, stays close by: whole tiles, pairs of vectors."""
-    few = relative_width() < 1 and m == 4 and g.in_channels in FUSED_CHANNELS and g.in_channels < lanes()
+    few = relative_width() < 1 and m == 4 and g.in_channels in FUSED_CHANNELS
     return few and g.out_height % m == g.out_width % m == g.out_channels % (2 * lanes()) == 0
 
 

@@ -42,7 +42,7 @@ def convolve(
     """Writes the convolution of x with w, and what follows it, to ``out``, in tiles of m x m outputs.
 
     Args:
-        x: [N, H, W, C], C-contiguous float32, C less than the lanes of a vector.
+        x: [N, H, W, C], C-contiguous float32, C at most ``FEW``.
         w: [3, 3, C, K], C-contiguous; K is a multiple of ``VECTORS`` vectors.
         rows, cols: how windows lie on x.
         m: 2 or 4.
@@ -77,7 +77,7 @@ def _convolution(
     channels = Channels.cut(width, VECTORS)
     tiles, tile_rows = cols.outputs // m, rows.outputs // m
     row = TileRow.of(x_shape, rows, cols, m)
-    what = Fused(m, depth, VECTORS, host().vector_bytes, u_place, streamed)
+    what = Fused(m, depth, VECTORS, row.place, u_place, streamed)
     clamp = np.array(CLAMPS[activation], np.float32)
     rest_at = tiles * row.tile
     row_at = rest_at + rest_bytes(what, host())

@@ -27,7 +27,7 @@ TOGETHER = 4  # tiles that are transformed and multiplied at once: of more, the 
 def weight_gradient(x: np.ndarray, dy: np.ndarray, rows: Axis, cols: Axis) -> np.ndarray:
     """dw [3, 3, C, K] from x [N, H, W, C] and dy [N, P, Q, K], both C-contiguous float32, in tiles of 4 x 4 outputs.
 
-    C is less than the lanes of a vector, K a multiple of ``VECTORS`` vectors, P and Q are multiples of 4.
+    C is at most ``FEW``, K a multiple of ``VECTORS`` vectors, P and Q are multiples of 4.
     """
     plan, shape = _plan(x.shape, dy.shape[3], rows, cols)
     sums = empty(shape, np.float32)
@@ -48,7 +48,7 @@ def _plan(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis) -> tuple
     dy_pixel = width * ITEM
     dy_row = cols.outputs * dy_pixel
     whole, last = (
-        FusedGradient(count, depth, VECTORS, row.tile, host().vector_bytes, dy_row, dy_pixel)
+        FusedGradient(count, depth, VECTORS, row.tile, row.place, dy_row, dy_pixel)
         for count in (TOGETHER, columns % TOGETHER)
     )
     pieces = min(PIECES, tile_rows)

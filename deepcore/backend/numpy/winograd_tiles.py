@@ -14,7 +14,7 @@ from deepcore.backend.numpy.window import Axis
 from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.place import Strides, place
 from deepcore.kernels.cpu.record import WINOGRAD_TILES, address
-from deepcore.kernels.cpu.transform import input_row, transform
+from deepcore.kernels.cpu.transform import FEW, input_row, transform
 
 TAPS = 3 * 3  # of the window
 GRADIENT_TILE = 4  # outputs of a row of the tiles of which the gradient at the weights is made
@@ -124,9 +124,14 @@ class TileRow:
         return TileRow(x_shape, rows.before, cols.before, m, rows.outputs // m, row_bytes)
 
     @property
+    def place(self) -> int:
+        """Bytes of a place of a transformed tile."""
+        return FEW * ITEM
+
+    @property
     def tile(self) -> int:
-        """Bytes of a transformed tile, whose places are vectors."""
-        return places_of(self.m) * host().vector_bytes
+        """Bytes of a transformed tile; a vector's excess may be written behind the last one."""
+        return places_of(self.m) * self.place
 
     @property
     def copy_bytes(self) -> int:
