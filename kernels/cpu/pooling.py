@@ -4,7 +4,8 @@ Forth, what neighbouring pixels read lies a stride apart; it is loaded as it lie
 known when the code is made. Back, a gradient is gathered: each pixel of dx is written once, from all the windows that
 hold it. Pixels a stride apart are in neighbouring windows: they share a vector, and are shuffled to their places last.
 Without AVX-512 shuffles are dearer: where windows do not overlap, what they give is shuffled to its places first, once
-for all rows of a window.
+for all rows of a window; where they do, pixels that fill more than half a vector are not shuffled at all, but written
+as whole vectors, each of which corrects what the one before wrote beyond its pixel.
 
 A last vector that would be partly empty begins earlier instead, and what it shares with the one before is made twice.
 """
@@ -25,6 +26,7 @@ from deepcore.kernels.cpu.window import Block
 
 MAXIMUM, MEAN = "maximum", "mean"
 READ_AHEAD, WRITE_AHEAD = 512, 1024
+FEW_AHEAD = 2048  # elements: of few channels rows are short, and without AVX-512 many of them are asked for ahead
 NOWHERE = 255  # a place that no window has
 
 _BIT, _BYTE, _FLOAT = ir.IntType(1), ir.IntType(8), ir.FloatType()
@@ -87,6 +89,8 @@ def emit_pool(what: Pool, one: Host) -> str:
         x_step, y_step = e.times(e.arguments["x_row"], rows.step), e.times(e.arguments["y_row"], rows.outputs)
         places_step = e.builder.ashr(x_step if what.back else y_step, integer(2))
         with e.loop(count, [x, y, places]) as loop:
+            if one.is_narrow:
+                _ask_ahead(e, what, loop.carried[0], loop.carried[2])
             _Body(e, what, *loop.carried).emit()
             stepped = zip(loop.carried, (x_step, y_step, places_step), strict=True)
             loop.carried = [e.add(at, step) for at, step in stepped]
@@ -108,6 +112,15 @@ def emit_pool(what: Pool, one: Host) -> str:
     return e.finish()
 
 
+def _ask_ahead(e: Emitter, what: Pool, x: ir.Value, places: ir.Value) -> None:
+    """Asks for what a later block of few channels reads: as many elements as a block moves on."""
+    elements = what.block.rows.step * what.block.columns.inputs * what.channels
+    arrays = [(x, ITEM), (places, 1)] if what.back and what.kind == MAXIMUM else [(x, ITEM)]
+    for array, item in arrays:
+        for line in range(0, elements * item, LINE):
+            e.prefetch(e.add(array, integer(FEW_AHEAD * item + line)))
+
+
 def _starts(count: int, each: int) -> list[int]:
     """Where pieces of ``each`` begin that cover ``count``: side by side, but for the last, which ends where all end."""
     return [max(0, min(start, count - each)) for start in range(0, count, each)]
@@ -125,6 +138,10 @@ class _Body:
         narrow = e.host.is_narrow
         self._place = INT32 if narrow and what.back else _BYTE
         self._side_by_side = narrow and what.back and what.channels > 0 and self.columns.taps <= self.columns.stride
+        # Where windows overlap, parts of pixels at the ends of vectors are cheaper than lanes that stay empty; but one
+        # pixel in a vector, if it fills more than half of it, takes no shuffles at all.
+        self._overlapping = narrow and what.back and what.channels > 0 and 1 < self.columns.stride < self.columns.taps
+        self._by_pixel = self._overlapping and self.channels > e.host.lanes // 2
         self._reads_of = [{tap: j for j, tap in self.columns.of(q)} for q in range(self.columns.outputs)]
         self._vectors = list(self._all_vectors())
         self._loaded: dict[tuple, ir.Value] = {}
@@ -141,24 +158,35 @@ class _Body:
             for k, lane in enumerate(lanes):
                 where.setdefault(lane, (number, k))
         every = sorted(where)
-        starts = _starts(len(every), self.e.host.lanes)
+        lanes = self.e.host.lanes
+        last = max(0, len(every) - lanes)
+        starts = [*range(0, last, self.channels), last] if self._by_pixel else _starts(len(every), lanes)
         for first in range(0, len(starts), self.what.vectors):
             for row in range(self.rows.outputs):
                 for start in starts[first : first + self.what.vectors]:
-                    part = every[start : start + self.e.host.lanes]
+                    part = every[start : start + lanes]
                     picks = [where[lane] for lane in part]
                     if part in self._vectors:
                         picks = [(self._vectors.index(part), k) for k in range(len(part))]
+                    elif self._by_pixel and start < last:  # what is beyond the pixel is written again by the next
+                        picks = [(picks[0][0], k) for k in range(lanes)]
                     self._store(row, part, picks)
 
     def _all_vectors(self) -> Iterator[list[Lane]]:
         """The lanes of all vectors of a row of outputs.
 
         A vector has neighbouring elements, but on the way back whole pixels, of one phase of the stride. Where windows
-        do not overlap, neighbours are side by side there, too, if that takes fewer instructions.
+        do not overlap, neighbours are side by side there, too, if that takes fewer instructions; where they do, either
+        a vector has one pixel, or all its lanes are filled, with parts of pixels at its ends.
         """
         lanes, count = self.e.host.lanes, self.columns.outputs * self.channels
         apart = self.columns.stride if self.what.back and self.what.channels and not self._side_by_side else 1
+        if self._overlapping:
+            pixels = range(self.columns.outputs)
+            for those in [[q] for q in pixels] if self._by_pixel else [pixels[phase::apart] for phase in range(apart)]:
+                run = [(q, c) for q in those for c in range(self.channels)]
+                yield from (run[first : first + lanes] for first in _starts(len(run), lanes))
+            return
         each = lanes if apart == 1 else apart * (lanes - lanes % self.channels)
         for first in _starts(count, each):
             run = [divmod(element, self.channels) for element in range(first, min(first + each, count))]
@@ -215,7 +243,11 @@ class _Body:
             taps = [NOWHERE if element is None else place for place, element in zip(here, slot, strict=True)]
             hit = b.icmp_unsigned("==", self._ordered("places", i, slot), self._spread(taps, self._place))
             value = self._ordered("x", i, slot)
-            total = b.select(hit, value if total is zero else b.fadd(total, value), total)
+            if self.e.host.is_narrow:  # a mask is a vector there, to which it is an and
+                picked = b.select(hit, value, zero)
+                total = picked if total is zero else b.fadd(total, picked)
+            else:
+                total = b.select(hit, value if total is zero else b.fadd(total, value), total)
         return total
 
     def _mean(self, row: int, lanes: list[Lane]) -> ir.Value:

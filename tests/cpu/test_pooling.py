@@ -94,3 +94,25 @@ def test_large_pixels(channels, window, strides, padding, rng):
     np.testing.assert_array_equal(y, wanted)
     np.testing.assert_array_equal(places, wanted_places)
     np.testing.assert_allclose(pooling.mean_fprop(x, g), oracle.avg_fprop(x, g.y_shape, *how), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4, 5, 6, 7, 9, 16])
+@pytest.mark.parametrize(("width", "padding"), [(3, "valid"), (12, "same"), (57, "valid")])
+def test_gradients_of_overlapping_windows_write_nothing_beyond_their_result(channels, width, padding, rng, monkeypatch):
+    g = Pool2DGeometry.of((2, 7, width, channels), 3, 2, padding)
+    x = rng.standard_normal(g.x_shape).astype(np.float32)
+    dy = rng.standard_normal(g.y_shape).astype(np.float32)
+    _, places = pooling.max_fprop(x, g)
+    memory = np.full(x.size + 2 * LINE, np.nan, np.float32)
+    inside = slice(LINE, LINE + x.size)
+    monkeypatch.setattr(pooling, "empty", lambda shape, dtype: memory[inside].reshape(shape))
+    wanted = oracle.max_dgrad(dy, places, g.x_shape, g.window, g.strides, g.padding)
+    np.testing.assert_allclose(pooling.max_dgrad(dy, places, g), wanted, rtol=1e-6, atol=1e-6)
+    memory[inside] = np.nan
+    assert np.isnan(memory).all()
+
+
+@pytest.mark.parametrize(("channels", "stores"), [(6, 2 * 8), (3, 2 * 3)])
+def test_pixels_that_fill_more_than_half_a_narrow_vector_are_written_one_by_one(channels, stores, monkeypatch):
+    made = kernels_of(Pool2DGeometry.of((1, 8, 8, channels), 3, 2), True, NARROW, monkeypatch)
+    assert {kernels.emit_pool(what, NARROW).count("store <8 x float>") for what in made} == {stores}

@@ -36,7 +36,8 @@ FEWEST_ROWS, COLUMN_BYTES_FORTH, ROW_BYTES_BACK = 2, 1 << 8, 1 << 9
 AHEAD_BYTES = 1 << 9
 # Where pixels are not more than a vector, which holds as many as fit: rows and vectors. On the way back a pixel has as
 # many windows fewer as these move further, and a block may be wider, so that whole rows are written one by one, the
-# more vectors the narrower these are.
+# more vectors the narrower these are. So are there blocks of pixels that are not more than a cache line: of one or two
+# vectors of channels, a call for fewer columns would take as long to begin as to make them.
 BLOCK_OF_VECTORS, WIDEST = (2, 8), 32
 
 
@@ -122,11 +123,11 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
 def _block_size(g: Pool2DGeometry, back: bool) -> tuple[int, int]:
     """Rows and columns of outputs, on the way back pixels of x, that are made together."""
     lanes, pixel = host().lanes, g.channels * ITEM
-    if g.channels < lanes or (back and g.channels == lanes):
+    if g.channels < lanes or (back and pixel <= LINE):
         height, width = BLOCK_OF_VECTORS
         if back:
             width = min(width * g.strides[0] * g.strides[1], WIDEST) * max(1, LINE // host().vector_bytes)
-        return height, width * (lanes // g.channels)
+        return height, width * max(1, lanes // g.channels)
     height, width = BLOCK_BACK if back else BLOCK_FORTH
     if not host().is_narrow:
         return height, width
