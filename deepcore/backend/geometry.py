@@ -49,6 +49,21 @@ def remembered(of: Callable[Sizes, Made]) -> Callable[Sizes, Made]:
     return found
 
 
+def hashed_once(cls: type[Made]) -> type[Made]:
+    """Class decorator: keeps the hash of a geometry, which takes dispatch longer to find than all else that it does."""
+    geometry: Any = cls
+    of_sizes = geometry.__hash__
+
+    def kept(self: Any) -> int:
+        found: int | None = self.__dict__.get("_hash")
+        if found is None:
+            found = self.__dict__["_hash"] = of_sizes(self)
+        return found
+
+    geometry.__hash__ = kept
+    return cls
+
+
 def resolve_padding(padding: Padding, size: Pair, window: Pair, strides: Pair) -> tuple[Pair, Pair]:
     """((top, bottom), (left, right)) rows and columns of padding.
 
@@ -95,6 +110,7 @@ class _SlidingWindow:
         return (self.width + sum(self.padding[1]) - self.window[1]) // self.strides[1] + 1
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Conv2DGeometry(_SlidingWindow):
     """A 2-D convolution (cross-correlation): x [N, H, W, C], w [R, S, C / groups, K] -> y [N, P, Q, K].
@@ -165,15 +181,15 @@ class Conv2DGeometry(_SlidingWindow):
             (self.kernel_width - 1) * self.dilation[1] + 1,
         )
 
-    @property
+    @cached_property
     def x_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.height, self.width, self.in_channels
 
-    @property
+    @cached_property
     def w_shape(self) -> tuple[int, int, int, int]:
         return self.kernel_height, self.kernel_width, self.in_channels // self.groups, self.out_channels
 
-    @property
+    @cached_property
     def y_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.out_height, self.out_width, self.out_channels
 
@@ -199,6 +215,7 @@ class Conv2DGeometry(_SlidingWindow):
         return 2 * self.batch * self.out_height * self.out_width * r * s * per_group * k
 
 
+@hashed_once
 @dataclass(frozen=True)
 class Pool2DGeometry(_SlidingWindow):
     """2-D pooling: x [N, H, W, C] -> y [N, P, Q, C]. Max pooling pads with -inf; average pooling leaves padding out."""
@@ -239,15 +256,15 @@ class Pool2DGeometry(_SlidingWindow):
             raise ValueError(f"pooling: padding {ends} must be smaller than the window {window}.")
         return cls(n, h, w, c, window, stride_pair, ends)
 
-    @property
+    @cached_property
     def x_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.height, self.width, self.channels
 
-    @property
+    @cached_property
     def y_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.out_height, self.out_width, self.channels
 
-    @property
+    @cached_property
     def argmax_dtype(self) -> str:
         """The smallest dtype that a position in the window fits."""
         return "uint8" if self.window[0] * self.window[1] <= 256 else "int32"
@@ -258,6 +275,7 @@ class Pool2DGeometry(_SlidingWindow):
         return self.batch * self.out_height * self.out_width * self.channels * self.window[0] * self.window[1]
 
 
+@hashed_once
 @dataclass(frozen=True)
 class MatmulGeometry:
     """``batch`` products of [m, k] and [k, n]; the flags say which operand is stored transposed."""
@@ -306,6 +324,7 @@ class MatmulGeometry:
         return 2 * self.batch * self.m * self.n * self.k
 
 
+@hashed_once
 @dataclass(frozen=True)
 class RowsGeometry:
     """``rows`` rows of ``columns`` elements: softmax, normalisation, bias + activation, embedding."""
@@ -329,6 +348,7 @@ class RowsGeometry:
         return cls(rows, columns)
 
 
+@hashed_once
 @dataclass(frozen=True)
 class FlatGeometry:
     """``size`` elements in all, order irrelevant: random numbers, dropout, optimizer updates."""

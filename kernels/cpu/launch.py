@@ -58,6 +58,7 @@ class Launch:
         self.places = tuple(front + names.index(name) for name in given)
         self.count = count
         self.scratch_bytes = scratch_bytes
+        self._rooms = (len(self.fixed) - len(SCRATCH),)
         self._keep = tuple(keep)
 
     @property
@@ -70,7 +71,7 @@ class Launch:
         told = self.fixed.copy()
         for place, value in zip(self.places, given, strict=True):
             told[place] = value
-        _run(told, (len(told) - len(SCRATCH),), self.scratch_bytes)
+        _run(told, self._rooms, self.scratch_bytes)
 
 
 class Parts:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import pickle
 
 import numpy as np
 import pytest
@@ -63,3 +64,13 @@ def test_products_of_many_shapes():
     assert MatmulGeometry.of((2, 1, 3, 4), (5, 4, 6)) == MatmulGeometry(10, 3, 6, 4)
     assert MatmulGeometry.of((4, 3), (6, 4), True, True) == MatmulGeometry(1, 3, 6, 4, True, True)
     assert MatmulGeometry.of((3, 4), (4, 6)).flops == 2 * 3 * 4 * 6
+
+
+def test_a_kept_hash_is_that_of_the_sizes():
+    g = Pool2DGeometry.of((1, 8, 8, 3), 2)
+    assert hash(g) == hash(g)  # the second one is kept
+    assert hash(g) == hash(Pool2DGeometry(1, 8, 8, 3, (2, 2), (2, 2)))
+    assert hash(g) == hash(pickle.loads(pickle.dumps(g)))
+    other = dataclasses.replace(g, channels=4)
+    assert hash(g) != hash(other)
+    assert {g: "g", other: "other"}[Pool2DGeometry.of((1, 8, 8, 4), 2)] == "other"
