@@ -101,8 +101,9 @@ def emit_pool(what: Pool, one: Host) -> str:
         sizes.append(what.block.columns.step * one.vector_bytes)
     steps = [what.vectors * size for size in sizes]
     with e.loop(count, carried) as loop:
-        for start in loop.carried[3:]:
-            for row, line in itertools.product(range(rows.inputs), range(0, steps[3], LINE)):
+        for start in loop.carried[3:]:  # the first rows were read by the blocks above, if windows overlap
+            new_rows = range(max(0, rows.taps - rows.stride), rows.inputs)
+            for row, line in itertools.product(new_rows, range(0, steps[3], LINE)):
                 e.prefetch(e.add(start, e.times(e.arguments["x_row"], row), integer(line)))
         _Body(e, what, *loop.carried[:3]).emit()
         loop.carried = [e.add(at, integer(step)) for at, step in zip(loop.carried, steps, strict=True)]

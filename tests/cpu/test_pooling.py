@@ -75,12 +75,12 @@ def test_narrow_vectors_ask_for_the_next_block_of_large_pixels(channels, back, v
 
 
 @pytest.mark.parametrize("vectors", [1, 2])
-def test_what_is_asked_for_ahead_is_every_line_of_the_next_block_once(vectors, monkeypatch):
+def test_what_is_asked_for_ahead_is_every_new_line_of_the_next_block_once(vectors, monkeypatch):
     geometry = Pool2DGeometry.of((1, 9, 9, 128), 3, 2)
     what = next(iter(kernels_of(geometry, False, NARROW, monkeypatch)))
     text = kernels.emit_pool(dataclasses.replace(what, streamed=True, vectors=vectors), NARROW)
-    rows, new_pixels, vectors_of_a_line = 3, 2, 2
-    assert text.count('call void @"llvm.prefetch') == rows * new_pixels * vectors // vectors_of_a_line
+    new_rows, new_pixels, vectors_of_a_line = 2, 2, 2
+    assert text.count('call void @"llvm.prefetch') == new_rows * new_pixels * vectors // vectors_of_a_line
 
 
 @pytest.mark.parametrize("channels", [128, 130])
