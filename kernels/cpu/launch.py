@@ -58,6 +58,7 @@ class Launch:
         self.places = tuple(front + names.index(name) for name in given)
         self.count = count
         self.scratch_bytes = scratch_bytes
+        self._given = tuple(enumerate(self.places))
         self._rooms = (len(self.fixed) - len(SCRATCH),)
         self._keep = tuple(keep)
 
@@ -69,8 +70,9 @@ class Launch:
     def __call__(self, *given: int) -> None:
         """Runs the task for every index; ``given`` are the fields that the launch was made to be given."""
         told = self.fixed.copy()
-        for place, value in zip(self.places, given, strict=True):
-            told[place] = value
+        assert len(given) == len(self.places)
+        for number, place in self._given:
+            told[place] = given[number]
         _run(told, self._rooms, self.scratch_bytes)
 
 

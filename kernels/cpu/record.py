@@ -61,12 +61,13 @@ CORE_SET = 128  # bytes of a set of cores, as the system takes it: a bit each
 # The pool of threads: who has it, and what is being launched. The mutex and conditions are of the C library. Threads
 # that wait look ``looks`` times before they sleep: ``patience`` from each launch on, until they are told to rest. Their
 # ``threads`` are the system's numbers; for the thread ``owner`` they are kept off its ``core`` since the launch
-# ``parted``, by the set ``allowed``.
+# ``parted``, by the set ``allowed``. What all write during a launch, ``ticket`` and ``finished``, lies more than a line
+# of the cache behind what they read for each index.
 POOL = _record(
     """
-    mutex work done
-    taken launch ticket finished count task told workers patience looks
-    threads owner core parted allowed
+    launch count task told looks
+    mutex work done taken workers patience threads owner core parted allowed
+    ticket finished
     """
 )
 

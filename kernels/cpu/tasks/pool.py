@@ -92,15 +92,19 @@ def claim(told):
 @helper
 def take_part(told, pool, number):
     """Does what is left of a launch; wakes its owner when that was the last of it."""
+    did = 0
     index = claim(told)
     while index >= 0:
-        count = pool.count
         call_task(pool.task, pool.told, index, number)
-        if fetch_add(told + FINISHED, 1) == count - 1 and number > 0:
-            _lock(pool.mutex)
-            _signal(pool.done)
-            _unlock(pool.mutex)
+        did += 1
         index = claim(told)
+    if did == 0:
+        return
+    count = pool.count  # still of this launch, which does not end before it is told how much was done
+    if fetch_add(told + FINISHED, did) == count - did and number > 0:
+        _lock(pool.mutex)
+        _signal(pool.done)
+        _unlock(pool.mutex)
 
 
 def worker(told, number, unused):
