@@ -116,3 +116,13 @@ def test_gradients_of_overlapping_windows_write_nothing_beyond_their_result(chan
 def test_pixels_that_fill_more_than_half_a_narrow_vector_are_written_one_by_one(channels, stores, monkeypatch):
     made = kernels_of(Pool2DGeometry.of((1, 8, 8, channels), 3, 2), True, NARROW, monkeypatch)
     assert {kernels.emit_pool(what, NARROW).count("store <8 x float>") for what in made} == {stores}
+
+
+@pytest.mark.parametrize(
+    ("batch", "vector", "tasks"), [(7, NARROW, 1), (16, NARROW, 2), (16, WIDE, 1), (64, NARROW, 10), (64, WIDE, 15)]
+)
+def test_a_call_is_shared_among_cores_if_it_is_worth_it(batch, vector, tasks, monkeypatch):
+    monkeypatch.setattr(pooling, "host", lambda: vector)
+    monkeypatch.setattr(pooling.pooling, "pool", lambda what: 1)
+    plan = pooling._plan.__wrapped__(pooling.MAXIMUM, Pool2DGeometry.of((batch, 56, 56, 1), 3, 2), True, False)
+    assert plan.count == tasks

@@ -23,6 +23,9 @@ from deepcore.kernels.cpu.window import Block
 
 SHARED_BYTES = 1 << 19  # read and written by a call that is worth waking other cores for, some 30 microseconds of it
 TASK_BYTES = 1 << 16  # read and written by a task: few enough that all cores end together
+# Where a vector is a part of a cache line, the same bytes take a core longer, so that two tasks are worth it already;
+# and they are larger, since what a core reads ahead at the end of a task is lost where another takes the next one.
+NARROW_TASK_BYTES = 3 << 15
 RUN_BYTES = 1 << 14  # read and written by a call of a kernel that makes several blocks
 # Outputs that are made together, below each other and side by side. Of whole vectors of channels many rows and one
 # column: each row is a stream of memory. On the way back the rows are those of x, and read fewer of dy.
@@ -97,7 +100,10 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
             x_at, y_at = first_row * x_row + first_column * pixel, output_row * y_row + output_column * pixel
             table[i, j] = (x_at, y_at, kernels[block], count if few else g.channels // (vectors * lanes))
     every, all_bytes = g.batch * len(runs), g.batch * image_bytes
-    tasks = min(all_bytes // TASK_BYTES, every) if all_bytes >= SHARED_BYTES else 1
+    if host().is_narrow:
+        tasks = max(1, min(all_bytes // NARROW_TASK_BYTES, every))
+    else:
+        tasks = min(all_bytes // TASK_BYTES, every) if all_bytes >= SHARED_BYTES else 1
     return Launch(
         POOLING,
         ("pooling", "pool"),
