@@ -46,6 +46,7 @@ class Pool:
         tail: whether the channels of a pixel end with a part of a vector.
         divided: for the gradient of a mean: whether what is read was divided already.
         streamed: whether y is written past the caches; then all vectors of it are whole, at multiples of their size.
+        cached: whether y is so small that the caches have it already: what is to be written is not asked for.
         vectors: neighbouring vectors of channels that are made together, where ``channels`` is 0.
         ahead: whether pixels are so large that the next block is asked for while this one is made, in the order in
             which it lies in memory: of each page the processor then reads one run, and goes on with it by itself.
@@ -57,13 +58,14 @@ class Pool:
     tail: bool
     divided: bool = False
     streamed: bool = False
+    cached: bool = False
     vectors: int = 1
     ahead: bool = False
 
     def __str__(self) -> str:
         together = f"{self.vectors} " if self.vectors > 1 else ""
         lanes = f"{self.channels} channels" if self.channels else f"{together}vectors{' tail' if self.tail else ''}"
-        how = "".join(f" {name}" for name in ("divided", "streamed", "ahead") if getattr(self, name))
+        how = "".join(f" {name}" for name in ("divided", "streamed", "cached", "ahead") if getattr(self, name))
         return f"{self.kind} {self.block} {lanes}{how}"
 
     @property
@@ -362,7 +364,8 @@ class _Body:
             e.stream(values, target)
         else:
             e.store(values, target, self._first(len(part)))
-            e.prefetch(e.add(target, integer(WRITE_AHEAD)), write=True)
+            if not self.what.cached:
+                e.prefetch(e.add(target, integer(WRITE_AHEAD)), write=True)
         for each in places:
             kept = each if len(part) == e.host.lanes else e.shuffle(each, each, range(len(part)))
             at = e.add(self.places, self._offset("y", row, q, c, 1))

@@ -126,3 +126,12 @@ def test_a_call_is_shared_among_cores_if_it_is_worth_it(batch, vector, tasks, mo
     monkeypatch.setattr(pooling.pooling, "pool", lambda what: 1)
     plan = pooling._plan.__wrapped__(pooling.MAXIMUM, Pool2DGeometry.of((batch, 56, 56, 1), 3, 2), True, False)
     assert plan.count == tasks
+
+
+@pytest.mark.parametrize(("batch", "vector", "asks"), [(16, NARROW, False), (4096, NARROW, True), (16, WIDE, True)])
+def test_lines_to_be_written_are_asked_for_unless_narrow_vectors_find_them_in_the_caches(
+    batch, vector, asks, monkeypatch
+):
+    made = kernels_of(Pool2DGeometry.of((batch, 56, 56, 6), 3, 2), True, vector, monkeypatch)
+    writes = "i32 1, i32 3, i32 1"
+    assert {writes in kernels.emit_pool(what, vector) for what in made} == {asks}

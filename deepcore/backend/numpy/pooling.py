@@ -26,6 +26,9 @@ TASK_BYTES = 1 << 16  # read and written by a task: few enough that all cores en
 # Where a vector is a part of a cache line, the same bytes take a core longer, so that two tasks are worth it already;
 # and they are larger, since what a core reads ahead at the end of a task is lost where another takes the next one.
 NARROW_TASK_BYTES = 3 << 15
+# Of an output of pixels of a line or less that the caches still have from the step before. To ask for what is written
+# next takes an instruction for each vector; where these are parts of lines, it is worth that for larger outputs alone.
+CACHED_BYTES = 1 << 23
 RUN_BYTES = 1 << 14  # read and written by a call of a kernel that makes several blocks
 # Outputs that are made together, below each other and side by side. Of whole vectors of channels many rows and one
 # column: each row is a stream of memory. On the way back the rows are those of x, and read fewer of dy.
@@ -87,6 +90,7 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
     rows, columns = cut(vertical, height, back), cut(horizontal, width, back)
     vectors = max(1, LINE // host().vector_bytes) if streamed else 1
     ahead = host().is_narrow and not back and pixel >= AHEAD_BYTES
+    cached = host().is_narrow and pixel <= LINE and g.batch * y_height * y_row <= CACHED_BYTES
     runs = list(_runs(rows, max(1, len(rows) * RUN_BYTES // image_bytes) if few else 1))
     table = np.zeros((len(runs), len(columns)), RUN)
     kernels: dict[Block, int] = {}
@@ -95,7 +99,7 @@ def _plan(kind: str, g: Pool2DGeometry, back: bool, streamed: bool, divided: boo
             block = Block(row, column)
             if block not in kernels:
                 tail = not few and g.channels % lanes > 0
-                what = Pool(kind, block, g.channels if few else 0, tail, divided, streamed, vectors, ahead)
+                what = Pool(kind, block, g.channels if few else 0, tail, divided, streamed, cached, vectors, ahead)
                 kernels[block] = pooling.pool(what)
             x_at, y_at = first_row * x_row + first_column * pixel, output_row * y_row + output_column * pixel
             table[i, j] = (x_at, y_at, kernels[block], count if few else g.channels // (vectors * lanes))
