@@ -81,6 +81,14 @@ def test_low_tiles_are_wider_where_registers_are_few(monkeypatch):
     assert [Channels.of.__wrapped__(512, columns).vectors for columns in (0, 7, 14, 28)] == [4, 3, 4, 4]
 
 
+def test_tiles_of_gradients_at_weights_ask_for_nothing_where_vectors_are_narrow(monkeypatch):
+    asked, tiles = [], Channels.tiles
+    monkeypatch.setattr(Channels, "tiles", lambda *given, **how: asked.append(how["asks"]) or tiles(*given, **how))
+    axis = Axis(8, 8, 3, before=1)
+    direct_wgrad._weight_gradient.__wrapped__((1, 8, 8, 64), (1, 8, 8, 128), axis, axis, 1, 1)
+    assert asked == [not host().is_narrow]
+
+
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize("together", [2, 4])
 def test_weights_of_pixels_that_are_made_together(together, stride, rng):
@@ -90,6 +98,17 @@ def test_weights_of_pixels_that_are_made_together(together, stride, rng):
     for i in range(together):
         every[:, :, i * stride : i * stride + 3, :, 4 * i : 4 * i + 4] = w
     np.testing.assert_array_equal(pack(w, channels, together, stride), every.reshape(1, -1))
+
+
+@pytest.mark.parametrize(("blocks", "tasks", "by_tasks"), [(8, 8, True), (3, 1, True), (3, 8, False)])
+def test_not_many_tasks_put_the_same_weights_in_order(blocks, tasks, by_tasks):
+    width = blocks * host().lanes * channels.most_vectors(host())
+    x, w, y = (4, 9, 9, 40), (1, 5, 5, 40, width), (4, 9, 9, width)
+    strides = [np.empty(shape, np.float32).strides for shape in (w, y)]
+    rows = cols = Axis(9, 9, 5, before=2)
+    layout = x, w, strides[0], rows, cols, y, strides[1]
+    arrangement = direct._arrangement.__wrapped__(*layout, "linear", False, tasks)
+    assert bool(arrangement.packing) == (by_tasks or not host().is_narrow)
 
 
 @pytest.mark.parametrize(("width", "groups"), [(64, 1), (128, 2), (24, 1), (48, 3)])

@@ -38,6 +38,7 @@ BESIDE_BYTES = 1 << 14  # weights of all blocks of channels that stay in the fir
 ROW_VECTORS = 2  # of a block of channels that row tiles make, more of which would be few pixels
 GAIN_TOGETHER = 0.8  # of the cycles, at most, to be worth arranging the weights
 PACKED_BY = 8  # tasks at most that put weights in order, of which some do so for the same
+PACKED_TIMES = 2  # that they do so for the same, where blocks of narrow vectors have tasks for few images each
 FEW_PIXELS = 12  # for which weights are not worth packing
 LINE_PIXELS = 24  # of a row, where pixels can be laid out in rows at will
 MOST_LINE = 240  # of such a row
@@ -160,7 +161,8 @@ def _arrangement(
     strides = (w_strides[0], w_strides[3]) if in_place else None
     launch = correlation(x_shape, w_shape, strides, rows, cols, out_strides, activation, tasks, streamed)
     own = None
-    if not in_place and together == 1 and beside == 1 and _is_short(w_shape, channels):
+    seldom = not host().is_narrow or tasks <= PACKED_TIMES * channels.blocks
+    if not in_place and together == 1 and beside == 1 and seldom and _is_short(w_shape, channels):
         packer = packing(w_shape, w_strides, channels)
         own = correlation(x_shape, w_shape, None, rows, cols, out_strides, activation, tasks, streamed, packer)
     return Arrangement(launch, channels, together, in_place, own if own and own.count <= PACKED_BY else None)

@@ -135,7 +135,8 @@ def _weight_gradient(
         told["init_row"] = told["c_row"] = depth * all_width * ITEM
         told["c_element"] = all_width * ITEM
     else:
-        tiles = channels.tiles(cut.rows, bool(cut.low), down=True)
+        # The next tile reads the same lines, or others of a copy: there is nothing to ask memory for.
+        tiles = channels.tiles(cut.rows, bool(cut.low), down=True, asks=not host().is_narrow)
 
     panel = -(-source.buffer_bytes(task_rows) * together // 64) * 64 + 64
     panel_bytes = strip * strip_row
