@@ -157,8 +157,8 @@ class _Body:
         be whole before the next is begun, or each of its parts is a write to memory that reads what it leaves.
         """
         where: dict[Lane, tuple[int, int]] = {}
-        for number, lanes in enumerate(self._vectors):
-            for k, lane in enumerate(lanes):
+        for number, vector in enumerate(self._vectors):
+            for k, lane in enumerate(vector):
                 where.setdefault(lane, (number, k))
         every = sorted(where)
         lanes = self.e.host.lanes

@@ -62,6 +62,7 @@ def _plan(x_shape: tuple[int, ...], width: int, rows: Axis, cols: Axis) -> tuple
         ("x", "dy", "dw"),
         pieces,
         row_at + row.bytes,
+        (),
         **row.fields(row_at),
         dy_row=GRADIENT_TILE * dy_row,
         dy_tile=GRADIENT_TILE * dy_pixel,
