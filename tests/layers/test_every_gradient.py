@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 from layer_cases import CASES, arrays_of, layer_of
 
-from deepcore import config, layers
+from deepcore import DTypePolicy, config, dtype_policies, layers
 from deepcore.autograd import gradcheck, gradients
 from deepcore.structure import leaves
 from deepcore.tensor import Tensor
 
 
 @pytest.fixture(autouse=True)
-def wide():
+def wide(monkeypatch):
+    """float64, whatever policy another test has set for the program."""
+    monkeypatch.setattr(dtype_policies, "_of_the_program", [DTypePolicy("float64")])
     config.set_floatx("float64")
     yield
     config.set_floatx("float32")
