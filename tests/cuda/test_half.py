@@ -323,18 +323,10 @@ def test_no_elements(backend, dtype):
     assert mean is None or np.isnan(wide(mean)[0]).all()
 
 
-PRODUCTS = {
-    (False, False): ((5, 7, 19), (40, 24, 64), (20, 12, 40), (33, 16, 300)),
-    (False, True): ((40, 24, 64), (20, 12, 40), (33, 16, 300), (5, 7, 19)),
-    (True, False): ((33, 16, 300), (5, 7, 19), (40, 24, 64), (20, 12, 40)),
-}
-
-
-@pytest.mark.parametrize("transposes", PRODUCTS)
+@pytest.mark.parametrize("transposes", [(False, False), (False, True), (True, False)])
 def test_matmul(rng, backend, dtype, transposes):
-    """Of bfloat16 two sizes each: it moves as many bytes as float16 does, so that only the arithmetic is another."""
     matmul = file(backend, "matmul").matmul
-    for m, n, k in PRODUCTS[transposes][: 2 if dtype == "bfloat16" else None]:
+    for m, n, k in ((5, 7, 19), (40, 24, 64), (20, 12, 40), (33, 16, 300)):
         a = normal(rng, (k, m) if transposes[0] else (m, k), dtype)
         b = normal(rng, (n, k) if transposes[1] else (k, n), dtype)
         left, right = (v.T if turned else v for v, turned in zip(wide(a, b), transposes, strict=True))
