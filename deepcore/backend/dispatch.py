@@ -300,9 +300,23 @@ def choose(op: str, dtype: Any, geometry: Any, device: str = "cpu") -> Implement
     if chosen is None:
         precision, winograd = get_precision(), get_winograd()
         name = dtype if isinstance(dtype, str) else dtype.name
-        chosen = _choices[key] = _choose(Call(op, name, geometry, precision, winograd), device)
-        if len(_choices) > 10_000:  # a stream of ever new shapes must not grow without bound
-            _choices.clear()
+        chosen = _remember(key, _choose(Call(op, name, geometry, precision, winograd), device))
+    return chosen
+
+
+def choose_for(op: str, dtype: Any, of: Callable[..., Any], *sizes: Hashable) -> Implementation:
+    """``choose(op, dtype, of(*sizes))`` on a CPU, where the geometry serves to choose alone: it is made once."""
+    key = (op, dtype, sizes, _default_precision, _default_winograd, _asked.get())
+    chosen = _choices.get(key)
+    if chosen is None:
+        chosen = _remember(key, choose(op, dtype, of(*sizes)))
+    return chosen
+
+
+def _remember(key: Hashable, chosen: Implementation) -> Implementation:
+    if len(_choices) > 10_000:  # a stream of ever new shapes must not grow without bound
+        _choices.clear()
+    _choices[key] = chosen
     return chosen
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from deepcore.kernels.cpu import library, scratch, threads
+from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import PARTS, REQUEST, SCRATCH, address
 
 
@@ -27,7 +28,7 @@ class Launch:
         count: as given.
         fixed: the request and, behind it, what the task is told, where calls give nothing.
         places: in ``fixed``, of what calls give.
-        scratch_bytes: as given.
+        scratch_bytes: as given, to whole lines of the cache.
 
     Raises:
         ValueError: a field of the record is missing, or is none.
@@ -57,7 +58,7 @@ class Launch:
             self.fixed[front + names.index(name)] = value
         self.places = tuple(front + names.index(name) for name in given)
         self.count = count
-        self.scratch_bytes = scratch_bytes
+        self.scratch_bytes = -(-scratch_bytes // LINE) * LINE
         self._given = tuple(enumerate(self.places))
         self._rooms = (len(self.fixed) - len(SCRATCH),)
         self._keep = tuple(keep)
@@ -129,7 +130,10 @@ def _run(told: np.ndarray, rooms: Sequence[int], scratch_bytes: int) -> None:
     if not scratch_bytes:
         pool.run(told)
         return
-    with scratch.borrow(pool.threads, scratch_bytes) as room:
+    pages = scratch.take(pool.threads * scratch_bytes)
+    try:
         for place in rooms:
-            told[place], told[place + 1] = room.address, room.bytes
+            told[place], told[place + 1] = pages.address, scratch_bytes
         pool.run(told)
+    finally:
+        scratch.give(pages)

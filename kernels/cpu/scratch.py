@@ -1,18 +1,20 @@
-"""Memory that tasks write intermediate results to: kept between launches, so that its pages are there already."""
+"""Memory that tasks write intermediate results to: kept between launches, so that its pages are there already.
+
+There is no lock: a small launch takes hardly longer than to take one. What several threads do to the list at once are
+single operations of it, each of which happens as a whole.
+"""
 
 from __future__ import annotations
 
-import threading
+import contextlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from deepcore.kernels.cpu.pages import LINE, Pages
-from deepcore.kernels.forks import free_in_children
 
 KEPT_BYTES = 256 << 20  # most that is kept for later
 
 _free: list[Pages] = []  # what was used last comes last
-_kept = 0  # bytes in ``_free``
-_lock = free_in_children(threading.Lock(), 2)
 
 
 class Room(NamedTuple):
@@ -22,38 +24,44 @@ class Room(NamedTuple):
     bytes: int
 
 
-class borrow:  # noqa: N801 (a context manager, read as a verb)
-    """Room of at least ``size`` bytes for each worker, starting on a cache line, until the block ends."""
+def take(size: int) -> Pages:
+    """At least ``size`` bytes that nobody else has, until they are given back.
 
-    __slots__ = ("_pages", "_room")
-
-    def __init__(self, workers: int, size: int) -> None:
-        size = -(-size // LINE) * LINE
-        self._pages = _take(workers * size)
-        self._room = Room(self._pages.address, size)
-
-    def __enter__(self) -> Room:
-        return self._room
-
-    def __exit__(self, *raised: object) -> None:
-        global _kept
-        with _lock:
-            _free.append(self._pages)
-            _kept += self._pages.size
-            while _kept > KEPT_BYTES:
-                _kept -= _free.pop(0).size
+    What was used last, if it is large enough: a cache may still have it. Else the smallest that is; or new memory, in
+    place of what is too small, so that there are never more pieces than were in use at once.
+    """
+    try:
+        last = _free.pop()
+    except IndexError:
+        return Pages(size)
+    return last if last.size >= size else _instead(last, size)
 
 
-def _take(size: int) -> Pages:
-    """The smallest free memory that is large enough, of several the one used last; or new, in place of what is not."""
-    global _kept
-    with _lock:
-        if _free:
-            fitting = [(pages.size, -i) for i, pages in enumerate(_free) if pages.size >= size]
-            # Of those that are too small the largest goes, so that there are never more than were in use at once.
-            i = -min(fitting)[1] if fitting else max(range(len(_free)), key=lambda i: _free[i].size)
-            found = _free.pop(i)
-            _kept -= found.size
-            if fitting:
-                return found
+def give(pages: Pages) -> None:
+    """Takes back what ``take`` gave."""
+    _free.append(pages)
+    if len(_free) > 1 or pages.size > KEPT_BYTES:
+        while sum(each.size for each in list(_free)) > KEPT_BYTES:
+            with contextlib.suppress(IndexError):  # another thread took the last one
+                _free.pop(0)
+
+
+def _instead(small: Pages, size: int) -> Pages:
+    """What ``take`` gives where the last one is too small."""
+    for found in sorted((each for each in list(_free) if each.size >= size), key=lambda each: each.size):
+        with contextlib.suppress(ValueError):  # another thread took it
+            _free.remove(found)
+            _free.append(small)
+            return found
     return Pages(size)
+
+
+@contextlib.contextmanager
+def borrow(workers: int, size: int) -> Iterator[Room]:
+    """Room of at least ``size`` bytes for each worker, starting on a cache line, until the block ends."""
+    each = -(-size // LINE) * LINE
+    pages = take(workers * each)
+    try:
+        yield Room(pages.address, each)
+    finally:
+        give(pages)

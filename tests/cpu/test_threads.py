@@ -189,7 +189,6 @@ def forked(work):
     [
         "kernels.cpu.threads._making",
         "kernels.cpu.library._lock",
-        "kernels.cpu.scratch._lock",
         "backend.numpy.memory._lock",
         "backend.numpy.packed._lock",
     ],

@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepcore.backend.contract import ACTIVATIONS, LEAKY_RELU_SLOPE, SELU_ALPHA, SELU_SCALE
-from deepcore.backend.dispatch import Answer, Call, choose, implementation
+from deepcore.backend.dispatch import Answer, Call, choose_for, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
@@ -76,8 +76,7 @@ def activation_dgrad(dy: np.ndarray, y: np.ndarray, activation: str, scale: floa
     _require_known(activation)
     if activation == "linear" and scale == 1:
         return contiguous(dy)
-    geometry = RowsGeometry.of(y.shape)
-    return choose("activation_dgrad", y.dtype, geometry).function(dy, y, activation, scale)
+    return choose_for("activation_dgrad", y.dtype, RowsGeometry.of, y.shape).function(dy, y, activation, scale)
 
 
 @computed_in_float32()
@@ -99,14 +98,12 @@ def bias_activation_dgrad(
         ValueError: ``activation`` is unknown.
     """
     _require_known(activation)
-    geometry = RowsGeometry.of(y.shape)
-    return choose("bias_activation_dgrad", y.dtype, geometry).function(dy, y, activation, scale)
+    return choose_for("bias_activation_dgrad", y.dtype, RowsGeometry.of, y.shape).function(dy, y, activation, scale)
 
 
 def _bias_activation(x: np.ndarray, bias: np.ndarray | None, activation: str, out: np.ndarray) -> np.ndarray:
     _require_known(activation)
-    geometry = RowsGeometry.of(x.shape)
-    return choose("bias_activation", x.dtype, geometry).function(x, bias, activation, out)
+    return choose_for("bias_activation", x.dtype, RowsGeometry.of, x.shape).function(x, bias, activation, out)
 
 
 def _require_known(activation: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.dispatch import Call, choose_for, implementation
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
 from deepcore.backend.numpy.half import computed_in_float32
@@ -39,7 +39,7 @@ def batch_norm_fprop(
         is the biased one, divided by the number of elements of a channel. y has the dtype of ``x``; mean and variance
         have too, but are float32 where ``x`` has 16 bits, as cuDNN's and Keras's are.
     """
-    record = choose("batch_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
+    record = choose_for("batch_norm_fprop", x.dtype, RowsGeometry.of, x.shape)
     return record.function(x, gamma, beta, epsilon)
 
 
@@ -55,7 +55,7 @@ def batch_norm_dgrad(
     Returns:
         (dx [..., channels], dgamma [channels], dbeta [channels]); the last two are float32 where ``x`` has 16 bits.
     """
-    record = choose("batch_norm_dgrad", x.dtype, RowsGeometry.of(x.shape))
+    record = choose_for("batch_norm_dgrad", x.dtype, RowsGeometry.of, x.shape)
     return record.function(dy, x, gamma, mean, variance, epsilon)
 
 
@@ -64,7 +64,7 @@ def batch_norm_inference(
     x: np.ndarray, gamma: np.ndarray, beta: np.ndarray, mean: np.ndarray, variance: np.ndarray, epsilon: float
 ) -> np.ndarray:
     """``gamma * (x - mean) / sqrt(variance + epsilon) + beta`` with given statistics [channels]; x [..., channels]."""
-    record = choose("batch_norm_inference", x.dtype, RowsGeometry.of(x.shape))
+    record = choose_for("batch_norm_inference", x.dtype, RowsGeometry.of, x.shape)
     return record.function(x, gamma, beta, mean, variance, epsilon)
 
 
@@ -83,7 +83,7 @@ def layer_norm_fprop(
         (y [..., columns], mean [...], rstd [...] = 1 / sqrt(variance + epsilon)); the last two are float32 where ``x``
         has 16 bits.
     """
-    record = choose("layer_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
+    record = choose_for("layer_norm_fprop", x.dtype, RowsGeometry.of, x.shape)
     return record.function(x, gamma, beta, epsilon)
 
 
@@ -99,7 +99,7 @@ def layer_norm_dgrad(
     Returns:
         (dx [..., columns], dgamma [columns], dbeta [columns]); the last two are float32 where ``x`` has 16 bits.
     """
-    record = choose("layer_norm_dgrad", x.dtype, RowsGeometry.of(x.shape))
+    record = choose_for("layer_norm_dgrad", x.dtype, RowsGeometry.of, x.shape)
     return record.function(dy, x, gamma, mean, rstd)
 
 
@@ -117,7 +117,7 @@ def local_response_norm_fprop(
     Returns:
         (y = x * scale ** -beta, scale), both of the shape of ``x``; scale is float32 where ``x`` has 16 bits.
     """
-    record = choose("local_response_norm_fprop", x.dtype, RowsGeometry.of(x.shape))
+    record = choose_for("local_response_norm_fprop", x.dtype, RowsGeometry.of, x.shape)
     return record.function(x, depth_radius, bias, alpha, beta)
 
 
@@ -130,7 +130,7 @@ def local_response_norm_dgrad(
     dx_c = dy_c * scale_c ** -beta - 2 * alpha * beta * x_c * sum(dy_i * x_i * scale_i ** (-beta - 1)) over
     |i - c| <= depth_radius.
     """
-    record = choose("local_response_norm_dgrad", x.dtype, RowsGeometry.of(x.shape))
+    record = choose_for("local_response_norm_dgrad", x.dtype, RowsGeometry.of, x.shape)
     return record.function(dy, x, scale, depth_radius, alpha, beta)
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from deepcore.backend.numpy.activation import bias_activation_inplace
 from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
-from deepcore.backend.numpy.memory import empty
+from deepcore.backend.numpy.memory import LARGE, empty
 from deepcore.backend.numpy.plans import CLAMPS, TASKS_OF_A_THREAD, tasks_wanted, up, zeros
 from deepcore.kernels.cpu import panel
 from deepcore.kernels.cpu.dots import ROWS, dots
@@ -38,13 +38,16 @@ NARROW_DEPTH = 256  # of packed rows there: a panel takes half of the first-leve
 NARROW_TASKS = 2  # times as many tasks there, which are more alike, or as few where each packs rows of a once more
 ROWS_OF_A_TASK = 256  # for which packing b once more is cheaper than reading a once more
 FEW_ROWS = 12  # for which b is not worth packing
+# Of narrow vectors a panel is a line of the cache or less, and b is not packed, either, for so many rows and bytes.
+ROWS_IN_PLACE, BYTES_IN_PLACE = 32, 1 << 16
 FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from side by side
 NEIGHBOURS_DEPTH = (
     128  # where rows of a are neighbours: lines that the first-level cache holds, and a panel beside them
 )
 MANY_BLOCKS = 4  # of columns, for which neighbouring rows are worth packing
 MANY_BYTES = 1 << 21  # of them, in that many steps, read for each block
-SMALL = 2_000_000  # multiply-adds that one core does in the time that it takes to hand them out
+# Multiply-adds that one core does in the time that it takes to hand them out, and of narrow vectors.
+SMALL, NARROW_SMALL = 2_000_000, 300_000
 TILES_OF_A_TASK = 4  # at least, one above the other
 PIECE = 1024  # steps of a sum that are worth a piece of their own
 PIECES = 8  # of a sum at most, which are added afterwards
@@ -66,12 +69,17 @@ def product(a: np.ndarray, b: np.ndarray, bias: np.ndarray | None = None, activa
         [..., m, n].
     """
     plan = _plan(a.shape, a.strides, b.shape, b.strides, activation, tasks_wanted())
+    if plan.plain:  # first, because a small product takes hardly longer than to ask all the rest
+        sums = np.empty(plan.shape, np.float32)
+        first = plan.no_bias if bias is None else np.ascontiguousarray(bias)
+        plan.launch(*addresses(a, b, sums, first))
+        return sums
     a = np.ascontiguousarray(a) if plan.copies[0] else a
     b = np.ascontiguousarray(b) if plan.copies[1] else b
     left, right = (b, a) if plan.swapped else (a, b)
-    sums = empty(plan.shape if plan.pieces == 1 else (plan.pieces, *plan.shape), np.float32)
-    if plan.biased:
-        first = zeros(plan.shape[-1]) if bias is None else np.ascontiguousarray(bias)
+    sums = np.empty(plan.shape, np.float32) if plan.small else empty(plan.shape, np.float32)
+    if plan.no_bias is not None:
+        first = plan.no_bias if bias is None else np.ascontiguousarray(bias)
         plan.launch(*addresses(left, right, sums, first))
         if plan.clamped:
             return sums
@@ -88,14 +96,16 @@ class Plan(NamedTuple):
     """What is decided for two operands.
 
     Attributes:
-        shape: of what the launch writes.
-        launch: takes the addresses of two operands, of the result and, if ``biased``, of the bias.
+        shape: of what the launch writes, all pieces of it.
+        launch: takes the addresses of two operands, of the result and, if there is a ``no_bias``, of the bias.
         swapped: whether the second operand is given first.
         turned: whether the launch writes the transpose of the result.
         copies: whether a, and whether b, must be made contiguous.
         pieces: of the sum, which are to be added.
-        biased: whether the launch takes the bias.
+        no_bias: what the launch is given where there is no bias; None if it does not take one.
         clamped: whether the launch does the activation.
+        small: whether the memory of what it writes is not worth keeping.
+        plain: whether the launch takes the operands as they are, does all that is asked, and writes little.
     """
 
     shape: tuple[int, ...]
@@ -104,8 +114,10 @@ class Plan(NamedTuple):
     turned: bool = False
     copies: tuple[bool, bool] = (False, False)
     pieces: int = 1
-    biased: bool = False
+    no_bias: np.ndarray | None = None
     clamped: bool = False
+    small: bool = True
+    plain: bool = False
 
 
 class Matrices(NamedTuple):
@@ -140,6 +152,7 @@ def _plan(
     (m, k), n = a_shape[-2:], b_shape[-1]
     batch = np.broadcast_shapes(a_shape[:-2], b_shape[:-2])
     shape = (*batch, m, n)
+    small = math.prod(shape) * ITEM * PIECES < LARGE
     copies = ITEM not in a_strides[-2:], ITEM not in b_strides[-2:]
     a_strides = _contiguous(a_shape) if copies[0] else a_strides
     b_strides = _contiguous(b_shape) if copies[1] else b_strides
@@ -153,21 +166,25 @@ def _plan(
     else:
         a = Matrices(_starts(batch, a_shape, a_strides), a_strides[-2], a_strides[-1])
     b = Matrices(_starts(batch, b_shape, b_strides), b_strides[-2], b_strides[-1])
-    if m * n * k * a.matrices < SMALL:
+    if m * n * k * a.matrices < (NARROW_SMALL if host().is_narrow else SMALL):
         tasks = 1
 
     if n == 1 and a.column == b.row == ITEM:
-        return Plan(shape, _dots(a, b, m, k, tasks), copies=copies)
+        return Plan(shape, _dots(a, b, m, k, tasks), copies=copies, small=small)
     if m == 1 and a.column == b.row == ITEM:
-        return Plan(shape, _dots(b.transposed, a, n, k, tasks), swapped=True, copies=copies)
+        return Plan(shape, _dots(b.transposed, a, n, k, tasks), swapped=True, copies=copies, small=small)
     if n < min(m, host().lanes) and a.row == ITEM:
         # Columns that do not fill a vector, and rows that do: the transpose of the result, b^T a^T.
         launch, pieces = _tiles(b.transposed, a.transposed, (n, m, k), None, tasks)
-        return Plan((*batch, n, m), launch, swapped=True, turned=True, copies=copies, pieces=pieces)
+        written = (*batch, n, m) if pieces == 1 else (pieces, *batch, n, m)
+        return Plan(written, launch, swapped=True, turned=True, copies=copies, pieces=pieces, small=small)
     clamped = activation if activation in CLAMPS else "linear"
     launch, pieces = _tiles(a, b, (m, n, k), clamped, tasks)
-    one = pieces == 1
-    return Plan(shape, launch, copies=copies, pieces=pieces, biased=one, clamped=one and clamped == activation)
+    if pieces > 1:
+        return Plan((pieces, *shape), launch, copies=copies, pieces=pieces, small=small)
+    does_all = clamped == activation
+    plain = does_all and small and not any(copies)
+    return Plan(shape, launch, copies=copies, no_bias=zeros(n), clamped=does_all, small=small, plain=plain)
 
 
 def _contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -228,7 +245,9 @@ class Cut:
             packing = IN_PLACE
         else:
             packing = COPIED
-        depth = FEW_ROWS_DEPTH if packing == IN_PLACE and columns.blocks > 1 else DEPTH
+        fits = host().is_narrow and m <= ROWS_IN_PLACE and k * n * ITEM <= BYTES_IN_PLACE
+        packing = IN_PLACE if packing == COPIED and fits else packing
+        depth = FEW_ROWS_DEPTH if packing == IN_PLACE and columns.blocks > 1 and not fits else DEPTH
         # Tiles whose rows are neighbours read a line of the cache for a few elements: those are put side by side, or
         # the lines are so few that the next tile finds them in the first-level cache.
         read = m * NEIGHBOURS_DEPTH * ITEM * columns.blocks

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from deepcore.backend.contract import PROBABILITY_EPSILON
-from deepcore.backend.dispatch import Call, choose, implementation
+from deepcore.backend.dispatch import Call, choose_for, implementation
 from deepcore.backend.dtype import is_floating
 from deepcore.backend.geometry import RowsGeometry
 from deepcore.backend.numpy.cost import loop_cost, numpy_cost
@@ -31,25 +31,25 @@ __all__ = [
 @computed_in_float32()
 def softmax_fprop(x: np.ndarray) -> np.ndarray:
     """``exp(x - max) / sum(exp(x - max))`` over the last axis of ``x`` [..., classes]; the same shape and dtype."""
-    return choose("softmax_fprop", x.dtype, RowsGeometry.of(x.shape)).function(x)
+    return choose_for("softmax_fprop", x.dtype, RowsGeometry.of, x.shape).function(x)
 
 
 @computed_in_float32()
 def softmax_dgrad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The gradient at the input of ``y = softmax_fprop(x)``: ``y * (dy - sum(dy * y))``."""
-    return choose("softmax_dgrad", y.dtype, RowsGeometry.of(y.shape)).function(dy, y)
+    return choose_for("softmax_dgrad", y.dtype, RowsGeometry.of, y.shape).function(dy, y)
 
 
 @computed_in_float32()
 def log_softmax_fprop(x: np.ndarray) -> np.ndarray:
     """``x - log(sum(exp(x)))`` over the last axis, by the log-sum-exp identity; the same shape and dtype."""
-    return choose("log_softmax_fprop", x.dtype, RowsGeometry.of(x.shape)).function(x)
+    return choose_for("log_softmax_fprop", x.dtype, RowsGeometry.of, x.shape).function(x)
 
 
 @computed_in_float32()
 def log_softmax_dgrad(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The gradient at the input of ``y = log_softmax_fprop(x)``: ``dy - exp(y) * sum(dy)``."""
-    return choose("log_softmax_dgrad", y.dtype, RowsGeometry.of(y.shape)).function(dy, y)
+    return choose_for("log_softmax_dgrad", y.dtype, RowsGeometry.of, y.shape).function(dy, y)
 
 
 @computed_in_float32(0)
@@ -68,8 +68,7 @@ def softmax_cross_entropy_fprop(logits: np.ndarray, targets: np.ndarray) -> tupl
         ValueError: an integer target is negative or not below ``classes``.
     """
     targets = _checked_targets(logits, targets)
-    geometry = RowsGeometry.of(logits.shape)
-    return choose("softmax_cross_entropy_fprop", logits.dtype, geometry).function(logits, targets)
+    return choose_for("softmax_cross_entropy_fprop", logits.dtype, RowsGeometry.of, logits.shape).function(logits, targets)
 
 
 @computed_in_float32(like=1)
@@ -85,8 +84,7 @@ def softmax_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray, ta
         ValueError: an integer target is negative or not below ``classes``.
     """
     targets = _checked_targets(probabilities, targets)
-    geometry = RowsGeometry.of(probabilities.shape)
-    record = choose("softmax_cross_entropy_dgrad", probabilities.dtype, geometry)
+    record = choose_for("softmax_cross_entropy_dgrad", probabilities.dtype, RowsGeometry.of, probabilities.shape)
     return record.function(dloss, probabilities, targets)
 
 
@@ -106,8 +104,7 @@ def probability_cross_entropy_fprop(probabilities: np.ndarray, targets: np.ndarr
         ValueError: an integer target is negative or not below ``classes``.
     """
     targets = _checked_targets(probabilities, targets)
-    geometry = RowsGeometry.of(probabilities.shape)
-    return choose("probability_cross_entropy_fprop", probabilities.dtype, geometry).function(probabilities, targets)
+    return choose_for("probability_cross_entropy_fprop", probabilities.dtype, RowsGeometry.of, probabilities.shape).function(probabilities, targets)
 
 
 @computed_in_float32(like=1)
@@ -124,8 +121,7 @@ def probability_cross_entropy_dgrad(dloss: np.ndarray, probabilities: np.ndarray
         ValueError: an integer target is negative or not below ``classes``.
     """
     targets = _checked_targets(probabilities, targets)
-    geometry = RowsGeometry.of(probabilities.shape)
-    record = choose("probability_cross_entropy_dgrad", probabilities.dtype, geometry)
+    record = choose_for("probability_cross_entropy_dgrad", probabilities.dtype, RowsGeometry.of, probabilities.shape)
     return record.function(dloss, probabilities, targets)
 
 
