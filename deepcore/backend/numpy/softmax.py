@@ -68,7 +68,9 @@ def softmax_cross_entropy_fprop(logits: np.ndarray, targets: np.ndarray) -> tupl
         ValueError: an integer target is negative or not below ``classes``.
     """
     targets = _checked_targets(logits, targets)
-    return choose_for("softmax_cross_entropy_fprop", logits.dtype, RowsGeometry.of, logits.shape).function(logits, targets)
+    return choose_for("softmax_cross_entropy_fprop", logits.dtype, RowsGeometry.of, logits.shape).function(
+        logits, targets
+    )
 
 
 @computed_in_float32(like=1)
@@ -104,7 +106,9 @@ def probability_cross_entropy_fprop(probabilities: np.ndarray, targets: np.ndarr
         ValueError: an integer target is negative or not below ``classes``.
     """
     targets = _checked_targets(probabilities, targets)
-    return choose_for("probability_cross_entropy_fprop", probabilities.dtype, RowsGeometry.of, probabilities.shape).function(probabilities, targets)
+    return choose_for(
+        "probability_cross_entropy_fprop", probabilities.dtype, RowsGeometry.of, probabilities.shape
+    ).function(probabilities, targets)
 
 
 @computed_in_float32(like=1)
