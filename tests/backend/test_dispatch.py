@@ -11,6 +11,7 @@ from deepcore.backend import dispatch
 from deepcore.backend.dispatch import (
     Call,
     choose,
+    choose_for,
     get_precision,
     get_winograd,
     implementation,
@@ -68,6 +69,28 @@ def test_the_cheapest_that_supports_the_call():
     assert choose("planted_fprop", "float32", SMALL).name == "simple"
     assert choose("planted_fprop", "float32", LARGE).function() == "fast"
     assert choose("planted_fprop", np.dtype("float32"), LARGE, device="cuda").name == "gpu"
+
+
+def test_a_choice_by_sizes_is_that_of_their_geometry():
+    made = []
+
+    def of(size):
+        made.append(size)
+        return FlatGeometry(size)
+
+    for _ in range(2):
+        assert choose_for("planted_fprop", "float32", of, 10).name == "simple"
+        assert choose_for("planted_fprop", "float32", of, 10_000).name == "fast"
+    assert made == [10, 10_000]
+    with use_implementation("planted", "simple"):
+        assert choose_for("planted_fprop", "float32", of, 10_000).name == "simple"
+    assert choose_for("planted_fprop", "float32", of, 10_000).name == "fast"
+
+
+def test_no_more_choices_are_kept_than_a_stream_of_new_sizes_may_take():
+    for size in range(100, 12_000):
+        choose_for("planted_fprop", "float32", FlatGeometry, size)
+        assert len(dispatch._choices) <= 10_001
 
 
 def test_every_implementation_is_judged_with_its_reason():

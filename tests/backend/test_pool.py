@@ -67,6 +67,7 @@ GEOMETRIES = {
     "stride beyond the window": Pool2DGeometry.of((1, 11, 13, 5), (2, 1), (5, 3)),
     "global": Pool2DGeometry.of((3, 7, 5, 23), (7, 5)),
     "global, with padding": Pool2DGeometry.of((2, 5, 3, 4), (7, 5), 1, ((1, 1), (2, 0))),
+    "as large as the image, but not global": Pool2DGeometry.of((2, 5, 3, 4), (5, 3), 7, ((1, 0), (1, 0))),
     "256 taps": Pool2DGeometry.of((1, 17, 16, 2), 16, 1),
 }
 
@@ -256,7 +257,7 @@ def test_numpy_alone_serves_every_call(rng, monkeypatch):
 def test_the_global_shortcut_says_when_it_serves():
     (record,) = (r for r in implementations("avg_pool2d_fprop", "cpu") if r.name == "numpy-global")
     assert record.supports(Call("avg_pool2d_fprop", "float32", GEOMETRIES["global"]))[0]
-    for name in ("2x2", "global, with padding"):
+    for name in ("2x2", "global, with padding", "as large as the image, but not global"):
         ok, reason = record.supports(Call("avg_pool2d_fprop", "float32", GEOMETRIES[name]))
         assert not ok
         assert "whole image" in reason

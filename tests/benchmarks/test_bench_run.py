@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from benchmark_examples import QUICK, TINY
 
-from deepcore.backend.dispatch import use_precision
+from deepcore.backend.dispatch import forced, use_precision
 from deepcore.benchmarks.case import cases_of
 from deepcore.benchmarks.clock import FEWEST_ROUNDS
 from deepcore.benchmarks.device import Device, open_device
@@ -165,6 +165,27 @@ def test_cold_calls_get_fresh_copies_and_warm_calls_the_same(cpu, plant, genuine
         assert row.cache == ("cold" if cold else "warm")
         assert row.repeats == FEWEST_ROUNDS
         assert len(set(addresses[1:])) == distinct  # the first address is the gate's own copy
+
+
+def test_what_dispatch_chooses_is_timed_as_a_layer_calls_it(cpu, plant, genuine):
+    """To hold dispatch to a name takes as long as a small call, and leaves little in the caches for it."""
+    right = genuine("matmul")
+    held: dict[str, set] = {"planted": set(), "dearer": set()}
+
+    def note(name):
+        def run(*arguments):
+            held[name].add(forced("matmul"))
+            return right(*arguments)
+
+        return run
+
+    plant("matmul", "planted", note("planted"))
+    plant("matmul", "dearer", note("dearer"), cost=1.0)
+    (job,) = plan([case("dense", "fprop")], cpu, every=True)
+    rows = measure(job, cpu, Setting(repeats=3, seconds=0.0))
+    assert {row.implementation: row.chosen for row in rows}.items() >= {"planted": True, "dearer": False}.items()
+    assert held["dearer"] == {"dearer"}
+    assert None in held["planted"]
 
 
 class Remote(Device):

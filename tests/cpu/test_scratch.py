@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import threading
 
 import pytest
 
@@ -65,3 +66,25 @@ def test_no_more_is_kept_than_the_most(monkeypatch):
     with scratch.borrow(1, 4096), scratch.borrow(1, 8192), scratch.borrow(1, 4096):
         pass
     assert sum(kept()) <= 3 * 4096
+
+
+def test_what_threads_take_at_once_is_each_its_own():
+    """Pieces have sizes of which some fit a request and some do not, so that each way to take one is gone."""
+    owners, shared = {}, []
+
+    def use(seed: int) -> None:
+        for turn in range(2000):
+            pages = scratch.take(LINE << (seed + turn) % 5)
+            if owners.setdefault(pages.address, seed) != seed:
+                shared.append(pages.size)
+            del owners[pages.address]
+            scratch.give(pages)
+
+    threads = [threading.Thread(target=use, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not shared
+    assert len(kept()) <= len(threads)
+    assert len({pages.address for pages in scratch._free}) == len(kept())

@@ -31,6 +31,7 @@ __all__ = ["avg_pool2d_dgrad", "avg_pool2d_fprop", "max_pool2d_dgrad", "max_pool
 FEW_CHANNELS = 16  # fewer fill no vector
 MANY_TAPS = 25  # from here on it is cheaper to look up where a maximum was than to try every tap
 TASKS = 16  # parts of a loop, at the least, where the images alone are too few for the cores
+GLOBAL_TASKS = 4  # parts of the mean of whole images, at the least: long runs of channels are read at their pace
 GEOMETRIES = 512  # of which is kept what takes longer to find out than a small call
 BLOCK_BYTES = 1 << 20  # outputs worked on at a time by NumPy, with their temporary arrays: they stay in the cache
 
@@ -210,9 +211,14 @@ def _avg_dgrad_numpy(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 # Global pooling: one window, the whole image
 
 
+def _is_global(g: Pool2DGeometry) -> bool:
+    one = (g.out_height, g.out_width) == (1, 1) and g.window == (g.height, g.width)
+    return one and g.padding[0][0] == g.padding[1][0] == 0  # else the window begins outside, and ends too early
+
+
 def _supports_global(call: Call) -> Answer:
     g = call.geometry
-    if (g.out_height, g.out_width) != (1, 1) or g.window != (g.height, g.width):
+    if not _is_global(g):
         return False, f"the window must be the whole image, ({g.height}, {g.width}); it is {g.window}"
     return True, "one window, the whole image"
 
@@ -301,7 +307,10 @@ def _max_gather_numba(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
 @implementation("avg_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _avg_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     y = empty(geometry.y_shape, x.dtype)
-    _loop("mean_fprop", geometry)(x, y, *_window(geometry))
+    if _is_global(geometry):
+        _loop("mean_global", geometry)(x, y, max(1, GLOBAL_TASKS // geometry.batch))
+    else:
+        _loop("mean_fprop", geometry)(x, y, *_window(geometry))
     return y
 
 
