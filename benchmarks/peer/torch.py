@@ -146,12 +146,11 @@ def _average_pooling(torch: Any, case: Case, tensor: Any, empty: Any) -> Parts:
     g = case.geometry
     assert isinstance(g, Pool2DGeometry)
     sizes = (list(g.window), list(g.strides), [begin for begin, _ in g.padding], False, False)
-    is_global = g.window == (g.height, g.width)
     backward = torch.ops.aten.avg_pool2d_backward.default
     if case.direction == "fprop":
         run = (
             (lambda a: torch.mean(a[0], (2, 3), keepdim=True))  # what adaptive_avg_pool2d(x, 1) calls
-            if is_global
+            if g.is_global
             else lambda a: torch.ops.aten.avg_pool2d.default(a[0], *sizes)
         )
         return lambda arrays: [tensor(arrays[0])], run, _channels_last

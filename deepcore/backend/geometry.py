@@ -264,6 +264,12 @@ class Pool2DGeometry(_SlidingWindow):
     def y_shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.out_height, self.out_width, self.channels
 
+    @property
+    def is_global(self) -> bool:
+        """Whether there is one window, the whole image; with padding in front it would begin outside, and end early."""
+        one = (self.out_height, self.out_width) == (1, 1) and self.window == (self.height, self.width)
+        return one and self.padding[0][0] == self.padding[1][0] == 0
+
     @cached_property
     def argmax_dtype(self) -> str:
         """The smallest dtype that a position in the window fits."""

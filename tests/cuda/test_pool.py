@@ -61,6 +61,7 @@ GEOMETRIES = {
     "stride beyond the window": Pool2DGeometry.of((1, 11, 13, 5), (2, 1), (5, 3)),
     "global": Pool2DGeometry.of((3, 7, 5, 23), (7, 5)),
     "global, with padding": Pool2DGeometry.of((2, 5, 3, 4), (7, 5), 1, ((1, 1), (2, 0))),
+    "as large as the image, but not global": Pool2DGeometry.of((2, 5, 3, 4), (5, 3), 7, ((1, 0), (1, 0))),
     "256 taps": Pool2DGeometry.of((1, 17, 16, 2), 16, 1),
     "wide accesses": Pool2DGeometry.of((2, 9, 8, 12), 3, 2, "same"),
     "global, wide accesses": Pool2DGeometry.of((2, 3, 5, 136), (3, 5)),

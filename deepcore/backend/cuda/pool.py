@@ -139,7 +139,7 @@ def _avg_dgrad(dy: Any, geometry: Pool2DGeometry) -> Any:
 
 def _supports_global(call: Call) -> Answer:
     g = call.geometry
-    if (g.out_height, g.out_width) != (1, 1) or g.window != (g.height, g.width):
+    if not g.is_global:
         return False, f"the window must be the whole image, ({g.height}, {g.width}); it is {g.window}"
     ok, reason = _supports(call)
     return ok, "one window, the whole image" if ok else reason

@@ -211,14 +211,9 @@ def _avg_dgrad_numpy(dy: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
 # Global pooling: one window, the whole image
 
 
-def _is_global(g: Pool2DGeometry) -> bool:
-    one = (g.out_height, g.out_width) == (1, 1) and g.window == (g.height, g.width)
-    return one and g.padding[0][0] == g.padding[1][0] == 0  # else the window begins outside, and ends too early
-
-
 def _supports_global(call: Call) -> Answer:
     g = call.geometry
-    if not _is_global(g):
+    if not g.is_global:
         return False, f"the window must be the whole image, ({g.height}, {g.width}); it is {g.window}"
     return True, "one window, the whole image"
 
@@ -307,7 +302,7 @@ def _max_gather_numba(x: np.ndarray, argmax: np.ndarray, geometry: Pool2DGeometr
 @implementation("avg_pool2d_fprop", "numba", supports=numba_supports, cost=_numba_cost, available=numba_available)
 def _avg_fprop_numba(x: np.ndarray, geometry: Pool2DGeometry) -> np.ndarray:
     y = empty(geometry.y_shape, x.dtype)
-    if _is_global(geometry):
+    if geometry.is_global:
         _loop("mean_global", geometry)(x, y, max(1, GLOBAL_TASKS // geometry.batch))
     else:
         _loop("mean_fprop", geometry)(x, y, *_window(geometry))
