@@ -18,7 +18,7 @@ import numpy as np
 FEWEST_ROUNDS = 3
 _ALIGNMENT = 256
 _LOOK = 0.5e-3  # seconds between two looks at whether threads still spin
-_PATIENCE = 50e-3
+_PATIENCE = 0.25  # seconds; OpenBLAS's threads were seen to spin for half of that
 _TASKS = Path("/proc/self/task")
 
 
@@ -80,7 +80,7 @@ def copies_for(size: int, spread: int) -> int:
 
 
 def settle() -> None:
-    """Waits until no other thread of this process computes any more, 50 ms at the most.
+    """Waits until no other thread of this process computes any more, a quarter of a second at the most.
 
     Threads of one library's pool may spin for a while after their work is done, and would do so on the cores, and in
     the time, of the library that is measured next.

@@ -151,7 +151,7 @@ def measure(job: Job, device: Device, setting: Setting) -> list[Row]:
     right = [i for i, entry in enumerate((*own, *others)) if entry.judgement.correct]
     for clock in device.clocks:
         trials = [(*own, *others)[i].trial(clock) for i in right]
-        if job.peers:
+        if job.peers or (len(trials) > 1 and device.kind == "cpu"):
             trials = [_Turn(trial) for trial in trials]
         for trial in trials:
             trial()  # the first call after the gate meets cold branch predictors, new threads and a new rotation
@@ -187,10 +187,11 @@ def compare(rows: Sequence[Row], samples: Sequence[Sequence[float]]) -> list[Row
 
 
 class _Turn:
-    """A trial among those of other libraries, after some for nothing, so that it finds its own threads and code awake.
+    """A trial among others, after some for nothing, so that it finds its own threads and code awake, and no other's.
 
-    So it is in a network, where one call follows the other. A thread that sleeps may be given a core only after a
-    millisecond or two; a long call does not notice, and is not made twice.
+    So it is in a network, where one call follows the other. The threads of a BLAS look for work for a tenth of a second
+    after a call, on the cores of whatever comes next, which took up to 1.7 times as long. A thread that sleeps may be
+    given a core only after a millisecond or two; a long call does not notice, and is not made twice.
     """
 
     def __init__(self, trial: Callable[[], float]) -> None:
