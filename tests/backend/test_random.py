@@ -8,6 +8,7 @@ from matrix import DTYPES, available, every_implementation, held_to, poisoned, w
 from deepcore.backend import numpy_backend
 from deepcore.backend.contract import blocks_used
 from deepcore.backend.dispatch import use_implementation
+from deepcore.backend.numpy.loops import numba_available
 from deepcore.backend.numpy.random import philox, random_bits
 
 BITS = every_implementation("random", "random_bits")
@@ -160,6 +161,7 @@ def test_only_floating_dtypes(backend, draw):
         getattr(backend, draw)((3,), 0, 0, "int32")
 
 
+@pytest.mark.skipif(not numba_available()[0], reason="loops are not compiled here")
 @pytest.mark.parametrize("offset", [0, 2**32 - 3, 2**64 - 2])
 @pytest.mark.parametrize("size", [1, 63, 64, 65, 1023, 1024, 1025, 4097])
 def test_numbers_made_in_vectors_are_the_same_bits(size, offset):
