@@ -59,11 +59,6 @@ def lanes() -> int:
     return host().lanes
 
 
-def is_narrow() -> bool:
-    """Whether a vector is a part of a cache line."""
-    return host().is_narrow
-
-
 def relative_width() -> float:
     """Of this machine's vectors, those of the reference machine being 1."""
     return lanes() / REFERENCE_LANES

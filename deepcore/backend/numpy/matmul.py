@@ -13,10 +13,11 @@ import numpy as np
 from deepcore.backend.dispatch import Answer, Call, choose_for, implementation
 from deepcore.backend.geometry import MatmulGeometry
 from deepcore.backend.numpy.activation import bias_activation_inplace
-from deepcore.backend.numpy.cost import GEMM_CALL, PRODUCT_CALL, gemm_seconds, is_narrow, product_seconds
+from deepcore.backend.numpy.cost import GEMM_CALL, PRODUCT_CALL, gemm_seconds, product_seconds
 from deepcore.backend.numpy.half import computed_in_float32
 from deepcore.backend.numpy.loops import leave_the_cores, vectors_available
 from deepcore.backend.numpy.memory import LARGE, empty
+from deepcore.kernels.cpu.host import host
 
 __all__ = ["matmul"]
 
@@ -56,7 +57,7 @@ def matmul(
 
 def _gemm_cost(call: Call) -> float:
     g = call.geometry
-    if call.dtype != "float32" or not is_narrow() or g.batch > 1 or min(g.m, g.n) == 1:
+    if call.dtype != "float32" or not host().is_narrow or g.batch > 1 or min(g.m, g.n) == 1:
         return gemm_seconds(g.batch, g.m, g.n, g.k, call.dtype)
     # One core multiplies narrow vectors as fast by either way, and the BLAS is called in less time; but for larger
     # products it wakes threads, which take the cores from ours.
