@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from deepcore.benchmarks.aims import FLOOR, KINDS, NETWORK_AIMS, Kind, kind_of
 from deepcore.benchmarks.case import DIRECTIONS
+from deepcore.benchmarks.machine import stolen_text
 from deepcore.benchmarks.row import Row
 from deepcore.benchmarks.suite import SUITES
 
@@ -47,23 +49,36 @@ class Comparison:
     Attributes:
         peer: the library.
         layers, networks: for each place, its rows by setting and direction, in the order in which they came.
+        runs: how many of these rows are the median of how many runs.
     """
 
     peer: str
     layers: dict[Place, dict[tuple[Setting, str], Row]] = field(default_factory=dict)
     networks: dict[Place, dict[tuple[Setting, str], Row]] = field(default_factory=dict)
+    runs: Counter[int] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, rows: Iterable[Row], peer: str) -> Comparison:
-        """Raises ``ValueError`` if nothing was compared with ``peer``. Of rows for the same, the last counts."""
-        found = cls(peer)
+        """Of what several runs measured of the newest commit, the run with the median ratio counts.
+
+        Raises:
+            ValueError: nothing was compared with ``peer``.
+        """
+        runs: dict[tuple[Place, Setting, str], list[Row]] = {}
         for row in rows:
             if row.peer == peer and row.chosen and row.correct and row.ratio_p50 is not None:
-                table = found.networks if row.suite in NETWORKS else found.layers
                 place = Place(row.suite, row.layer, row.batch, row.shape)
-                table.setdefault(place, {})[Setting.of(row), row.direction] = row
-        if not (found.layers or found.networks):
+                runs.setdefault((place, Setting.of(row), row.direction), []).append(row)
+        if not runs:
             raise ValueError(f"No row compares deepcore with {peer}; measure some with --against {peer} --json FILE.")
+        found = cls(peer)
+        for (place, setting, direction), mine in runs.items():
+            newest = max(mine, key=lambda row: row.time).commit
+            mine = sorted((row for row in mine if row.commit == newest), key=lambda row: row.ratio_p50 or 0)
+            table = found.networks if place.suite in NETWORKS else found.layers
+            # Of an even number the lower of the two in the middle: a row that was measured, and no flattery.
+            table.setdefault(place, {})[setting, direction] = mine[(len(mine) - 1) // 2]
+            found.runs[len(mine)] += 1
         return found
 
     def markdown(self) -> str:
@@ -126,7 +141,7 @@ class Comparison:
         return "\n".join(lines)
 
     def _measured(self) -> str:
-        """What was measured, on what: each combination that occurs, once."""
+        """How often, on what, and with which settings: each combination that occurs, once."""
         rows = [row for table in (self.layers, self.networks) for cells in table.values() for row in cells.values()]
         said = dict.fromkeys(
             f"{row.cpu}; {' '.join(f'{name} {version}' for name, version in row.versions.items())}; "
@@ -134,7 +149,10 @@ class Comparison:
             f"commit {row.commit}."
             for row in rows
         )
-        return "\n".join(said)
+        often = ", ".join(f"{rows} in {runs}" for runs, rows in sorted(self.runs.items(), reverse=True))
+        medians = f"Rows by how many runs measured them: {often}; the run with the median ratio counts."
+        stolen = stolen_text(row.stolen for row in rows)
+        return "\n".join(filter(None, [medians if max(self.runs) > 1 else "", *said, stolen]))
 
 
 def _settings(table: dict[Place, dict[tuple[Setting, str], Row]]) -> list[Setting]:

@@ -6,6 +6,7 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +35,12 @@ _VECTORS = {
 
 # Settings that make one processor behave like a smaller one: numbers taken under them hold only there.
 _CRIPPLING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+# Linux counts how cores spend their time, in hundredths of a second: first for itself and its processes, then what the
+# host of a virtual machine gave to others.
+_STAT = Path("/proc/stat")
+_STOLEN = 7
+_WORTH_TELLING = 0.01  # of the cores' time
 
 
 @dataclass(frozen=True)
@@ -111,6 +118,29 @@ def machine() -> Machine:
         settings={name: value for name, value in sorted(os.environ.items()) if name.startswith(SETTINGS)},
         commit=commit(),
         load=round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0,
+    )
+
+
+class Stolen:
+    """How much of the cores' time the host of a virtual machine gives to others, from now on."""
+
+    def __init__(self) -> None:
+        self._since = _ticks()
+
+    def share(self) -> float | None:
+        """From 0 to 1, of all cores of the machine; None where the system does not tell, or before it counted."""
+        passed = [now - then for now, then in zip(_ticks(), self._since, strict=True)]
+        return round(passed[_STOLEN] / sum(passed), 4) if sum(passed) else None
+
+
+def stolen_text(shares: Iterable[float | None]) -> str:
+    """A sentence about what the host took while rows were measured; empty if that was not worth telling."""
+    known = [share for share in shares if share is not None]
+    if not known or sum(known) / len(known) < _WORTH_TELLING:
+        return ""
+    return (
+        f"The host took {sum(known) / len(known):.0%} of the cores' time from this machine, up to {max(known):.0%} in "
+        "a row: times are longer, and ratios less steady, than its own."
     )
 
 
@@ -211,6 +241,15 @@ def _cpuinfo(*keys: str) -> str:
         if key.strip() in keys:
             return value.strip()
     return ""
+
+
+def _ticks() -> list[int]:
+    """What all cores did since the machine started: by user, nice, system, idle, iowait, irq, softirq, stolen."""
+    try:
+        line = _STAT.read_text(encoding="ascii").partition("\n")[0]
+    except OSError:
+        return []
+    return [int(field) for field in line.split()[1 : _STOLEN + 2]]
 
 
 def _last_level_cache() -> int:

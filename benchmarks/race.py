@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import deepcore
@@ -94,10 +94,13 @@ def run(race: Race, entries: Sequence[Entry], setting: Setting) -> list[Row]:
         wrong += [i for i in mine if i not in right]
         if right:
             starters.append(_fastest(entries, right))
+    stolen = facts.Stolen()
     samples = interleave([_Turn(entries[i].turn) for i, _ in starters], setting.repeats, setting.seconds)
+    share = stolen.share()
     base = next((taken for (i, _), taken in zip(starters, samples, strict=True) if entries[i].peer is None), None)
     rows = [
-        _row(race, entries[i], verdicts[i], why, taken, base) for (i, why), taken in zip(starters, samples, strict=True)
+        replace(_row(race, entries[i], verdicts[i], why, taken, base), stolen=share)
+        for (i, why), taken in zip(starters, samples, strict=True)
     ]
     return rows + [_row(race, entries[i], verdicts[i], "", [], None) for i in wrong]
 

@@ -21,6 +21,9 @@ class Row:
     is ``chosen``. The ratios are its seconds over those of deepcore's choice, one ratio a round of the interleaved run:
     above 1, deepcore was faster. Where memory was measured and not time, ``peak_bytes`` has the most that was resident,
     and the ratio is of these.
+
+    ``stolen`` is the share of the machine's processor time that its host gave to others while the row was measured;
+    None where the system does not tell.
     """
 
     suite: str
@@ -66,6 +69,7 @@ class Row:
     ratio_p50: float | None = None
     ratio_p80: float | None = None
     peak_bytes: int | None = None
+    stolen: float | None = None
 
     @property
     def gflops(self) -> float | None:

@@ -149,6 +149,7 @@ def measure(job: Job, device: Device, setting: Setting) -> list[Row]:
     ]
     samples: dict[tuple[int, str], list[float]] = {}
     right = [i for i, entry in enumerate((*own, *others)) if entry.judgement.correct]
+    stolen = facts.Stolen()
     for clock in device.clocks:
         trials = [(*own, *others)[i].trial(clock) for i in right]
         if job.peers or (len(trials) > 1 and device.kind == "cpu"):
@@ -157,8 +158,9 @@ def measure(job: Job, device: Device, setting: Setting) -> list[Row]:
             trial()  # the first call after the gate meets cold branch predictors, new threads and a new rotation
         for i, taken in zip(right, interleave(trials, setting.repeats, setting.seconds), strict=True):
             samples[i, clock] = taken
+    share = stolen.share()
     rows = [
-        _row(case, entry, samples.get((i, clock), []), device, clock, setting, host)
+        replace(_row(case, entry, samples.get((i, clock), []), device, clock, setting, host), stolen=share)
         for i, entry in enumerate((*own, *others))
         for clock in (device.clocks if entry.judgement.correct else device.clocks[:1])
     ]

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from deepcore.backend.dispatch import family
 from deepcore.backend.explain import duration
-from deepcore.benchmarks.machine import machine, threads_text
+from deepcore.benchmarks.machine import machine, stolen_text, threads_text
 from deepcore.benchmarks.row import Row
 from deepcore.benchmarks.suite import SUITES
 from deepcore.benchmarks.table import CHOSEN
@@ -56,13 +56,15 @@ def endings(rows: Sequence[Row], interrupted: bool, planned: int) -> list[Text]:
 
 
 def measured_on(rows: Sequence[Row]) -> list[Text]:
-    """Machine, threads and versions."""
+    """Machine, threads and versions, and whether the machine had its cores."""
     last = next((row for row in reversed(rows) if not row.peer), None)
     if last is None:
         return []
     threads = f"{last.blas} on {threads_text(last.blas_threads)}, loops on {threads_text(last.threads)}"
     versions = ", ".join(f"{name} {last.versions[name]}" for name in ("numpy", "numba") if name in last.versions)
-    return [Text(f"Measured on {machine()}; {threads}; {versions}; commit {last.commit}.")]
+    lines = [Text(f"Measured on {machine()}; {threads}; {versions}; commit {last.commit}.")]
+    stolen = stolen_text(row.stolen for row in rows)
+    return [*lines, Text(stolen, style="yellow")] if stolen else lines
 
 
 def ratio_legend(rows: Sequence[Row]) -> list[Text]:

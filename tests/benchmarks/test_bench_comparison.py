@@ -83,10 +83,23 @@ def test_whole_networks_show_their_spread():
     assert lines[3] == "| training step, other | 128 |  | 0.20 (0.10–0.30) |  |"
 
 
-def test_the_last_of_what_was_measured_again_counts():
-    assert "| lenet conv1 | 32x28x28x1 · 5x5x1x6 | 1.2 | 1.50 |  |  |" in lines_of(
-        [peer_row("conv1", 0.5), peer_row("conv1", 1.5)]
-    )
+def test_of_several_runs_the_one_with_the_median_ratio_counts():
+    cell = "| lenet conv1 | 32x28x28x1 · 5x5x1x6 | 1.2 | {} |  |  |".format
+    ratios = [1.5, 0.5, 3.0, 2.0]
+    runs = [peer_row("conv1", ratio, time=f"2026-01-0{day}") for day, ratio in enumerate(ratios, 1)]
+    assert cell("1.50") in lines_of(runs[:3])
+    assert cell("1.50") in lines_of(runs)
+    assert cell("0.50 ▾") in lines_of(runs[:2])
+    other = peer_row("conv1", 1.3, direction="dgrad")
+    lines = lines_of([*runs[:3], other])
+    assert "Rows by how many runs measured them: 1 in 3, 1 in 1; the run with the median ratio counts." in lines
+    assert not any(line.startswith("Rows by") for line in lines_of([runs[0], other]))
+
+
+def test_runs_of_an_older_commit_do_not_count():
+    newer = [peer_row("conv1", ratio, time="2026-01-02", commit="new") for ratio in (1.4, 1.5, 9.0)]
+    older = [peer_row("conv1", ratio, time="2026-01-01", commit="old") for ratio in (0.1, 0.2, 0.3)]
+    assert "| lenet conv1 | 32x28x28x1 · 5x5x1x6 | 1.2 | 1.50 |  |  |" in lines_of([*newer, *older])
 
 
 def test_slower_ways_wrong_rows_and_other_libraries_are_left_out():

@@ -22,8 +22,9 @@ def report(
 ) -> None:
     """Print kept rows as Markdown: how deepcore compares with another library, beside what it aims at.
 
-    Rows of any of the other commands may be mixed; each number of threads has a column of its own. What is below its
-    aim is marked ▾.
+    Rows of any of the other commands may be mixed; each number of threads has a column of its own. Where a row was
+    measured in several runs of the newest commit, the run with the median ratio counts. What is below its aim is
+    marked ▾.
 
     [bold]Example[/bold]
 
