@@ -207,15 +207,20 @@ PRODUCT = _record(
     wide wide_columns wide_bytes wide_tall wide_low wide_copy
     last_columns last_bytes last_tall last_low last_copy last_told
     later_wide_tall later_wide_low later_last_tall later_last_low
+    sweep_tall sweep_low sweep_steps
     tall tall_rows low
     lanes vector_bytes transpose transpose_tail
     scratch scratch_bytes
     """
 )
 
-# Products of a batch of matrices with one vector each.
+# Products of a batch of matrices with one vector each, or a few: ``y_row`` bytes from the products with one of them to
+# those with the next.
 DOTS = _record(
-    "a a_row a_starts x x_starts y y_item steps lanes vector_bytes tiles tall tall_rows tall_dots low_dots tasks"
+    """
+    a a_row a_starts x x_row x_starts y y_row y_item
+    steps columns lanes vector_bytes tiles tall tall_rows tall_dots low_dots tasks
+    """
 )
 
 # Weights of Winograd's convolution, which are transformed by blocks of output channels; ``w_width`` is a float's size,

@@ -16,6 +16,7 @@ from pathlib import Path
 from deepcore.kernels.cpu import library, panel
 from deepcore.kernels.cpu.dots import ROWS, dots
 from deepcore.kernels.cpu.host import host
+from deepcore.kernels.cpu.sweep import sweep
 from deepcore.kernels.cpu.tile import most_rows, most_vectors, tile
 from deepcore.kernels.cpu.transform import KINDS, transform
 from deepcore.kernels.cpu.transpose import transpose
@@ -39,6 +40,9 @@ def kernels() -> Iterator[Callable[[], int]]:
                 yield functools.partial(tile, rows, vectors, tail, down)
                 if host().is_narrow:
                     yield functools.partial(tile, rows, vectors, tail, down, asks=False)
+    if host().is_narrow:
+        for rows, asks in itertools.product(range(1, most_rows(most_vectors(host()), host()) + 1), (False, True)):
+            yield functools.partial(sweep, rows, most_vectors(host()), asks=asks)
     # Panels hold the columns of the widest tile, or the rows of the tallest.
     for vectors in range(1, max(most_vectors(host()), -(-most_rows(1, host()) // host().lanes)) + 1):
         yield from (functools.partial(panel.copy, vectors, tail) for tail in (False, True))

@@ -15,6 +15,7 @@ from deepcore.backend.numpy.plans import TASKS_OF_A_THREAD
 from deepcore.backend.numpy.product import Cut, Matrices
 from deepcore.kernels.cpu import threads
 from deepcore.kernels.cpu.host import host, hosts
+from deepcore.kernels.cpu.sweep import sweep
 
 # m, n, k: what comes side by side before it is read depends on them, and so does how sums and results are cut.
 SIZES = (
@@ -23,6 +24,9 @@ SIZES = (
     (400, 260, 601),  # parts of the sum
     (540, 530, 160),  # many blocks of columns: neighbouring rows of a are packed
     (3, 300, 50),  # few rows: b in place, a few steps at a time
+    (11, 1024, 77),  # more of them than a tile has, and rows of b that meet in a set of the cache
+    (5, 171, 530),  # ... and dot products of them, where b is transposed
+    (150, 300, 4),  # few steps: the same for many rows
     (45, 40, 150),  # one block of columns
     (200, 10, 90),  # columns that do not fill a vector, which are the rows of the transposed product
     (20, 17, 5000),  # a sum in pieces
@@ -105,8 +109,17 @@ def test_blocks_behind_the_first_ask_for_no_rows_where_vectors_are_narrow(transp
     m, n, k = 128, 512, 784
     start = np.zeros(1, np.int64)
     a = Matrices(start, 4, 4 * m) if transpose_a else Matrices(start, 4 * k, 4)
-    tiles = Cut.of(a, Matrices(start, 4 * n, 4), m, n, k).kernels(1)
+    tiles = Cut.of(a, Matrices(start, 4 * n, 4), m, n, k).kernels(1, 4 * n)
     assert (tiles["later_wide_tall"] != tiles["wide_tall"]) == host().is_narrow
+
+
+@pytest.mark.parametrize(("n", "asks"), [(1000, True), (1024, False)])
+def test_a_sweep_asks_for_rows_that_do_not_meet_in_a_set_of_the_cache(n, asks):
+    start = np.zeros(1, np.int64)
+    cut = Cut.of(Matrices(start, 4 * 96, 4), Matrices(start, 4 * n, 4), 4, n, 96)
+    assert bool(cut.sweeps) == host().is_narrow
+    expected = sweep(4, cut.columns.vectors, asks=asks) if cut.sweeps else 0
+    assert cut.kernels(1, 4 * n)["sweep_tall"] == expected
 
 
 @pytest.mark.parametrize(("m", "n"), [(40, 300), (300, 40), (200, 9), (1, 64), (64, 1)])
@@ -149,6 +162,7 @@ def test_batches_of_every_kind(rng):
     [
         ((3, 9, 41, 30), 70),  # all rows stay in the cache
         ((2, 25, 30, 600), 200),  # chunks of them, in parts of the sum
+        ((2, 3, 3, 45), 150),  # few of them
         ((5, 3, 3, 40), 7),  # less than a vector of columns
         ((5, 3, 3, 40), 1),
     ],

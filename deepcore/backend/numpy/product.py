@@ -19,12 +19,12 @@ from deepcore.backend.numpy.channels import Channels
 from deepcore.backend.numpy.columns import Columns
 from deepcore.backend.numpy.memory import LARGE, empty
 from deepcore.backend.numpy.plans import CLAMPS, TASKS_OF_A_THREAD, tasks_wanted, up, zeros
-from deepcore.kernels.cpu import panel
-from deepcore.kernels.cpu.dots import ROWS, dots
+from deepcore.kernels.cpu import dots, panel
 from deepcore.kernels.cpu.host import ITEM, host
 from deepcore.kernels.cpu.launch import Launch
 from deepcore.kernels.cpu.pages import LINE
 from deepcore.kernels.cpu.record import COPIED, DOTS, IN_PLACE, PRODUCT, TILE, TRANSPOSED, address, addresses
+from deepcore.kernels.cpu.sweep import SETS_BYTES, STEPS, sweep
 from deepcore.kernels.cpu.tile import most_rows, steps_of_an_ask
 from deepcore.kernels.cpu.transpose import transpose
 
@@ -40,7 +40,10 @@ ROWS_OF_A_TASK = 256  # for which packing b once more is cheaper than reading a 
 FEW_ROWS = 12  # for which b is not worth packing
 # Of narrow vectors a panel is a line of the cache or less, and b is not packed, either, for so many rows and bytes.
 ROWS_IN_PLACE, BYTES_IN_PLACE = 32, 1 << 16
-FEW_ROWS_DEPTH = 16  # steps of a part then: rows of b that memory is read from side by side
+# Rows of the transpose of b, and elements of each, for which few rows of a read it in place, though the lanes of every
+# sum must be added afterwards.
+MANY_DOTS, LONG_DOTS = 64, 512
+FEW_ROWS_DEPTH = 16  # steps of a part then, if tiles make it: rows of b that memory is read from side by side
 NEIGHBOURS_DEPTH = (
     128  # where rows of a are neighbours: lines that the first-level cache holds, and a panel beside them
 )
@@ -170,9 +173,10 @@ def _plan(
         tasks = 1
 
     if n == 1 and a.column == b.row == ITEM:
-        return Plan(shape, _dots(a, b, m, k, tasks), copies=copies, small=small)
-    if m == 1 and a.column == b.row == ITEM:
-        return Plan(shape, _dots(b.transposed, a, n, k, tasks), swapped=True, copies=copies, small=small)
+        return Plan(shape, _dots(a, b.transposed, (m, 1, k), tasks), copies=copies, small=small)
+    few = dots.most_rows(m) > 1 and k >= LONG_DOTS and n >= MANY_DOTS and host().is_narrow and not a.run
+    if (m == 1 or few) and a.column == b.row == ITEM:
+        return Plan(shape, _dots(b.transposed, a, (n, m, k), tasks), swapped=True, copies=copies, small=small)
     if n < min(m, host().lanes) and a.row == ITEM:
         # Columns that do not fill a vector, and rows that do: the transpose of the result, b^T a^T.
         launch, pieces = _tiles(b.transposed, a.transposed, (n, m, k), None, tasks)
@@ -220,6 +224,7 @@ class Cut:
         down: whether the rows of a tile are neighbours in what it reads.
         chunk: tiles, one above the other, that are multiplied with one block of columns after the other; where that is
             not all tiles of a task, it keeps the panels of all its blocks.
+        sweeps: 0, or how many rows of b are read at a time, all columns one after the other.
         depth: steps of a part of the sum; the last part may have fewer.
         parts: of the sum, done one after the other.
         pieces: of the sum, done by different tasks and added afterwards.
@@ -231,6 +236,7 @@ class Cut:
     packs_a: bool
     down: bool
     chunk: int
+    sweeps: int
     depth: int
     parts: int
     pieces: int
@@ -239,20 +245,24 @@ class Cut:
     def of(a: Matrices, b: Matrices, m: int, n: int, k: int) -> Cut:
         columns = Channels.of(n)
         rows = Columns.of(m, most_rows(columns.widest, host()))
+        few_steps = host().is_narrow and k <= STEPS and columns.wide > 0
         if b.column != ITEM:
             packing = TRANSPOSED
-        elif m <= FEW_ROWS or columns.blocks == 1:
+        elif m <= FEW_ROWS or few_steps or columns.blocks == 1:
             packing = IN_PLACE
         else:
             packing = COPIED
         fits = host().is_narrow and m <= ROWS_IN_PLACE and k * n * ITEM <= BYTES_IN_PLACE
         packing = IN_PLACE if packing == COPIED and fits else packing
-        depth = FEW_ROWS_DEPTH if packing == IN_PLACE and columns.blocks > 1 and not fits else DEPTH
+        streams = packing == IN_PLACE and columns.blocks > 1 and not fits
+        sweeping = streams and host().is_narrow and columns.wide > 0 and (few_steps or a.column == ITEM)
+        sweeps = min(k, STEPS) if sweeping else 0
+        depth = STEPS if sweeps else FEW_ROWS_DEPTH if streams else DEPTH
         # Tiles whose rows are neighbours read a line of the cache for a few elements: those are put side by side, or
         # the lines are so few that the next tile finds them in the first-level cache.
         read = m * NEIGHBOURS_DEPTH * ITEM * columns.blocks
         many = read >= MANY_BYTES or (host().is_narrow and n >= m)
-        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and many
+        packs_a = a.row == ITEM and columns.blocks >= MANY_BLOCKS and many and not sweeps
         if packs_a and host().is_narrow:
             depth = min(depth, NARROW_DEPTH)
         if a.row == ITEM and not packs_a:
@@ -266,7 +276,7 @@ class Cut:
         pieces = max(1, min(max(PIECES // shares, small), PIECES, k // PIECE, parts))
         together = packs_a or m * depth * ITEM <= ROWS_BYTES
         chunk = rows.tall + rows.low if together else max(1, CHUNK_BYTES // (rows.rows * depth * ITEM))
-        return Cut(columns, rows, packing, packs_a, packs_a or a.column != ITEM, chunk, depth, parts, pieces)
+        return Cut(columns, rows, packing, packs_a, packs_a or a.column != ITEM, chunk, sweeps, depth, parts, pieces)
 
     @property
     def tiles(self) -> int:
@@ -321,7 +331,7 @@ class Cut:
     def tasks(self, m: int, items: int, wanted: int) -> tuple[int, int, int]:
         """(tasks of rows, tasks of columns, blocks of each): some ``wanted`` in all, long rows before columns."""
         threads = -(-wanted // TASKS_OF_A_THREAD)
-        most = max(1, m // ROWS_OF_A_TASK)
+        most = self.tiles if self.sweeps and self.parts == 1 else max(1, m // ROWS_OF_A_TASK)
         if host().is_narrow and threads > 1 and self.packs_a:
             wanted //= NARROW_TASKS
         elif host().is_narrow and threads > 1 and not self.down:
@@ -366,8 +376,11 @@ class Cut:
         told["floor"][:, 1], told["ceiling"][:, 1] = clamp
         return told
 
-    def kernels(self, group: int) -> dict[str, int]:
-        """Addresses of what a task calls that puts a ``group`` of blocks side by side at a time."""
+    def kernels(self, group: int, b_row: int) -> dict[str, int]:
+        """Addresses of what a task calls that puts a ``group`` of blocks side by side at a time.
+
+        ``b_row``: bytes from one row of b to the next.
+        """
         cut = self.columns
         copied, transposed = self.packing == COPIED, self.packing == TRANSPOSED
         height = self.rows.rows, bool(self.rows.low), self.down
@@ -376,12 +389,22 @@ class Cut:
         return {
             **cut.tiles(*height),
             **{f"later_{name}": found for name, found in later.items()},
+            **self._sweeps(b_row),
             "wide_copy": panel.copy(cut.vectors, False) if copied and cut.wide else 0,
             "last_copy": panel.copy(cut.last_vectors, cut.tail) if copied and cut.last_vectors else 0,
             "group_copy": panel.copy_group(cut.vectors, group) if group > 1 else 0,
             "transpose": transpose(False) if transposed else 0,
             "transpose_tail": transpose(True) if transposed else 0,
             "copy_rows": panel.copy(self.row_vectors, True) if self.packs_a else 0,
+        }
+
+    def _sweeps(self, b_row: int) -> dict[str, int]:
+        asks = self.parts > 1 and b_row % SETS_BYTES != 0
+        rows, how = self.rows.rows, (self.columns.vectors, self.sweeps, self.down, asks)
+        return {
+            "sweep_steps": self.sweeps,
+            "sweep_tall": sweep(rows, *how) if self.sweeps else 0,
+            "sweep_low": sweep(rows - 1, *how) if self.sweeps and self.rows.low else 0,
         }
 
 
@@ -422,7 +445,7 @@ def _tiles(
         panels_bytes + up(rows_bytes, LINE) + TILE.itemsize,
         (told, a.starts, b.starts, no_bias),
         **bias,
-        **cut.kernels(group),
+        **cut.kernels(group, b.row),
         a_row=a.row,
         a_step=a.column,
         a_starts=address(a.starts),
@@ -472,9 +495,10 @@ def _tiles(
     return launch, cut.pieces
 
 
-def _dots(a: Matrices, x: Matrices, m: int, k: int, tasks: int) -> Launch:
-    """The launch of products [m, k] x [k, 1]."""
-    rows = Columns.of(m, ROWS)
+def _dots(a: Matrices, x: Matrices, sizes: tuple[int, int, int], tasks: int) -> Launch:
+    """The launch of products [m, k] x [n, k], as [n, m]."""
+    m, n, k = sizes
+    rows = Columns.of(m, dots.most_rows(n))
     tiles, items = rows.tall + rows.low, len(a.starts)
     tasks = min(tiles, -(-tasks // items))
     return Launch(
@@ -486,15 +510,18 @@ def _dots(a: Matrices, x: Matrices, m: int, k: int, tasks: int) -> Launch:
         (a.starts, x.starts),
         a_row=a.row,
         a_starts=address(a.starts),
+        x_row=x.row,
         x_starts=address(x.starts),
-        y_item=m * ITEM,
+        y_row=m * ITEM,
+        y_item=n * m * ITEM,
         steps=k,
+        columns=n,
         lanes=host().lanes,
         vector_bytes=host().vector_bytes,
         tiles=tiles,
         tall=rows.tall,
         tall_rows=rows.rows,
-        tall_dots=dots(rows.rows),
-        low_dots=dots(rows.rows - 1) if rows.low else 0,
+        tall_dots=dots.dots(rows.rows, n),
+        low_dots=dots.dots(rows.rows - 1, n) if rows.low else 0,
         tasks=tasks,
     )

@@ -111,6 +111,18 @@ def ask(told, tile_told, tile_a, wanted, step):
 
 
 @helper
+def sweep(t, told, first_tile, last_tile, a, a_row, b, init, init_row, c, blocks):
+    """Wide blocks of rows of c, for a few steps."""
+    for tile in range(first_tile, last_tile):
+        tall = tile < t.tall
+        rows = t.tall_rows if tall else t.tall_rows - 1
+        call(t.sweep_tall if tall else t.sweep_low, (told, a, b, init, c, blocks))
+        a += rows * a_row
+        c += rows * t.c_row
+        init += rows * init_row
+
+
+@helper
 def multiply(t, share, shares, item_piece, first_block, last_block, worker, packs):
     """One of the ``shares`` of the rows of c, for one piece of the sum, of one product of the batch.
 
@@ -149,7 +161,17 @@ def multiply(t, share, shares, item_piece, first_block, last_block, worker, pack
                 stop = last_of_chunk * t.tall_rows - max(0, last_of_chunk - t.tall)
                 gather_rows(t, first_row + chunk_row, stop, done, packed_a, steps)
                 chunk_a, tile_row = packed_a, t.gathered_row
-            for block in range(first_block, last_block):
+            left = first_block
+            if t.sweep_tall and steps == t.sweep_steps and first_block < t.wide:
+                left = min(last_block, t.wide)
+                from_b = b_part + first_block * block_step
+                tile_c = chunk_c + first_block * t.wide_bytes
+                init, init_row = tile_c, t.c_row
+                if part == begin:
+                    init, init_row = t.bias + first_block * t.wide_bytes, 0
+                blocks = left - first_block
+                sweep(t, part_told, chunk, last_of_chunk, chunk_a, tile_row, from_b, init, init_row, tile_c, blocks)
+            for block in range(left, last_block):
                 wide = block < t.wide
                 tile_told = part_told + (0 if wide else t.last_told)
                 tall_tile = t.wide_tall if wide else t.last_tall
@@ -207,7 +229,7 @@ def product(told, index, worker):
 
 
 def dots(told, index, worker):
-    """Some rows of one matrix of the batch, each times the same vector."""
+    """Some rows of one matrix of the batch, each times the same vectors."""
     t = dots_at(told)
     item = index // t.tasks
     task = index - item * t.tasks
@@ -222,11 +244,13 @@ def dots(told, index, worker):
         tall = tile < t.tall
         rows = t.tall_rows if tall else t.tall_rows - 1
         if vectors:
-            call(t.tall_dots if tall else t.low_dots, (a, t.a_row, x, vectors, y))
-        for i in range(rows):
-            total = load_float(y + i * ITEM) if vectors else ZERO
-            for k in range(done, t.steps * ITEM, ITEM):
-                total += load_float(a + i * t.a_row + k) * load_float(x + k)
-            store_float(y + i * ITEM, total)
+            call(t.tall_dots if tall else t.low_dots, (a, t.a_row, x, t.x_row, vectors, y, t.y_row))
+        for j in range(t.columns):
+            for i in range(rows):
+                at = y + j * t.y_row + i * ITEM
+                total = load_float(at) if vectors else ZERO
+                for k in range(done, t.steps * ITEM, ITEM):
+                    total += load_float(a + i * t.a_row + k) * load_float(x + j * t.x_row + k)
+                store_float(at, total)
         a += rows * t.a_row
         y += rows * ITEM
