@@ -149,12 +149,21 @@ def test_what_follows_a_product(activation, rng):
             np.testing.assert_allclose(got, expected, atol=2e-6 * sizes[2])
 
 
-def test_batches_of_every_kind(rng):
+@pytest.mark.parametrize(
+    ("rows", "columns", "steps"),
+    [
+        (30, 90, 50),  # tiles
+        (5, 140, 530),  # few rows: dot products, or sweeps where b is not transposed
+        (20, 300, 6),  # few steps
+    ],
+)
+def test_batches_of_every_kind(rows, columns, steps, rng):
     """Matrices that repeat, that lie backwards and that lie apart."""
-    a = rng.standard_normal((4, 1, 30, 50)).astype(np.float32)[::-1]
-    b = rng.standard_normal((3, 90, 50)).astype(np.float32)[:, ::2]
-    got = multiply(a, b, False, True)
-    np.testing.assert_allclose(got, a.astype(np.float64) @ b.swapaxes(1, 2), atol=1e-4)
+    a = rng.standard_normal((4, 1, rows, steps)).astype(np.float32)[::-1]
+    b = rng.standard_normal((3, columns, steps)).astype(np.float32)[:, ::2]
+    expected = a.astype(np.float64) @ b.swapaxes(1, 2)
+    np.testing.assert_allclose(multiply(a, b, False, True), expected, atol=2e-6 * steps)
+    np.testing.assert_allclose(multiply(a, np.ascontiguousarray(b.swapaxes(1, 2))), expected, atol=2e-6 * steps)
 
 
 @pytest.mark.parametrize(

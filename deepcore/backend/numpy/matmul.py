@@ -83,7 +83,9 @@ def _blas(
         leave_the_cores()
     y = np.empty(way.shape, way.dtype) if way.small else empty(way.shape, way.dtype)
     if way.rows:
-        np.matmul(left.reshape(way.rows, -1), right, out=y.reshape(way.rows, -1))
+        left.reshape(way.rows, -1).dot(right, y.reshape(way.rows, -1))
+    elif left.ndim == right.ndim == 2:
+        left.dot(right, y)  # the same call of the BLAS as np.matmul's, begun in half a microsecond less
     else:
         np.matmul(left, right, out=y)
     if bias is None and activation == "linear":
@@ -92,7 +94,7 @@ def _blas(
 
 
 class _Way(NamedTuple):
-    """What is decided for the operands of ``np.matmul``.
+    """What is decided for the operands of a product that is NumPy's.
 
     Attributes:
         shape, dtype: of the result, in an order of our own: NumPy would follow the strides of the operands.
