@@ -40,10 +40,10 @@ ROWS_OF_A_TASK = 256  # for which packing b once more is cheaper than reading a 
 FEW_ROWS = 12  # for which b is not worth packing
 # Of narrow vectors a panel is a line of the cache or less, and b is not packed, either, for so many rows and bytes.
 ROWS_IN_PLACE, BYTES_IN_PLACE = 32, 1 << 16
+FEW_ROWS_DEPTH = 16  # steps of a part then, if tiles make it: rows of b that memory is read from side by side
 # Rows of the transpose of b, and elements of each, for which few rows of a read it in place, though the lanes of every
 # sum must be added afterwards.
 MANY_DOTS, LONG_DOTS = 64, 512
-FEW_ROWS_DEPTH = 16  # steps of a part then, if tiles make it: rows of b that memory is read from side by side
 NEIGHBOURS_DEPTH = (
     128  # where rows of a are neighbours: lines that the first-level cache holds, and a panel beside them
 )
@@ -245,6 +245,7 @@ class Cut:
     def of(a: Matrices, b: Matrices, m: int, n: int, k: int) -> Cut:
         columns = Channels.of(n)
         rows = Columns.of(m, most_rows(columns.widest, host()))
+        # So few that more time goes into writing the result than into any order of b.
         few_steps = host().is_narrow and k <= STEPS and columns.wide > 0
         if b.column != ITEM:
             packing = TRANSPOSED

@@ -161,17 +161,17 @@ def multiply(t, share, shares, item_piece, first_block, last_block, worker, pack
                 stop = last_of_chunk * t.tall_rows - max(0, last_of_chunk - t.tall)
                 gather_rows(t, first_row + chunk_row, stop, done, packed_a, steps)
                 chunk_a, tile_row = packed_a, t.gathered_row
-            left = first_block
+            swept = first_block
             if t.sweep_tall and steps == t.sweep_steps and first_block < t.wide:
-                left = min(last_block, t.wide)
+                swept = min(last_block, t.wide)
                 from_b = b_part + first_block * block_step
                 tile_c = chunk_c + first_block * t.wide_bytes
                 init, init_row = tile_c, t.c_row
                 if part == begin:
                     init, init_row = t.bias + first_block * t.wide_bytes, 0
-                blocks = left - first_block
+                blocks = swept - first_block
                 sweep(t, part_told, chunk, last_of_chunk, chunk_a, tile_row, from_b, init, init_row, tile_c, blocks)
-            for block in range(left, last_block):
+            for block in range(swept, last_block):
                 wide = block < t.wide
                 tile_told = part_told + (0 if wide else t.last_told)
                 tall_tile = t.wide_tall if wide else t.last_tall
